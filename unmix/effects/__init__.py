@@ -1,0 +1,5 @@
+"""The effects: every module in this package that defines an Effect is found by itself."""
+
+from unmix.effects.base import Effect, get, names
+
+__all__ = ["Effect", "get", "names"]

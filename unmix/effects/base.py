@@ -1,0 +1,117 @@
+"""What every effect is, and the registry that finds them.
+
+A new effect is one new file in this package with one subclass of :class:`Effect`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+
+import numpy as np
+
+from unmix.audio import SAMPLE_RATE, as_channels, resample
+from unmix.errors import UnmixError
+from unmix.knobs import Knob, Panel, Switch
+
+
+class Effect:
+    """One device of the chain. Subclasses give the class attributes and ``process``.
+
+    Attributes:
+        name: the word users type.
+        order: place in the registry; neighbours that may swap are sorted by it.
+        knobs, switches: the controls, with units and ranges.
+        linear_time_invariant: two such neighbours may swap without a difference in sound.
+        min_sample_rate: below this rate ``render`` works at 44.1 kHz inside and resamples back.
+    """
+
+    name: str
+    order: int
+    description: str
+    knobs: tuple[Knob, ...]
+    switches: tuple[Switch, ...] = ()
+    linear_time_invariant: bool = False
+    min_sample_rate: int = SAMPLE_RATE
+
+    def __init__(self):
+        self.panel = Panel(self.knobs, self.switches)
+
+    def process(self, audio: np.ndarray, sample_rate: int, settings: dict) -> np.ndarray:
+        """The real DSP. float32 (channels, samples) -> same shape. ``settings`` are complete."""
+        raise NotImplementedError
+
+    def is_neutral(self, settings: dict) -> bool:
+        """Whether complete ``settings`` leave every input as it is."""
+        return settings.get("dry_wet") == 0
+
+    def build_proxy(self):
+        """A fresh, untrained proxy: a torch module called as ``proxy(audio, knobs, switches)``."""
+        raise NotImplementedError
+
+    def render(self, audio: np.ndarray, sample_rate: int, settings: dict) -> np.ndarray:
+        """Run audio through the true effect.
+
+        Args:
+            audio: float (samples,) or (channels, samples); each channel is processed alone.
+            sample_rate: Hz, 8,000 to 192,000.
+            settings: in units, e.g. ``{"drive": 12.0}``; missing ones take their default.
+
+        Returns:
+            float32 array of the input's shape, never clipped.
+
+        Raises:
+            UnmixError: unknown setting, value out of range, or audio of a wrong shape.
+        """
+        try:
+            settings = self.panel.complete(settings)
+        except UnmixError as error:
+            raise UnmixError(f"{self.name}: {error}") from None
+        channels = as_channels(audio)
+        if self.is_neutral(settings) or channels.shape[1] == 0:
+            wet = channels.copy()
+        elif sample_rate < self.min_sample_rate:
+            inside = resample(channels, sample_rate, SAMPLE_RATE)
+            wet = resample(self.process(inside, SAMPLE_RATE, settings), SAMPLE_RATE, sample_rate)
+            wet = wet[:, : channels.shape[1]]
+            wet = np.pad(wet, ((0, 0), (0, channels.shape[1] - wet.shape[1])))
+        else:
+            wet = self.process(channels, sample_rate, settings)
+        return np.ascontiguousarray(wet, np.float32).reshape(np.shape(audio))
+
+    def sample(self, rng: np.random.Generator) -> dict:
+        """Settings drawn from the training distribution: each knob uniform on its 0…1 scale."""
+        knobs = rng.random(len(self.knobs))
+        switches = [rng.integers(len(s.options)) for s in self.switches]
+        return self.panel.from_unit(knobs, switches)
+
+    def to_unit(self, settings: dict) -> tuple[np.ndarray, np.ndarray]:
+        """Settings in units -> knobs (K,) float32 in 0…1, switches (S,) int64 option numbers."""
+        return self.panel.to_unit(settings)
+
+    def from_unit(self, knobs, switches) -> dict:
+        """Knobs (K,) in 0…1 and option numbers (S,) -> settings in units."""
+        return self.panel.from_unit(knobs, switches)
+
+
+@cache
+def _registry() -> dict[str, Effect]:
+    import unmix.effects as package
+
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"unmix.effects.{module.name}")
+    return {cls.name: cls() for cls in sorted(Effect.__subclasses__(), key=lambda c: c.order)}
+
+
+def names() -> tuple[str, ...]:
+    """Names of all effects, in registry order."""
+    return tuple(_registry())
+
+
+def get(name: str) -> Effect:
+    """The effect of that name; UnmixError if there is none."""
+    try:
+        return _registry()[name]
+    except (KeyError, TypeError):
+        raise UnmixError(f"no effect {name!r}; the effects are {', '.join(names())}") from None

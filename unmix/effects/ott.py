@@ -1,0 +1,147 @@
+"""OTT: three bands, each compressed downward and upward at once."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from unmix.audio import SAMPLE_RATE
+from unmix.effects.base import Effect
+from unmix.knobs import Knob
+
+BAND_NAMES = ("low", "mid", "high")
+CROSSOVERS_HZ = (88.3, 2_500.0)
+INPUT_GAIN_DB = 5.2
+OUTPUT_GAIN_DB = (10.3, 5.7, 10.3)
+ATTACK_S = (0.0478, 0.0224, 0.0135)
+RELEASE_S = (0.282, 0.282, 0.132)
+DOWN_SLOPE = (1 - 1 / 66.7, 1 - 1 / 66.7, 1.0)  # dB taken away per dB above the threshold
+UP_SLOPE = 1 - 1 / 4.17  # dB added per dB below the threshold
+MAX_UP_DB = 36.0
+KNEE_DB = 3.0
+POWER_FLOOR = 1e-12
+
+
+def butterworth2(cutoff_hz: float, sample_rate: float, high: bool) -> tuple[float, ...]:
+    """Second-order Butterworth section (b0, b1, b2, a1, a2) by the bilinear transform, prewarped."""
+    k = math.tan(math.pi * cutoff_hz / sample_rate)
+    norm = 1 / (1 + math.sqrt(2) * k + k * k)
+    a1, a2 = 2 * (k * k - 1) * norm, (1 - math.sqrt(2) * k + k * k) * norm
+    return (norm, -2 * norm, norm, a1, a2) if high else (k * k * norm, 2 * k * k * norm, k * k * norm, a1, a2)
+
+
+def smoothing(tau_s: tuple[float, ...], time: float, sample_rate: float) -> np.ndarray:
+    """One-pole coefficients c = exp(−1 / (rate · τ · time)) of the three detectors."""
+    return np.exp(-1 / (sample_rate * np.array(tau_s) * time))
+
+
+@njit(cache=True, fastmath=True, inline="always")
+def _knee(excess_db, knee_db):
+    """Soft maximum of 0 and ``excess_db``: quadratic within ±knee/2 (Giannoulis et al. 2012)."""
+    if excess_db <= -0.5 * knee_db:
+        return 0.0
+    if excess_db >= 0.5 * knee_db:
+        return excess_db
+    return (excess_db + 0.5 * knee_db) ** 2 / (2 * knee_db)
+
+
+@njit(cache=True, fastmath=True)
+def _compress(x, low1, high1, low2, high2, attack, release, above, below, down, out_db, amount, y):
+    """One channel. Direct form II transposed sections; see the module's figures for the law."""
+    sections = np.zeros((9, 2))
+    a1, a2 = low2[3], low2[4]
+    env = np.zeros(3)
+    bands = np.zeros(3)
+    to_db = 10 / math.log(10.0)
+    to_log = math.log(10.0) / 20
+    detector_gain = 10 ** (INPUT_GAIN_DB / 10)
+    for n in range(x.size):
+        low = high = float(x[n])
+        for stage in range(2):
+            s = sections[stage]
+            v = low1[0] * low + s[0]
+            s[0] = low1[1] * low - low1[3] * v + s[1]
+            s[1] = low1[2] * low - low1[4] * v
+            low = v
+            s = sections[2 + stage]
+            v = high1[0] * high + s[0]
+            s[0] = high1[1] * high - high1[3] * v + s[1]
+            s[1] = high1[2] * high - high1[4] * v
+            high = v
+        # LR4 low + high at the second crossover is the all-pass with the same poles
+        s = sections[4]
+        v = a2 * low + s[0]
+        s[0] = a1 * low - a1 * v + s[1]
+        s[1] = low - a2 * v
+        bands[0] = v
+        mid = high
+        for stage in range(2):
+            s = sections[5 + stage]
+            v = low2[0] * mid + s[0]
+            s[0] = low2[1] * mid - low2[3] * v + s[1]
+            s[1] = low2[2] * mid - low2[4] * v
+            mid = v
+            s = sections[7 + stage]
+            v = high2[0] * high + s[0]
+            s[0] = high2[1] * high - high2[3] * v + s[1]
+            s[1] = high2[2] * high - high2[4] * v
+            high = v
+        bands[1] = mid
+        bands[2] = high
+        total = 0.0
+        for b in range(3):
+            p = bands[b] * bands[b] * detector_gain
+            c = attack[b] if p > env[b] else release[b]
+            env[b] = c * env[b] + (1 - c) * p
+            level = to_db * math.log(env[b] + POWER_FLOOR)
+            law = min(UP_SLOPE * _knee(below[b] - level, KNEE_DB), MAX_UP_DB)
+            law -= down[b] * _knee(level - above[b], KNEE_DB)
+            total += bands[b] * math.exp(to_log * amount * (INPUT_GAIN_DB + law + out_db[b]))
+        y[n] = total
+
+
+class OTT(Effect):
+    """Upward and downward compression in three bands, with the stock figures of the known preset.
+
+    The bands come from Linkwitz-Riley crossovers and sum to an all-pass: at ``amount`` 0 % the
+    magnitude is flat. Soft knee: Giannoulis, Massberg, Reiss, "Digital Dynamic Range Compressor
+    Design", JAES 60(6), 2012, equation 4.
+    """
+
+    name = "ott"
+    order = 3
+    description = "Multiband compressor that lifts the quiet and holds down the loud."
+    knobs = (
+        Knob("amount", "%", 0, 100, "linear", 100, "depth of the compression"),
+        Knob("time", "%", 10, 1_000, "log", 100, "scales attack and release times"),
+        *(Knob(f"above_{b}", "dB", -40, 0, "linear", -20, f"{b} band: pressed down above") for b in BAND_NAMES),
+        *(Knob(f"below_{b}", "dB", -60, -10, "linear", -40, f"{b} band: lifted below") for b in BAND_NAMES),
+    )
+    min_sample_rate = 0
+
+    def process(self, audio, sample_rate, settings):
+        above = np.array([settings[f"above_{b}"] for b in BAND_NAMES])
+        below = np.minimum(above, [settings[f"below_{b}"] for b in BAND_NAMES])
+        filters = [
+            np.array(butterworth2(hz, sample_rate, high))
+            for hz in CROSSOVERS_HZ
+            for high in (False, True)
+        ]
+        time = settings["time"] / 100
+        y = np.empty_like(audio)
+        for x, out in zip(audio, y, strict=True):
+            _compress(
+                np.ascontiguousarray(x),
+                *filters,
+                smoothing(ATTACK_S, time, sample_rate),
+                smoothing(RELEASE_S, time, sample_rate),
+                above,
+                below,
+                np.array(DOWN_SLOPE),
+                np.array(OUTPUT_GAIN_DB),
+                settings["amount"] / 100,
+                out,
+            )
+        return y

@@ -1,0 +1,45 @@
+"""Saturator: a memoryless curve behind a drive gain, mixed with the untouched input."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from unmix.effects.base import Effect
+from unmix.knobs import Knob, Switch
+
+CURVES = ("analog", "soft_sine", "hard", "fold")
+
+
+def apply_curve(curve: str, x: np.ndarray) -> np.ndarray:
+    """One of the four wave shapes, sample by sample; x is the driven signal."""
+    match curve:
+        case "analog":
+            return np.tanh(x)
+        case "soft_sine":
+            return np.sin(np.pi / 2 * np.clip(x, -1, 1))
+        case "hard":
+            return np.clip(x, -1, 1)
+        case "fold":
+            return np.sin(np.pi / 2 * x)
+    raise ValueError(f"unknown curve {curve!r}")
+
+
+class Saturator(Effect):
+    """wet = output · curve(drive · x); y = (1 − dry_wet) · x + dry_wet · wet. No oversampling."""
+
+    name = "saturator"
+    order = 1
+    description = "Distortion: drives the signal into one of four curves."
+    knobs = (
+        Knob("drive", "dB", 0, 36, "linear", 12, "gain in front of the curve"),
+        Knob("output", "dB", -24, 0, "linear", 0, "gain of the distorted path"),
+        Knob("dry_wet", "%", 0, 100, "linear", 100, "share of the distorted path"),
+    )
+    switches = (Switch("curve", CURVES, "analog", "tanh, clipped sine, hard clip or sine folder"),)
+    min_sample_rate = 0
+
+    def process(self, audio, sample_rate, settings):
+        drive = np.float32(10 ** (settings["drive"] / 20))
+        mix = np.float32(settings["dry_wet"] / 100)
+        output = np.float32(10 ** (settings["output"] / 20))
+        return (1 - mix) * audio + mix * output * apply_curve(settings["curve"], drive * audio)
