@@ -68,7 +68,9 @@ class Chain:
         if not isinstance(document, dict) or document.get("format") != FORMAT:
             raise UnmixError(f'not a chain file: "format" must be "{FORMAT}"')
         if document.get("version") != FORMAT_VERSION:
-            raise UnmixError(f"chain file version {document.get('version')!r}; this program reads 1")
+            raise UnmixError(
+                f"chain file version {document.get('version')!r}; this program reads 1"
+            )
         chain = document.get("chain")
         if not isinstance(chain, list):
             raise UnmixError('a chain file needs a list under "chain"')
@@ -108,3 +110,28 @@ def canonical_order(names: Iterable[str]) -> tuple[str, ...]:
                 place -= 1
         ordered.insert(place, name)
     return tuple(ordered)
+
+
+def proxy_render(proxies: dict, audio, order, knobs: dict, switches: dict):
+    """Run a batch of different chains through proxies; differentiable in audio and knobs.
+
+    At each place of the chains the rows that have the same effect there go through its proxy
+    together.
+
+    Args:
+        proxies: {effect name: module}, for every effect that occurs.
+        audio: tensor (B, samples) at 44.1 kHz.
+        order: long tensor (B, length) of registry numbers, −1 where the chain has ended.
+        knobs: {effect name: (B, K) tensor in 0…1}; rows without the effect are ignored.
+        switches: {effect name: (B, S) long tensor}.
+
+    Returns:
+        (B, samples).
+    """
+    for place in range(order.shape[1]):
+        for number, name in enumerate(effects.names()):
+            rows = (order[:, place] == number).nonzero()[:, 0]
+            if len(rows):
+                wet = proxies[name](audio[rows], knobs[name][rows], switches[name][rows])
+                audio = audio.index_copy(0, rows, wet.to(audio.dtype))
+    return audio

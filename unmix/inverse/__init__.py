@@ -1,0 +1,1 @@
+"""The network that hears a recording and says what made it."""

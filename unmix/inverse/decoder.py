@@ -1,0 +1,147 @@
+"""Decoders that spell a chain, effect by effect: hyperbolic, and a Euclidean twin.
+
+Tokens are the effects in registry order, then END. Only valid chains can come out: no effect
+twice, at most MAX_LENGTH, and of chains that nobody can tell apart only the canonical one.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from unmix import effects
+from unmix.dataset import MAX_LENGTH
+from unmix.nn.poincare import HyperplaneLogits, MobiusGRUCell, ball
+
+TANGENT_RADIUS = 2.0  # encoder outputs enter the ball no farther out than this
+
+
+class HyperbolicCore(nn.Module):
+    """Möbius GRU whose input is the token before and the embedding, all points of the ball."""
+
+    def __init__(self, size: int, hidden: int, tokens: int):
+        super().__init__()
+        self.manifold = ball()
+        self.enter = nn.Sequential(nn.Linear(size, size), nn.GELU(), nn.Linear(size, 2 * hidden))
+        self.embedding = nn.Parameter(0.1 * torch.randn(tokens, hidden))
+        self.cell = MobiusGRUCell(self.manifold, hidden, hidden)
+        self.leave = HyperplaneLogits(self.manifold, hidden, tokens)
+
+    def _point(self, tangent: torch.Tensor) -> torch.Tensor:
+        norm = tangent.norm(dim=-1, keepdim=True).clamp_min(1e-6)
+        tangent = tangent / norm * TANGENT_RADIUS * torch.tanh(norm / TANGENT_RADIUS)
+        return self.manifold.expmap0(tangent)
+
+    def start(self, z):
+        first, context = self.enter(z).float().chunk(2, -1)
+        return self._point(first), self._point(context)
+
+    def step(self, hidden, context, token):
+        word = self.manifold.expmap0(self.embedding[token])
+        return self.cell(self.manifold.mobius_add(context, word), hidden)
+
+    def logits(self, hidden):
+        return self.leave(hidden)
+
+
+class EuclideanCore(nn.Module):
+    """The same decoder with an ordinary GRU and a linear output, for the comparison."""
+
+    def __init__(self, size: int, hidden: int, tokens: int):
+        super().__init__()
+        self.enter = nn.Sequential(nn.Linear(size, size), nn.GELU(), nn.Linear(size, 2 * hidden))
+        self.embedding = nn.Parameter(0.1 * torch.randn(tokens, hidden))
+        self.cell = nn.GRUCell(hidden, hidden)
+        self.leave = nn.Linear(hidden, tokens)
+
+    def start(self, z):
+        first, context = self.enter(z).float().chunk(2, -1)
+        return torch.tanh(first), context
+
+    def step(self, hidden, context, token):
+        return self.cell(context + self.embedding[token], hidden)
+
+    def logits(self, hidden):
+        return self.leave(hidden)
+
+
+CORES = {"hyperbolic": HyperbolicCore, "euclidean": EuclideanCore}
+
+
+class ChainDecoder(nn.Module):
+    """Chain probabilities given an embedding.
+
+    Args:
+        size: of the embedding z.
+        hidden: of the recurrent state.
+        geometry: a key of CORES.
+    """
+
+    def __init__(self, size: int, hidden: int = 96, geometry: str = "hyperbolic"):
+        super().__init__()
+        lti = [effects.get(name).linear_time_invariant for name in effects.names()]
+        self.end = len(lti)
+        self.start_token = self.end  # END before the first effect means "nothing yet"
+        self.core = CORES[geometry](size, hidden, self.end + 1)
+        # may token b follow token a? (a: effects and the start)
+        may = torch.ones(self.end + 1, self.end + 1, dtype=torch.bool)
+        for a, a_lti in enumerate(lti):
+            for b, b_lti in enumerate(lti):
+                may[a, b] = not (a_lti and b_lti and b < a)
+        self.register_buffer("may_follow", may, persistent=False)
+
+    def _mask(self, logits, previous, used, length):
+        allowed = self.may_follow[previous] & ~used
+        if length >= MAX_LENGTH:
+            allowed = torch.zeros_like(allowed)
+        allowed[:, self.end] = True
+        return logits.masked_fill(~allowed, float("-inf")).log_softmax(-1)
+
+    def forward(self, z: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
+        """Teacher forcing: z (B, size), order (B, MAX_LENGTH) of effect numbers with −1 behind
+        the end -> log-probability of each chain (B,)."""
+        with torch.autocast(z.device.type, enabled=False):
+            hidden, context = self.core.start(z.float())
+            previous = order.new_full((len(order),), self.start_token)
+            used = torch.zeros(len(order), self.end + 1, dtype=torch.bool, device=z.device)
+            ended = torch.zeros_like(previous, dtype=torch.bool)
+            total = hidden.new_zeros(len(order))
+            targets = torch.cat([order, order.new_full((len(order), 1), -1)], 1)
+            for i in range(MAX_LENGTH + 1):
+                hidden = self.core.step(hidden, context, previous)
+                log_p = self._mask(self.core.logits(hidden), previous, used, i)
+                target = torch.where(targets[:, i] < 0, self.end, targets[:, i])
+                gained = log_p.gather(1, target[:, None])[:, 0]
+                total = total + torch.where(ended, torch.zeros_like(gained), gained)
+                ended = ended | (target == self.end)
+                used = used | nn.functional.one_hot(target, self.end + 1).bool()
+                previous = target
+            return total
+
+    @torch.no_grad()
+    def beam_search(self, z: torch.Tensor, beams: int = 10) -> list[tuple[tuple[int, ...], float]]:
+        """The best chains for one embedding z (size,), as (effect numbers, log-probability)."""
+        start, context = self.core.start(z.float()[None])
+        open_chains = [((), 0.0, start)]
+        finished: list[tuple[tuple[int, ...], float]] = []
+        for i in range(MAX_LENGTH + 1):
+            if not open_chains:
+                break
+            hidden = torch.cat([h for _, _, h in open_chains])
+            last = [chain[-1] if chain else self.start_token for chain, _, _ in open_chains]
+            previous = torch.tensor(last, device=z.device)
+            used = torch.zeros(len(last), self.end + 1, dtype=torch.bool, device=z.device)
+            for row, (chain, _, _) in enumerate(open_chains):
+                used[row, list(chain)] = True
+            hidden = self.core.step(hidden, context.expand(len(last), -1), previous)
+            log_p = self._mask(self.core.logits(hidden), previous, used, i).tolist()
+            grown = []
+            for row, (chain, score, _) in enumerate(open_chains):
+                finished.append((chain, score + log_p[row][self.end]))
+                grown += [
+                    ((*chain, token), score + log_p[row][token], hidden[row : row + 1])
+                    for token in range(self.end)
+                    if log_p[row][token] > float("-inf")
+                ]
+            open_chains = sorted(grown, key=lambda item: -item[1])[:beams]
+        return sorted(finished, key=lambda item: -item[1])[:beams]

@@ -1,0 +1,126 @@
+"""The whole model: encoder, decoder, heads; its losses and its answers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from unmix import effects
+from unmix.dataset import MAX_LENGTH
+from unmix.inverse.decoder import ChainDecoder
+from unmix.inverse.encoder import Encoder
+from unmix.inverse.heads import Heads
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes of the model; saved beside its weights."""
+
+    widths: tuple[int, ...] = (192, 256, 384)
+    size: int = 512
+    heads: int = 6
+    hidden: int = 320
+    components: int = 6
+    decoder_hidden: int = 96
+    geometry: str = "hyperbolic"
+    dropout: float = 0.1
+    effects: tuple[str, ...] = field(default_factory=effects.names)
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(values: dict) -> ModelConfig:
+        tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return ModelConfig(**tuples)
+
+
+@dataclass
+class Belief:
+    """What the network believes of one recording, given one chain.
+
+    Attributes:
+        order: effect numbers in registry order.
+        log_prob: of the chain.
+        mixtures: {effect: Mixture of batch 1} given the most probable switches.
+        switches: {effect: (S,) option numbers}, the most probable ones.
+        switch_log_probs: {effect: list of (options,) tensors}.
+    """
+
+    order: tuple[int, ...]
+    log_prob: float
+    mixtures: dict
+    switches: dict
+    switch_log_probs: dict
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(effects.names()[i] for i in self.order)
+
+
+class InverseModel(nn.Module):
+    """Recording (and source, if known) -> chains, switches, knobs."""
+
+    def __init__(self, config: ModelConfig | None = None):
+        super().__init__()
+        self.config = c = config or ModelConfig()
+        self.encoder = Encoder(c.widths, c.size, c.heads, c.dropout)
+        self.decoder = ChainDecoder(c.size, c.decoder_hidden, c.geometry)
+        self.heads = Heads(c.size, c.hidden, c.components, c.dropout)
+
+    def knob_losses(self, z, batch) -> tuple[torch.Tensor, torch.Tensor, dict]:
+        """Negative log-likelihoods of the true knobs and switches given the true chain.
+
+        Returns:
+            Sums over the effects of each chain, averaged over the batch: knobs, switches; and
+            {effect: (rows, Mixture)} for the spectral term.
+        """
+        context = self.heads.context(z, batch["order"])
+        knob_nll, switch_nll, mixtures = z.new_zeros((), dtype=torch.float32), 0.0, {}
+        for i, (name, head) in enumerate(self.heads.items()):
+            rows = (batch["order"] == i).any(1).nonzero()[:, 0]
+            if len(rows) == 0:
+                continue
+            hidden, logits = head(context[rows])
+            switches = batch[f"switches.{name}"][rows]
+            for s, switch_logits in enumerate(logits):
+                switch_nll = switch_nll + F.cross_entropy(
+                    switch_logits, switches[:, s], reduction="sum"
+                )
+            mixtures[name] = rows, head.mixture(hidden, switches)
+            knob_nll = knob_nll - mixtures[name][1].log_prob(batch[f"knobs.{name}"][rows]).sum()
+        return knob_nll / len(z), switch_nll / len(z), mixtures
+
+    def losses(self, batch: dict) -> dict[str, torch.Tensor]:
+        """The parts of the likelihood loss for a batch of items (dataset.ChainSampler)."""
+        z = self.encoder(batch)
+        knobs, switches, _ = self.knob_losses(z, batch)
+        chain = -self.decoder(z, batch["order"]).mean()
+        return {"chain": chain, "switches": switches, "knobs": knobs}
+
+    @torch.no_grad()
+    def believe(self, heard: dict, beams: int = 10) -> list[list[Belief]]:
+        """The best chains for each recording of a batch of features, most probable first."""
+        z = self.encoder(heard).float()
+        return [
+            [self._belief(row[None], order, p) for order, p in self.decoder.beam_search(row, beams)]
+            for row in z
+        ]
+
+    def _belief(self, z, order: tuple[int, ...], log_prob: float) -> Belief:
+        padded = torch.full((1, MAX_LENGTH), -1, dtype=torch.long, device=z.device)
+        padded[0, : len(order)] = torch.tensor(order, dtype=torch.long, device=z.device)
+        context = self.heads.context(z, padded)
+        mixtures, switches, log_probs = {}, {}, {}
+        for i in order:
+            name = effects.names()[i]
+            head = self.heads[name]
+            hidden, logits = head(context)
+            log_probs[name] = [x.log_softmax(-1)[0] for x in logits]
+            best = [int(x.argmax()) for x in logits]
+            switches[name] = torch.tensor(best, dtype=torch.long, device=z.device)
+            mixtures[name] = head.mixture(hidden, switches[name][None])
+        return Belief(order, log_prob, mixtures, switches, log_probs)

@@ -1,0 +1,132 @@
+"""Mixture density over numbers in 0…1, correlated within each component; angles included.
+
+Bishop, "Mixture Density Networks", 1994. A number u in 0…1 is modelled as v = Φ⁻¹(u), so that a
+uniform prior is a standard normal and every sample falls inside the range; an angle as a von Mises
+variable. Each component has a full covariance over the non-angles (Cholesky of its precision).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+EDGE = 1e-3  # knobs nearer to an end than this count as this near
+LOG_SCALE_RANGE = (-3.0, 6.0)  # log of the precision's diagonal: keeps early training sane
+MAX_CONCENTRATION = 500.0
+
+
+def to_normal(u: torch.Tensor) -> torch.Tensor:
+    """0…1 -> Φ⁻¹(u), clipped EDGE away from both ends."""
+    return math.sqrt(2) * torch.erfinv(2 * u.clamp(EDGE, 1 - EDGE) - 1)
+
+
+def from_normal(v: torch.Tensor) -> torch.Tensor:
+    """Φ(v): inverse of ``to_normal``."""
+    return 0.5 * (1 + torch.erf(v / math.sqrt(2)))
+
+
+class Mixture:
+    """A batch of mixtures; made by MixtureDensity.
+
+    Attributes:
+        log_weights (B, M); mean (B, M, D) in normal space; precision (B, M, D, D) lower
+        triangular; angle, concentration (B, M, A).
+        circular: (K,) bool, which of the K numbers are angles (K = D + A).
+    """
+
+    def __init__(self, log_weights, mean, precision, angle, concentration, circular):
+        self.log_weights, self.mean, self.precision = log_weights, mean, precision
+        self.angle, self.concentration, self.circular = angle, concentration, circular
+
+    def component_log_prob(self, u: torch.Tensor) -> torch.Tensor:
+        """(B, K) in 0…1 -> (B, M), densities in normal space and angle (radians)."""
+        v = to_normal(u[:, ~self.circular])[:, None]
+        z = torch.einsum("bmij,bmi->bmj", self.precision, v - self.mean)
+        diagonal = self.precision.diagonal(dim1=-2, dim2=-1)
+        log_prob = diagonal.log().sum(-1) - 0.5 * (z.square() + math.log(2 * math.pi)).sum(-1)
+        angle = 2 * math.pi * u[:, self.circular][:, None]
+        k = self.concentration
+        log_bessel = torch.log(torch.special.i0e(k)) + k
+        return log_prob + (
+            k * torch.cos(angle - self.angle) - log_bessel - math.log(2 * math.pi)
+        ).sum(-1)
+
+    def log_prob(self, u: torch.Tensor) -> torch.Tensor:
+        """(B, K) in 0…1 -> (B,)."""
+        return torch.logsumexp(self.log_weights + self.component_log_prob(u), -1)
+
+    def _join(self, v: torch.Tensor, angle: torch.Tensor) -> torch.Tensor:
+        """Normal-space numbers (..., D) and angles (..., A) -> (..., K) in 0…1."""
+        u = v.new_zeros(*v.shape[:-1], len(self.circular))
+        columns = torch.arange(len(self.circular), device=v.device)
+        u = u.index_copy(-1, columns[~self.circular], from_normal(v))
+        return u.index_copy(-1, columns[self.circular], (angle / (2 * math.pi)) % 1.0)
+
+    def centre(self) -> torch.Tensor:
+        """Centre of the heaviest component: (B, K) in 0…1, differentiable."""
+        best = self.log_weights.argmax(-1)
+        rows = torch.arange(len(best), device=best.device)
+        return self._join(self.mean[rows, best], self.angle[rows, best])
+
+    def sample(self, count: int, generator: torch.Generator | None = None) -> torch.Tensor:
+        """(count, B, K) in 0…1."""
+        weights = self.log_weights.exp()
+        chosen = torch.multinomial(weights, count, replacement=True, generator=generator).T
+        rows = torch.arange(len(weights), device=weights.device).expand(count, -1)
+        noise = torch.randn(
+            *chosen.shape, self.mean.shape[-1], generator=generator, device=weights.device
+        )
+        # z = Pᵀ(v − μ), so that v = μ + P⁻ᵀ z
+        upper = self.precision[rows, chosen].transpose(-1, -2)
+        step = torch.linalg.solve_triangular(upper, noise[..., None], upper=True)[..., 0]
+        k = self.concentration[rows, chosen]
+        # von Mises draws as wrapped normals of the same resultant length I1(k)/I0(k)
+        spread = torch.sqrt(-2 * torch.log(torch.special.i1e(k) / torch.special.i0e(k)))
+        turn = spread * torch.randn(*k.shape, generator=generator, device=weights.device)
+        return self._join(self.mean[rows, chosen] + step, self.angle[rows, chosen] + turn)
+
+
+class MixtureDensity(nn.Module):
+    """Linear head that gives a Mixture over K = len(circular) numbers.
+
+    Args:
+        inputs: size of the context vector.
+        circular: which of the K numbers are angles.
+        components: M.
+
+    Shape: context (B, inputs) -> Mixture of batch B. Runs in float32 under autocast.
+    """
+
+    def __init__(self, inputs: int, circular, components: int):
+        super().__init__()
+        self.register_buffer("circular", torch.as_tensor(circular, dtype=torch.bool))
+        self.components = components
+        self.angles = int(self.circular.sum())
+        self.numbers = len(self.circular) - self.angles
+        d = self.numbers
+        self.parts = (1, d, d, d * (d - 1) // 2, 2 * self.angles)
+        self.project = nn.Linear(inputs, components * sum(self.parts))
+        with torch.no_grad():  # components start apart, near the uniform prior
+            self.project.weight.mul_(0.1)
+            bias = self.project.bias.view(components, -1)
+            bias.zero_()
+            bias[:, 1 : 1 + d].normal_(std=0.7)
+
+    def forward(self, context: torch.Tensor) -> Mixture:
+        with torch.autocast(context.device.type, enabled=False):
+            raw = self.project(context.float()).unflatten(-1, (self.components, -1))
+            weight, mean, scale, lower, vector = raw.split(self.parts, -1)
+            d = self.numbers
+            precision = torch.diag_embed(scale.clamp(*LOG_SCALE_RANGE).exp())
+            rows, columns = torch.tril_indices(d, d, -1, device=raw.device)
+            precision = precision.clone()
+            precision[..., rows, columns] = lower
+            x, y = vector.unflatten(-1, (self.angles, 2)).unbind(-1)
+            length = torch.sqrt(x.square() + y.square() + 1e-6)
+            concentration = length.clamp(max=MAX_CONCENTRATION)
+            log_weights = torch.log_softmax(weight[..., 0], -1)
+            return Mixture(
+                log_weights, mean, precision, torch.atan2(y, x), concentration, self.circular
+            )
