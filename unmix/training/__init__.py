@@ -1,0 +1,5 @@
+"""Training: one plain loop, and what is trained with it."""
+
+from unmix.training.loop import FitConfig, FitResult, fit
+
+__all__ = ["FitConfig", "FitResult", "fit"]
