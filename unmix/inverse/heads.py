@@ -12,7 +12,7 @@ from unmix.nn.mixture import Mixture, MixtureDensity
 
 
 def chain_code(order: torch.Tensor, count: int) -> torch.Tensor:
-    """(B, MAX_LENGTH) effect numbers, −1 behind the end -> (B, count · MAX_LENGTH): who is where."""
+    """(B, MAX_LENGTH) effect numbers, −1 behind the end -> (B, count · MAX_LENGTH) one-hot."""
     where = F.one_hot(order + 1, count + 1)[..., 1:]  # (B, MAX_LENGTH, count)
     return where.flatten(1).float()
 
