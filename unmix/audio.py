@@ -17,6 +17,8 @@ from unmix.errors import UnmixError
 
 SAMPLE_RATE = 44_100
 MIN_RATE, MAX_RATE = 8_000, 192_000
+STREAMED_LENGTH = 0x7FFFF000  # programs that write to a pipe put this or more for "unknown"
+OGG_LARGEST_PAGE = 27 + 255 + 255 * 255  # bytes: header, segment table, segments
 
 
 def as_channels(audio) -> np.ndarray:
@@ -24,6 +26,8 @@ def as_channels(audio) -> np.ndarray:
     audio = np.asarray(audio, np.float32)
     if audio.ndim not in (1, 2):
         raise UnmixError(f"audio must be (samples,) or (channels, samples), not {audio.shape}")
+    if audio.ndim == 2 and audio.shape[0] == 0:
+        raise UnmixError("audio must have at least one channel")
     return np.atleast_2d(audio)
 
 
@@ -49,19 +53,20 @@ def read(path) -> tuple[np.ndarray, int]:
     import soundfile
 
     path = Path(path)
-    if not path.exists():
-        raise UnmixError(f"{path}: no such file")
-    if path.is_dir():
-        raise UnmixError(f"{path}: is a folder, not an audio file")
-    if path.stat().st_size == 0:
-        raise UnmixError(f"{path}: the file is empty (0 bytes)")
     try:
+        if not path.exists():
+            raise UnmixError(f"{path}: no such file")
+        if path.is_dir():
+            raise UnmixError(f"{path}: is a folder, not an audio file")
+        if path.stat().st_size == 0:
+            raise UnmixError(f"{path}: the file is empty (0 bytes)")
         with soundfile.SoundFile(path) as file:
             expected, rate = file.frames, file.samplerate
             audio = file.read(dtype="float32", always_2d=True).T
-    except (soundfile.SoundFileError, OSError) as error:
+    # TypeError: the name ends in .raw, and headerless audio wants a sample rate
+    except (soundfile.SoundFileError, OSError, TypeError) as error:
         raise UnmixError(f"{path}: not readable as audio ({_reason(error)})") from None
-    if audio.shape[1] < expected or _wav_is_cut_short(path):
+    if audio.shape[1] < expected or _is_cut_short(path):
         raise UnmixError(f"{path}: the file is truncated; export or copy it again")
     if audio.shape[1] == 0:
         raise UnmixError(f"{path}: holds no samples")
@@ -73,23 +78,46 @@ def read(path) -> tuple[np.ndarray, int]:
 
 
 def _reason(error: Exception) -> str:
-    return str(error).split(": ")[-1].strip().rstrip(".").lower() or type(error).__name__
+    text = str(getattr(error, "strerror", None) or error)
+    return text.split(": ")[-1].strip().rstrip(".").lower() or type(error).__name__
 
 
-def _wav_is_cut_short(path: Path) -> bool:
-    """Whether a RIFF/WAVE file ends before its data chunk does (libsndfile reads it silently)."""
-    size = path.stat().st_size
+def _is_cut_short(path: Path) -> bool:
+    """Whether a file ends before its header or last page says; libsndfile reads these silently."""
     with path.open("rb") as file:
         head = file.read(12)
-        if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
-            return False
-        while len(chunk := file.read(8)) == 8:
-            length = struct.unpack("<I", chunk[4:])[0]
-            if chunk[:4] == b"data":
-                streamed = length in (0, 0xFFFFFFFF)  # length unknown when it was written
-                return not streamed and file.tell() + length > size
-            file.seek(length + length % 2, os.SEEK_CUR)
+        match head[:4], head[8:]:
+            case b"RIFF", b"WAVE":
+                return _chunk_is_cut_short(file, b"data", "<I")
+            case b"FORM", b"AIFF" | b"AIFC":
+                return _chunk_is_cut_short(file, b"SSND", ">I")
+            case b"OggS", _:
+                return _ogg_is_cut_short(file)
     return False
+
+
+def _chunk_is_cut_short(file, name: bytes, length_format: str) -> bool:
+    """Whether the chunk that holds the samples ends behind the end of the file."""
+    size = os.fstat(file.fileno()).st_size
+    while len(chunk := file.read(8)) == 8:
+        length = struct.unpack(length_format, chunk[4:])[0]
+        if chunk[:4] == name:
+            streamed = length == 0 or length >= STREAMED_LENGTH
+            return not streamed and file.tell() + length > size
+        file.seek(length + length % 2, os.SEEK_CUR)
+    return False
+
+
+def _ogg_is_cut_short(file) -> bool:
+    """Whether the last page is incomplete or lacks the end-of-stream flag (RFC 3533, section 6)."""
+    size = os.fstat(file.fileno()).st_size
+    file.seek(max(0, size - OGG_LARGEST_PAGE))
+    tail = file.read()
+    page = tail[tail.rfind(b"OggS") :]
+    if len(page) < 27 or len(page) < 27 + page[26]:
+        return True
+    last_page, segments = page[5] & 4, page[27 : 27 + page[26]]
+    return not last_page or len(page) < 27 + len(segments) + sum(segments)
 
 
 def write_atomic(path, writer) -> None:
@@ -102,7 +130,9 @@ def write_atomic(path, writer) -> None:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+        # the stem is cut, so that a name of the greatest allowed length leaves room for the rest
+        prefix, suffix = f".{path.stem[:40]}-", path.suffix[:40]
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=suffix)
         os.close(handle)
         writer(temporary)
         with open(temporary, "rb+") as file:
@@ -125,6 +155,10 @@ def write(path, audio: np.ndarray, sample_rate: int, subtype: str = "FLOAT") -> 
     """Write audio (samples,) or (channels, samples); format from the suffix (.wav, .flac).
 
     ``subtype`` is soundfile's: "FLOAT" keeps peaks above full scale, FLAC takes "PCM_24".
+
+    Raises:
+        UnmixError: another suffix, a folder that cannot be written, more channels or a higher
+            sample rate than the format holds.
     """
     import soundfile
 
@@ -133,7 +167,13 @@ def write(path, audio: np.ndarray, sample_rate: int, subtype: str = "FLOAT") -> 
     if suffix not in (".wav", ".flac"):
         raise UnmixError(f"cannot write {path}: use a name that ends in .wav or .flac")
     subtype = "PCM_24" if suffix == ".flac" and subtype == "FLOAT" else subtype
-    write_atomic(path, lambda t: soundfile.write(t, channels.T, sample_rate, subtype=subtype))
+    try:
+        write_atomic(path, lambda t: soundfile.write(t, channels.T, sample_rate, subtype=subtype))
+    except soundfile.SoundFileError as error:
+        count = channels.shape[0]
+        raise UnmixError(
+            f"cannot write {path}: {_reason(error)} ({count} channels at {sample_rate} Hz)"
+        ) from None
 
 
 def rms_db(audio: np.ndarray) -> float:

@@ -63,7 +63,7 @@ class Chain:
         """The chain in ``text``; UnmixError says what is wrong with it."""
         try:
             document = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:  # bad syntax, endless numbers, deep nesting
             raise UnmixError(f"not JSON: {error}") from None
         if not isinstance(document, dict) or document.get("format") != FORMAT:
             raise UnmixError(f'not a chain file: "format" must be "{FORMAT}"')

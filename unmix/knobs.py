@@ -68,12 +68,15 @@ class Knob:
 
         A circular value outside its range is wrapped into it.
         """
-        ok = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-        if not ok or not math.isfinite(value):
+        number = isinstance(value, (int, float, np.integer, np.floating))
+        if isinstance(value, int) and abs(value) > 2**63:  # might not fit a float
+            raise UnmixError(f"{self.name} is out of range: a number of {value.bit_length()} bits")
+        if not number or isinstance(value, bool) or not math.isfinite(value):
             raise UnmixError(f"{self.name} must be a number, not {value!r}")
         value = float(value)
         if self.circular:
-            return self.low + (value - self.low) % (self.high - self.low)
+            value = self.low + (value - self.low) % (self.high - self.low)
+            return value if value < self.high else float(self.low)  # −1e-20 rounds to a whole turn
         slack = 1e-6 * (self.high - self.low)  # float32 round trips may overshoot the ends
         if not self.low - slack <= value <= self.high + slack:
             raise UnmixError(
@@ -143,12 +146,20 @@ class Panel:
         return knobs, switches
 
     def from_unit(self, knobs, switches) -> dict:
-        """Knobs (K,) in 0…1 (clipped; circular ones wrapped) and option numbers (S,) -> settings."""
+        """Knobs (K,) in 0…1 (clipped; circular ones wrapped) and option numbers (S,) -> settings.
+
+        Raises:
+            UnmixError: a knob that is not a finite number, an option number that does not exist.
+        """
         settings = {}
         for knob, u in zip(self.knobs, np.asarray(knobs, np.float64), strict=True):
             u = u % 1.0 if knob.circular else min(max(u, 0.0), 1.0)
             settings[knob.name] = knob.check(knob.from_unit(float(u)))
         for switch, option in zip(self.switches, switches, strict=True):
+            if not 0 <= int(option) < len(switch.options):
+                raise UnmixError(
+                    f"{switch.name} has options 0 to {len(switch.options) - 1}, no {int(option)}"
+                )
             settings[switch.name] = switch.options[int(option)]
         return settings
 

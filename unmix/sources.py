@@ -101,7 +101,7 @@ def probe() -> np.ndarray:
     """The probe (version PROBE_VERSION): float32 (176400,) at 44.1 kHz, 4 s.
 
     Noise in seven level steps (thresholds, attack, release), three noise bursts, a logarithmic
-    chirp, a 220 Hz sine that rises from −50 to 0 dBFS (curve), and an impulse with 0.95 s of
+    chirp, a 220 Hz sine that rises from −50 to 0 dBFS (curve), and an impulse with 1.02 s of
     silence behind it (tails).
     """
     return fixed("probe")
@@ -153,7 +153,8 @@ def _chord(rng, samples):
         for step in rng.choice([0, 3, 4, 7, 10, 12, 16], size=rng.integers(1, 5), replace=False)
     )
     tremolo = 1 - rng.random() * 0.5 * (1 + np.sin(2 * np.pi * rng.uniform(0.5, 8) * t))
-    return _one_pole_lowpass(chord, 300 * 2 ** rng.uniform(0, 5.5)) * tremolo * np.minimum(t / 0.01, 1)
+    chord = _one_pole_lowpass(chord, 300 * 2 ** rng.uniform(0, 5.5))
+    return chord * tremolo * np.minimum(t / 0.01, 1)
 
 
 def _sweep(rng, samples):
@@ -211,9 +212,13 @@ class Folder:
     """
 
     def __init__(self, path):
-        self.files = sorted(p for p in Path(path).rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
+        if not Path(path).is_dir():
+            raise UnmixError(f"{path}: no such folder")
+        below = sorted(Path(path).rglob("*"))
+        self.files = [p for p in below if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file()]
         if not self.files:
-            raise UnmixError(f"{path}: no audio files ({', '.join(AUDIO_SUFFIXES)}) below this folder")
+            suffixes = ", ".join(AUDIO_SUFFIXES)
+            raise UnmixError(f"{path}: no audio files ({suffixes}) below this folder")
 
     def excerpt(self, rng: np.random.Generator, samples: int) -> np.ndarray:
         """float32 (samples,); a shorter file is followed by silence. Level as in ``synthetic``."""
@@ -223,4 +228,6 @@ class Folder:
         cut = mono[start : start + samples]
         cut = np.pad(cut, (0, samples - cut.size))
         peak = np.abs(cut).max()
-        return cut if peak == 0 else (cut * 10 ** (rng.uniform(-30, 0) / 20) / peak).astype(np.float32)
+        if peak == 0:
+            return cut
+        return (cut * 10 ** (rng.uniform(-30, 0) / 20) / peak).astype(np.float32)
