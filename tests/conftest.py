@@ -1,0 +1,45 @@
+"""What several test modules need: the console script, and small audio files."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unmix import audio
+
+
+@pytest.fixture(scope="session")
+def command() -> str:
+    """Path of the installed console script."""
+    return str(Path(sys.executable).with_name("unmix"))
+
+
+@pytest.fixture(scope="session")
+def unmix_cli(command):
+    """Run ``unmix ARGUMENTS`` as a user would; gives returncode, stdout, stderr."""
+
+    def run(*arguments, **options) -> subprocess.CompletedProcess:
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "80"}
+        return subprocess.run(
+            [command, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            env=environment,
+            timeout=300,
+            **options,
+        )
+
+    return run
+
+
+@pytest.fixture
+def stereo_file(tmp_path) -> Path:
+    """A quarter of a second of quiet stereo noise at 48 kHz."""
+    path = tmp_path / "stereo.wav"
+    noise = np.random.default_rng(5).uniform(-0.25, 0.25, (2, 12_000)).astype(np.float32)
+    audio.write(path, noise, 48_000)
+    return path

@@ -1,0 +1,94 @@
+"""Worker processes with one thread each, which neither outlive nor disturb their parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import connection, get_context, parent_process
+
+from unmix.errors import UnmixError
+
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+_shared = None  # of a worker process
+
+
+def cores() -> int:
+    """The processor cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _start(shared) -> None:
+    """Runs once in a worker: keeps the shared object, and ends the worker when the parent dies."""
+    global _shared
+    _shared = shared
+
+    def follow_parent():
+        connection.wait([parent_process().sentinel])
+        os._exit(1)
+
+    threading.Thread(target=follow_parent, daemon=True).start()
+
+
+def _call(function, *args):
+    return function(_shared, *args)
+
+
+@contextmanager
+def _interrupts_held():
+    """Processes started in here never see Ctrl+C: they inherit the mask. This one sees it later."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class Pool:
+    """Spawned processes that call functions on one shared object. A context manager.
+
+    Args:
+        shared: sent to each worker once; must be picklable.
+        workers: number of processes.
+    """
+
+    def __init__(self, shared, workers: int):
+        context = get_context("spawn")
+        self._executor = ProcessPoolExecutor(workers, context, _start, (shared,))
+
+    def __enter__(self):
+        self._before = {name: os.environ.get(name) for name in _THREADS}
+        os.environ.update(dict.fromkeys(_THREADS, "1"))
+        return self
+
+    def submit(self, function, *args):
+        """A future of ``function(shared, *args)``; see ``result``."""
+        with _interrupts_held():
+            return self._executor.submit(_call, function, *args)
+
+    @staticmethod
+    def result(future):
+        """The future's result; what the function raised, or UnmixError if its worker died."""
+        try:
+            return future.result()
+        except BrokenProcessPool:
+            raise UnmixError(
+                "a worker process died (was memory short?); run the same command again to go on, "
+                "with fewer workers"
+            ) from None
+
+    def __exit__(self, *_):
+        self._executor.shutdown(wait=True, cancel_futures=True)
+        for name, value in self._before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
