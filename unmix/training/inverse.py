@@ -1,0 +1,236 @@
+"""Training of the inverse model: likelihood first, then the hybrid loss through the proxies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from unmix import effects, features
+from unmix.chain import proxy_render
+from unmix.dataset import MAX_LENGTH, ChainSampler
+from unmix.errors import UnmixError
+from unmix.inverse.model import InverseModel, ModelConfig
+from unmix.losses import mss
+from unmix.metrics import chain_figures
+from unmix.training import state
+from unmix.training.loop import FitConfig, FitResult, fit
+
+MODEL = "model.safetensors"
+HYBRID = "hybrid"
+VALIDATION_SEED = 1_000_000  # added to the run's seed; `evaluate` uses seeds below it
+VALIDATION_SHARES = {"probe": 0.8, "synthetic": 0.2}
+FAMILY_TENSORS = ("source_mel", "source_level")  # the same for all items of a family
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights of the parts of the loss; knobs and switches are sums over a chain's effects."""
+
+    chain: float = 1.0
+    switches: float = 0.5
+    knobs: float = 0.15
+    spectral: float = 0.5
+
+    def likelihood(self, parts: dict):
+        return sum(getattr(self, name) * parts[name] for name in ("chain", "switches", "knobs"))
+
+
+class ChainData:
+    """Items of a chains data set in memory, as float16 features; batches are float32 tensors.
+
+    Args:
+        arrays: {name: (N, …)} as ``ChainSampler.item`` gives them; FAMILY_TENSORS hold one row a
+            family of ``family_size`` neighbours.
+        hidden_share: share of a training batch whose source is hidden from the network.
+        level_unknown_share: share whose recording level is hidden (unknown capture gain).
+    """
+
+    def __init__(self, arrays: dict, family_size: int, hidden_share=0.12, level_unknown_share=0.25):
+        self.arrays, self.family_size = arrays, family_size
+        self.hidden_share, self.level_unknown_share = hidden_share, level_unknown_share
+        self.count = len(arrays["level"])
+
+    @staticmethod
+    def load(folder) -> tuple[ChainData, dict]:
+        """Read a data set written by ``unmix gen-data --chains``; also gives its config."""
+        from unmix.shards import Reader
+
+        reader = Reader(folder)
+        config = reader.manifest["config"]
+        if config.get("kind") != "chains":
+            raise UnmixError(
+                f"{folder}: holds {config.get('kind')}, not chains; see gen-data --help"
+            )
+        if config["effects"] != list(effects.names()):
+            raise UnmixError(f"{folder}: made with other effects; make it again with gen-data")
+        family = 1 if config["independent"] else MAX_LENGTH
+        parts: dict[str, list] = {}
+        for shard in reader.shards():
+            for name, array in shard.items():
+                # copied: a view would keep the whole shard in memory
+                rows = array[::family].copy() if name in FAMILY_TENSORS else np.array(array)
+                parts.setdefault(name, []).append(rows)
+        arrays = {name: np.concatenate(parts.pop(name)) for name in list(parts)}
+        return ChainData(arrays, family), config
+
+    def batch(self, indices: np.ndarray, rng: np.random.Generator | None, device) -> dict:
+        """Items as tensors; source and level hidden at random, or never if rng is None."""
+        result = {}
+        for name, array in self.arrays.items():
+            rows = indices // self.family_size if name in FAMILY_TENSORS else indices
+            tensor = torch.from_numpy(array[rows])
+            if tensor.dtype == torch.float16:
+                tensor = tensor.float()
+            result[name] = tensor.to(device, non_blocking=True)
+        heard = torch.ones(2, len(indices))
+        if rng is not None:
+            shares = np.array([[self.hidden_share], [self.level_unknown_share]])
+            heard = torch.from_numpy(rng.random((2, len(indices))) >= shares).float()
+        result["known"] = result["known"] * heard[0].to(device)
+        result["level_known"] = heard[1].to(device)
+        return result
+
+
+def validation_data(seed: int, count: int) -> ChainData:
+    """Chains that no training stream contains: lengths 1–5 in equal parts, mostly on the probe."""
+    sampler = ChainSampler(
+        VALIDATION_SEED + seed, shares=VALIDATION_SHARES, degraded=0.0, independent=True
+    )
+    items = [sampler.item(i) for i in range(count)]
+    return ChainData({name: np.stack([item[name] for item in items]) for name in items[0]}, 1)
+
+
+def _half_on_cpu(device: str) -> torch.autocast:
+    """bfloat16 convolutions where the processor has instructions for them (about twice as fast)."""
+    fast = torch.device(device).type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+    return torch.autocast("cpu", torch.bfloat16, enabled=fast)
+
+
+class SpectralTerm:
+    """The part of the hybrid loss that is heard: MSS between recordings and what the proxies make
+    of the network's knobs, with the true chain and switches.
+
+    One family is rendered again from its seed at each call: the data set holds no audio.
+    """
+
+    def __init__(self, config: dict, seconds: float = 2.0, device: str = "cpu"):
+        from unmix.weights import load_proxy
+
+        keys = ("seed", "shares", "folder", "degraded", "independent", "length")
+        self.sampler = ChainSampler(**{key: config[key] for key in keys})
+        self.proxies = {name: load_proxy(name, device) for name in effects.names()}
+        self.samples = round(seconds * features.SAMPLE_RATE)
+        self.device = device
+
+    def __call__(self, model: InverseModel, data: ChainData, family: int, rng) -> torch.Tensor:
+        """Mean MSS over the family's items, on one excerpt of ``seconds``; differentiable.
+
+        The proxies hear the source from its beginning: envelopes and tails need their past.
+        """
+        source, pairs = self.sampler.audio_family(family)
+        indices = np.arange(family * data.family_size, family * data.family_size + len(pairs))
+        batch = data.batch(indices, None, self.device)
+        with _half_on_cpu(self.device):
+            z = model.encoder(batch)
+        _, _, mixtures = model.knob_losses(z.float(), batch)
+        knobs, switches = {}, {}
+        for name, (rows, mixture) in mixtures.items():
+            true = batch[f"knobs.{name}"]
+            knobs[name] = true.index_copy(0, rows, mixture.centre())
+            switches[name] = batch[f"switches.{name}"]
+        end = int(rng.integers(self.samples, features.WINDOW + 1))
+        dry = torch.from_numpy(source[:end]).to(self.device).expand(len(pairs), -1)
+        recordings = torch.from_numpy(np.stack([wet[:end] for _, wet in pairs])).to(self.device)
+        answer = proxy_render(self.proxies, dry, batch["order"], knobs, switches)
+        excerpt = slice(end - self.samples, end)
+        return mss(answer[:, excerpt], recordings[:, excerpt]).mean()
+
+
+def _validate(model: InverseModel, data: ChainData, device: str, weights: Weights) -> dict:
+    batch = data.batch(np.arange(data.count), None, device)
+    parts = {name: float(value) for name, value in model.losses(batch).items()}
+    return {"score": weights.likelihood(parts), **parts, **chain_figures(model, batch)}
+
+
+def train(
+    data,
+    out,
+    steps: int | None = None,
+    minutes: float | None = None,
+    hybrid_steps: int = 0,
+    batch: int = 128,
+    learning_rate: float = 1e-3,
+    seed: int = 0,
+    geometry: str = "hyperbolic",
+    validation: int = 300,
+    device: str = "cpu",
+    wandb: bool = False,
+) -> FitResult:
+    """Train the whole model; the same call resumes a broken run.
+
+    First the likelihood of chain, switches and knobs (teacher forcing throughout). Then, for
+    ``hybrid_steps`` at a tenth of the learning rate, the spectral term through the frozen proxies
+    joins in.
+
+    Args:
+        data: folder of a chains data set. out: run folder; ``model.safetensors`` in it is the
+            result: the state of the last stage with the lowest held-out likelihood loss.
+        steps, minutes: budget of the first stage, at least one of them.
+        batch: items a step.
+        geometry: "hyperbolic" or "euclidean" decoder.
+        validation: held-out chains, drawn from a stream of their own.
+
+    Raises:
+        UnmixError: no such data set, a run folder of another run, diverged loss.
+    """
+    out, weights = Path(out), Weights()
+    chains, data_config = ChainData.load(data)
+    held_out = validation_data(seed, validation)
+    torch.manual_seed(seed)
+    model = InverseModel(ModelConfig(geometry=geometry))
+    describe = {"data": data_config, "items": chains.count, "batch": batch, "geometry": geometry}
+
+    def likelihood(rng) -> tuple[torch.Tensor, dict]:
+        items = chains.batch(np.sort(rng.choice(chains.count, batch)), rng, device)
+        with _half_on_cpu(device):
+            parts = model.losses(items)
+        loss = weights.likelihood(parts)
+        return loss, {name: float(value.detach()) for name, value in parts.items()}
+
+    def step_likelihood(step, rng):
+        return likelihood(rng)
+
+    def validate():
+        return _validate(model, held_out, device, weights)
+
+    shared = {"weight_decay": 0.02, "clip": 5.0, "seed": seed, "describe": describe}
+    config = FitConfig(steps, minutes, learning_rate, validate_every=500, **shared)
+    result = fit(
+        model, step_likelihood, validate, out, config, score="score", device=device, wandb=wandb
+    )
+    best = out
+    if result.finished and hybrid_steps:
+        tensors, _ = state.read(out / state.BEST, device)
+        state.load_weights(out / state.BEST, model, tensors)
+        spectral = SpectralTerm(data_config, device=device)
+        families = chains.count // chains.family_size
+
+        def step_hybrid(step, rng):
+            loss, figures = likelihood(rng)
+            heard = spectral(model, chains, int(rng.integers(families)), rng)
+            return loss + weights.spectral * heard, {**figures, "spectral": float(heard.detach())}
+
+        config = FitConfig(hybrid_steps, None, learning_rate / 10, validate_every=100, **shared)
+        best = out / HYBRID
+        result = fit(
+            model, step_hybrid, validate, best, config, score="score", device=device, wandb=wandb
+        )
+    if result.finished:
+        tensors, about = state.read(best / state.BEST, device)
+        state.load_weights(best / state.BEST, model, tensors)
+        about = {"config": model.config.to_dict(), **about, "data": data_config, "seed": seed}
+        state.save_weights(out / MODEL, model, about)
+    return result
