@@ -10,8 +10,9 @@ from unmix.errors import UnmixError
 
 
 class FakeSampler:
-    config = {"kind": "fake", "seed": 3}
-    fingerprint = "f" * 64
+    def __init__(self):
+        self.config = {"kind": "fake", "seed": 3}
+        self.fingerprint = "f" * 64
 
 
 def stacked(first: int, count: int) -> dict[str, np.ndarray]:
@@ -121,7 +122,9 @@ def test_other_version_and_unfinished(folder):
         shards.Reader(folder)
     records = json.loads((folder / shards.MANIFEST).read_text())["shards"]
     edit(folder, version=1, complete=False, shards=records[:2])
-    with pytest.raises(UnmixError, match="unfinished, 8 of 10 items; run the same gen-data command"):
+    with pytest.raises(
+        UnmixError, match="unfinished, 8 of 10 items; run the same gen-data command"
+    ):
         shards.Reader(folder)
 
 

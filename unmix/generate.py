@@ -67,8 +67,6 @@ def _strays(folder: Path) -> list[Path]:
 
 def _previous(out: Path, sampler, count: int) -> dict | None:
     """The manifest in ``out``, or None in a new or empty folder; UnmixError if it is not ours."""
-    if out.exists() and not out.is_dir():
-        raise UnmixError(f"cannot write {out}: it is a file, not a folder")
     if not out.exists() or set(out.iterdir()) <= set(_strays(out)):
         return None
     manifest = shards.read_manifest(out)
