@@ -1,0 +1,47 @@
+"""The judge: how far the render of a chain by the real effects is from a recording."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from unmix import losses
+from unmix.audio import SAMPLE_RATE
+from unmix.chain import Chain
+
+
+class Judge:
+    """Compares a recording with renders of its source by the real effects.
+
+    Args:
+        recording, source: float32 (samples,) at 44.1 kHz, aligned.
+        match_gain: bring every render to the recording's RMS level first (unknown gain).
+    """
+
+    def __init__(self, recording: np.ndarray, source: np.ndarray, match_gain: bool = False):
+        self.source, self.match_gain = source, match_gain
+        self.target = torch.from_numpy(np.ascontiguousarray(recording))[None]
+        self.renders = 0
+
+    def level(self, output: torch.Tensor) -> torch.Tensor:
+        """(B, samples) at the level at which they are compared."""
+        if not self.match_gain:
+            return output
+        power = output.square().mean(-1, keepdim=True).clamp_min(1e-12)
+        return output * (self.target.square().mean() / power).sqrt()
+
+    def render(self, chain: Chain) -> torch.Tensor:
+        """(1, samples) by the real effects."""
+        self.renders += 1
+        return self.level(torch.from_numpy(chain.render(self.source, SAMPLE_RATE))[None])
+
+    def distance(self, chain: Chain, sizes: tuple[int, ...] = losses.FFT_SIZES) -> float:
+        """MSS between the recording and the real render."""
+        distance = float(losses.mss(self.render(chain), self.target, sizes))
+        return distance if math.isfinite(distance) else math.inf
+
+    def esr_db(self, chain: Chain) -> float:
+        """ESR between the recording and the real render, in dB."""
+        return 10 * math.log10(max(float(losses.esr(self.render(chain), self.target)), 1e-15))

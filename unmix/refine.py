@@ -1,0 +1,181 @@
+"""Refine: gradient descent on the knobs through frozen proxies, judged by the real effects.
+
+Many starting points run in one batch. The proxies only propose: every few steps leading rows are
+rendered with the real effects, and that distance alone decides what is kept and what is returned.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from unmix import losses
+from unmix.chain import Chain, proxy_render
+from unmix.judge import Judge
+from unmix.starts import Rows, Start, flips
+
+ROWS = 8  # starting points in the first batch
+RANK_SIZES = (1024, 128)  # FFT sizes of the cheaper distance that picks the starting points
+STEP_SIZES = ((2048, 256), (1024, 128), (512, 64))  # FFT sizes of the loss, in turn
+LEARNING_RATE = (0.1, 0.01)  # first and last, in normal space: the whole range is about 6 wide
+ESR_WEIGHT = 0.1
+BELIEF_WEIGHT = 5e-4
+CHECK_EVERY = 10
+HALVE_AT = (0.2, 0.45, 0.7)  # shares of the steps after which the worse half of the rows is dropped
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A chain, its log-probability (None if nobody said) and its real distance (MSS)."""
+
+    chain: Chain
+    log_prob: float | None
+    distance: float
+
+
+@dataclass(frozen=True)
+class Refined:
+    """What came of a search.
+
+    Attributes:
+        candidates: the best of each order of effects, nearest first.
+        before: real distance (MSS) of the prediction it started from.
+        history: (step, smallest real distance so far).
+        renders: how often the real effects ran.
+    """
+
+    candidates: list[Candidate]
+    before: float
+    history: list[tuple[int, float]]
+    renders: int
+
+    @property
+    def chain(self) -> Chain:
+        return self.candidates[0].chain
+
+    @property
+    def after(self) -> float:
+        return self.candidates[0].distance
+
+
+class Search:
+    """The loop of ``refine`` and what it remembers."""
+
+    def __init__(self, judge: Judge, proxies: dict, steps: int, progress: Callable | None):
+        self.judge, self.proxies, self.steps = judge, proxies, steps
+        self.progress = progress or (lambda step, steps, distance: None)
+        self.source = torch.from_numpy(np.ascontiguousarray(judge.source))[None]
+        self.best: dict[tuple[str, ...], Candidate] = {}
+        self.history: list[tuple[int, float]] = []
+
+    @property
+    def nearest(self) -> float:
+        return min(candidate.distance for candidate in self.best.values())
+
+    def meet(self, start: Start) -> float:
+        """Judge a chain for good and remember it if it is the best of its order."""
+        distance = self.judge.distance(start.chain)
+        key = start.chain.canonical().names
+        if key not in self.best or distance < self.best[key].distance:
+            self.best[key] = Candidate(start.chain, start.log_prob, distance)
+        return distance
+
+    def losses(self, rows: Rows, step: int) -> torch.Tensor:
+        """What the optimiser lowers in one step, row by row: (B,)."""
+        knobs = rows.knobs()
+        source = self.source.expand(len(rows), -1)
+        output = proxy_render(self.proxies, source, rows.order, knobs, rows.switches)
+        output = self.judge.level(output)
+        sizes = STEP_SIZES[step % len(STEP_SIZES)]
+        loss = losses.mss(output, self.judge.target, sizes)
+        loss = loss + ESR_WEIGHT * losses.esr(output, self.judge.target).sqrt()
+        return loss + BELIEF_WEIGHT * rows.surprise(knobs)
+
+    def run(self, starts: list[Start]) -> None:
+        """All steps, from rows to one row."""
+        rows = Rows(starts)
+        optimiser = torch.optim.Adam(list(rows.free.values()))
+        halvings = {round(share * self.steps) for share in HALVE_AT}
+        first, last = LEARNING_RATE
+        for step in range(1, self.steps + 1):
+            rate = last + (first - last) * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            optimiser.zero_grad()
+            loss = self.losses(rows, step)
+            loss.sum().backward()
+            optimiser.step()
+            if step in halvings and len(rows) > 1:
+                rows = self.halve(rows)
+                optimiser = torch.optim.Adam(list(rows.free.values()))
+            elif step % CHECK_EVERY == 0 or step == self.steps:
+                self.check(rows, loss.detach())
+            self.history.append((step, self.nearest))
+            self.progress(step, self.steps, self.nearest)
+
+    def check(self, rows: Rows, loss: torch.Tensor) -> None:
+        """Judge the rows that lead by the proxies' account."""
+        for row in loss.argsort()[: max(1, len(rows) // 4)].tolist():
+            self.meet(rows.start(row))
+
+    def halve(self, rows: Rows) -> Rows:
+        """Half as many rows: the nearest by the real effects; flips of the leader take part."""
+        met = [(self.meet(s), s) for s in map(rows.start, range(len(rows)))]
+        leader = min(met, key=lambda pair: pair[0])[1]
+        for chain in flips(leader.chain):
+            start = Start(chain, leader.log_prob, leader.mixtures)
+            met.append((self.meet(start), start))
+        met.sort(key=lambda pair: pair[0])
+        return Rows([start for _, start in met[: len(rows) // 2]])
+
+
+def pick(judge: Judge, starts: Sequence[Start], rows: int) -> list[Start]:
+    """The most promising starts by a cheap real distance: half of the places for the best of each
+    order of effects, the rest for whatever is near."""
+    near = [(judge.distance(s.chain, RANK_SIZES), i) for i, s in enumerate(starts)]
+    ranked = [starts[i] for _, i in sorted(near)]
+    orders = [start.chain.canonical().names for start in ranked]
+    leaders = [s for i, s in enumerate(ranked) if orders.index(orders[i]) == i]
+    chosen = leaders[: max(1, rows // 2)]
+    return chosen + [s for s in ranked if s not in chosen][: rows - len(chosen)]
+
+
+def refine(
+    recording: np.ndarray,
+    source: np.ndarray,
+    starts: Sequence[Start],
+    proxies: dict,
+    steps: int = 200,
+    rows: int = ROWS,
+    match_gain: bool = False,
+    progress: Callable[[int, int, float], None] | None = None,
+) -> Refined:
+    """Search for the chain that turns the source into the recording.
+
+    Args:
+        recording, source: float32 (samples,) at 44.1 kHz, aligned.
+        starts: where to begin; the first is the prediction that the answer is measured against.
+        proxies: {effect: frozen module} for every effect that occurs; unused with 0 steps.
+        steps: of gradient descent; with 0 the starts are judged, and that is all.
+        rows: size of the first batch.
+        match_gain: the recording's gain is unknown; compare at equal RMS level.
+        progress: called as progress(step, steps, smallest real distance so far).
+
+    Returns:
+        Refined; its answer is never farther than the first start by the real render.
+    """
+    judge = Judge(recording, source, match_gain)
+    search = Search(judge, proxies, steps, progress)
+    before = search.meet(starts[0])
+    chosen = pick(judge, starts, rows)
+    for start in chosen:
+        search.meet(start)
+    movable = [start for start in chosen if start.chain.steps]
+    if steps and movable:
+        search.run(movable)
+    candidates = sorted(search.best.values(), key=lambda candidate: candidate.distance)
+    return Refined(candidates, before, search.history, judge.renders)
