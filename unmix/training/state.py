@@ -46,7 +46,7 @@ def read(path, device: str = "cpu") -> tuple[dict[str, torch.Tensor], dict]:
         raise UnmixError(f"{path}: no such file")
     try:
         with safe_open(path, "pt", device=str(device)) as file:
-            tensors = {key: file.get_tensor(key) for key in file.offset_keys()}
+            tensors = {key: file.get_tensor(key) for key in sorted(file.keys())}
             about = json.loads((file.metadata() or {})[HEADER])
     except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
         raise UnmixError(f"{path}: not a checkpoint of this program ({error})") from None

@@ -1,0 +1,163 @@
+"""Training one proxy alone, on pairs (dry, wet) of its effect with random settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from unmix import effects, losses
+from unmix.errors import UnmixError
+from unmix.training.loop import FitConfig, FitResult, fit
+
+NAMES = ("dry", "wet", "knobs", "switches")
+HELD_OUT_SHARE, HELD_OUT_RANGE = 0.1, (8, 200)
+FLOOR = 1e-7  # an item at −70 dB has half the pull of one at the same error in a plain logarithm
+VALIDATION_BATCH = 16
+
+
+class Pairs(Protocol):
+    """Where pairs come from: unmix.shards.Reader, or anything alike.
+
+    ``manifest`` describes the data, ``count`` is the number of items, and ``load(names, indices)``
+    returns {name: (len(indices), …) array} for dry (N, T), wet (N, T), knobs (N, K) in 0…1 and
+    switches (N, S) option numbers.
+    """
+
+    manifest: dict
+    count: int
+
+    def load(self, names, indices) -> dict: ...
+
+
+def split(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the training items and of the held-out ones, drawn by ``seed``.
+
+    Raises:
+        UnmixError: too few items to hold any out.
+    """
+    held_out = int(np.clip(HELD_OUT_SHARE * count, *HELD_OUT_RANGE))
+    if count < 2 * held_out:
+        raise UnmixError(f"{count} pairs are too few to train on; make {2 * held_out} or more")
+    order = np.random.default_rng(seed).permutation(count)
+    return np.sort(order[held_out:]), np.sort(order[:held_out])
+
+
+def batch_loss(proxy, batch: dict[str, torch.Tensor], mss_weight: float = 0.0):
+    """Mean over the batch of the error-to-signal ratio in dB, plus the terms below.
+
+    In decibels every item counts alike, whatever its level and however well it is matched
+    already. ``mss_weight`` (dB per unit) adds the multi-scale STFT loss; a proxy that has a method
+    ``auxiliary_loss(dry, wet, knobs, switches)`` adds that.
+
+    Returns:
+        scalar loss, figures {"esr_db"}.
+    """
+    dry, wet, knobs, switches = (batch[name] for name in NAMES)
+    estimate = proxy(dry, knobs, switches).float()
+    esr_db = 10 * (losses.esr(estimate, wet) + FLOOR).log10().mean()
+    loss = esr_db
+    if mss_weight:
+        loss = loss + mss_weight * losses.mss(estimate, wet).mean()
+    if hasattr(proxy, "auxiliary_loss"):
+        loss = loss + proxy.auxiliary_loss(dry, wet, knobs, switches)
+    return loss, {"esr_db": esr_db.item()}
+
+
+def esr_db(proxy, pairs: Pairs, indices, device: str = "cpu") -> np.ndarray:
+    """Error-to-signal ratio of the items ``indices`` in dB (floor −100): (len(indices),)."""
+    figures = []
+    for start in range(0, len(indices), VALIDATION_BATCH):
+        batch = load_batch(pairs, indices[start : start + VALIDATION_BATCH], device)
+        with torch.no_grad():
+            estimate = proxy(batch["dry"], batch["knobs"], batch["switches"])
+        figures.append(10 * losses.esr(estimate.float(), batch["wet"]).clamp_min(1e-10).log10())
+    return torch.cat(figures).cpu().numpy()
+
+
+def load_batch(pairs: Pairs, indices, device: str) -> dict[str, torch.Tensor]:
+    """Items ``indices`` of ``pairs`` as tensors on ``device``."""
+    arrays = pairs.load(NAMES, indices)
+    return {name: torch.as_tensor(arrays[name]).to(device) for name in NAMES}
+
+
+def train_proxy(
+    effect: str,
+    pairs: Pairs,
+    out,
+    *,
+    minutes: float | None = None,
+    steps: int | None = None,
+    batch: int = 16,
+    learning_rate: float = 3e-3,
+    mss_weight: float = 0.0,
+    seed: int = 0,
+    device: str | None = None,
+    wandb: bool = False,
+    validate_every: int = 250,
+) -> FitResult:
+    """Train the proxy of ``effect`` on ``pairs``; the run folder ``out`` is as ``fit`` says.
+
+    Args:
+        effect: name of the effect that the pairs were rendered with.
+        pairs: the data; a share of it (by ``seed``) is held out, and the checkpoint with the
+            lowest mean error-to-signal ratio there is kept as ``best.safetensors``.
+        minutes, steps: the budget.
+        device: "cpu", "cuda", …; None takes CUDA when there is one.
+
+    Raises:
+        UnmixError: unknown effect, pairs of another effect, too few pairs, and what ``fit`` raises.
+    """
+    made_with = pairs.manifest.get("effect", effect)
+    if made_with != effect:
+        raise UnmixError(f"these pairs were made with {made_with}, not with {effect}")
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(seed)
+    proxy = effects.get(effect).build_proxy()
+    train, held_out = split(pairs.count, seed)
+
+    def step_fn(step: int, rng: np.random.Generator):
+        picked = np.sort(rng.choice(train, min(batch, len(train)), replace=False))
+        return batch_loss(proxy, load_batch(pairs, picked, device), mss_weight)
+
+    def validate_fn() -> dict[str, float]:
+        figures = esr_db(proxy, pairs, held_out, device)
+        return {
+            "esr_db": float(figures.mean()),
+            "median": float(np.median(figures)),
+            "percentile_95": float(np.percentile(figures, 95)),
+        }
+
+    def audio_fn() -> dict[str, np.ndarray]:
+        heard = load_batch(pairs, held_out[:3], device)
+        estimates = proxy(heard["dry"], heard["knobs"], heard["switches"])
+        clips = {"dry": heard["dry"], "wet": heard["wet"], "proxy": estimates}
+        return {f"{k}/{i}": v[i].cpu().numpy() for k, v in clips.items() for i in range(len(v))}
+
+    config = FitConfig(
+        steps=steps,
+        minutes=minutes,
+        learning_rate=learning_rate,
+        validate_every=validate_every,
+        seed=seed,
+        describe={
+            "effect": effect,
+            "pairs": pairs.count,
+            "data": pairs.manifest.get("fingerprint"),
+            "batch": batch,
+            "mss_weight": mss_weight,
+        },
+    )
+    return fit(
+        proxy,
+        step_fn,
+        validate_fn,
+        Path(out),
+        config,
+        score="esr_db",
+        device=device,
+        wandb=wandb,
+        audio_fn=audio_fn,
+    )

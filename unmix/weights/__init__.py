@@ -1,0 +1,64 @@
+"""The weights that come with the package: one safetensors file a proxy, and the model's own."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from unmix import effects
+from unmix.errors import UnmixError
+from unmix.training import state
+
+
+def bundled(file: str) -> Path:
+    """Path of a bundled file, whether it exists or not."""
+    return Path(str(resources.files(__name__) / file))
+
+
+def proxy_file(name: str) -> str:
+    """File name of the weights of that effect's proxy."""
+    return f"{name}-proxy.safetensors"
+
+
+def load_into(module, path, device: str = "cpu"):
+    """Fill a module from a safetensors file and freeze it: evaluation mode, no gradients.
+
+    Returns:
+        (the module on ``device``, the JSON object in the file's header).
+
+    Raises:
+        UnmixError: the file is missing, damaged, or belongs to another model.
+    """
+    tensors, about = state.read(path, device)
+    state.load_weights(path, module.to(device), tensors)
+    return module.eval().requires_grad_(False), about
+
+
+def load_proxy(name: str, device: str = "cpu", path=None):
+    """The trained proxy of an effect, frozen: ``proxy(audio, knobs, switches)``.
+
+    Args:
+        name: the effect.
+        device: where its tensors go.
+        path: other weights than the bundled ones, e.g. ``best.safetensors`` of a run.
+
+    Raises:
+        UnmixError: no such effect, or no weights that fit it.
+    """
+    proxy = effects.get(name).build_proxy()
+    path = Path(path) if path else bundled(proxy_file(name))
+    if not path.exists():
+        raise UnmixError(f"no weights for the proxy of {name} ({path} is missing)")
+    return load_into(proxy, path, device)[0]
+
+
+def save_proxy(proxy, name: str, about: dict, folder=None) -> Path:
+    """Write a proxy's weights under its bundled name; returns the path.
+
+    Args:
+        about: anything JSON to keep with them: figures, data, seed.
+        folder: another folder than the package's own.
+    """
+    path = Path(folder) / proxy_file(name) if folder else bundled(proxy_file(name))
+    state.save_weights(path, proxy, {"effect": name, **about})
+    return path
