@@ -54,6 +54,17 @@ def test_load_gives_every_item_in_order(folder):
     assert set(reader.load(["half"])) == {"half"}
 
 
+def test_chosen_items_come_in_the_order_asked_for(folder):
+    reader = shards.Reader(folder)
+    chosen = [9, 0, 4, 3, 4]
+    loaded = reader.load(["wave", "none", "order"], np.array(chosen))
+    np.testing.assert_array_equal(loaded["order"][:, 0], chosen)
+    np.testing.assert_array_equal(loaded["wave"], reader.load()["wave"][chosen])
+    assert loaded["none"].shape == (5, 0)
+    with pytest.raises(IndexError):
+        reader.load(indices=[10])
+
+
 def test_shards_come_one_by_one(folder):
     parts = list(shards.Reader(folder).shards(["order"]))
     assert [len(part["order"]) for part in parts] == [4, 4, 2]

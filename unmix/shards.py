@@ -24,18 +24,9 @@ FORMAT = "unmix-data"
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 _KEYS = {
-    "format": str,
-    "version": int,
-    "unmix": str,
-    "kind": str,
-    "seed": int,
-    "count": int,
-    "complete": bool,
-    "config": dict,
-    "fingerprint": str,
-    "shard_items": int,
-    "tensors": dict,
-    "shards": list,
+    **dict.fromkeys(("format", "unmix", "kind", "fingerprint"), str),
+    **dict.fromkeys(("version", "seed", "count", "shard_items"), int),
+    **{"complete": bool, "config": dict, "tensors": dict, "shards": list},
 }
 _SHARD_KEYS = {"file": str, "first": int, "count": int, "sha256": str, "bytes": int}
 
@@ -58,8 +49,7 @@ def new_manifest(sampler, count: int, shard_items: int, tensors: dict) -> dict:
         "format": FORMAT,
         "version": FORMAT_VERSION,
         "unmix": version("unmix"),
-        "kind": sampler.config["kind"],
-        "seed": sampler.config["seed"],
+        **{key: sampler.config[key] for key in ("kind", "seed", "effect") if key in sampler.config},
         "count": count,
         "complete": False,
         "config": sampler.config,
@@ -224,6 +214,7 @@ class Reader:
                 "run the same gen-data command again to finish it"
             )
         self.records = sorted(self.manifest["shards"], key=lambda record: record["first"])
+        self._files: dict = {}  # shards that are open, by number
         for record in self.records:
             path = self.folder / record["file"]
             if not path.is_file():
@@ -245,46 +236,63 @@ class Reader:
         return names
 
     def shards(self, names=None) -> Iterator[dict[str, np.ndarray]]:
-        """One shard after the other: {name: array (items of the shard, …)}, from mapped memory."""
+        """One shard after the other: {name: array (items of the shard, …)}."""
         names = self._checked_names(names)
-        for record in self.records:
-            yield self._shard(record, names)
+        for number in range(len(self.records)):
+            file = self._open(number)
+            yield {name: file.get_tensor(name) for name in names}
 
-    def _shard(self, record: dict, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    def _open(self, number: int):
+        """A shard, mapped into memory: its safetensors handle, checked as it is first opened."""
         from safetensors import SafetensorError, safe_open
 
+        if number in self._files:
+            return self._files[number]
+        record = self.records[number]
         path = self.folder / record["file"]
+        expected = {key: record[key] for key in ("first", "count")}
+        expected["fingerprint"] = self.manifest["fingerprint"]
         try:
-            with safe_open(path, framework="np") as file:
-                header = json.loads((file.metadata() or {}).get(FORMAT, "null"))
-                expected = {
-                    "first": record["first"],
-                    "count": record["count"],
-                    "fingerprint": self.manifest["fingerprint"],
-                }
-                if header != expected:
-                    raise self._damage(path, "belongs to another data set")
-                arrays = {name: file.get_tensor(name) for name in names}
+            file = safe_open(path, framework="np")
+            if json.loads((file.metadata() or {}).get(FORMAT, "null")) != expected:
+                raise self._damage(path, "belongs to another data set")
+            for name, spec in self.manifest["tensors"].items():
+                rows = file.get_slice(name)
+                shape, dtype = rows.get_shape(), rows[0:1].dtype
+                if shape != [record["count"], *spec["shape"]] or dtype != spec["dtype"]:
+                    raise self._damage(path, f"holds {name!r} in another shape or type")
         except (SafetensorError, OSError, ValueError):
             raise self._damage(path, "is damaged") from None
-        for name, array in arrays.items():
-            spec = self.manifest["tensors"][name]
-            if array.shape != (record["count"], *spec["shape"]) or array.dtype != spec["dtype"]:
-                raise self._damage(path, f"holds {name!r} in another shape or type")
-        return arrays
+        self._files[number] = file
+        return file
 
-    def load(self, names=None) -> dict[str, np.ndarray]:
-        """All items of the data set: {name: array (count, …)}; all tensors or ``names``."""
+    def load(self, names=None, indices=None) -> dict[str, np.ndarray]:
+        """Items of the data set as copies.
+
+        Args:
+            names: of the tensors; all if None.
+            indices: numbers of the items, in any order; all items if None. Only these are read.
+
+        Returns:
+            {name: array (items, …)}.
+        """
         names = self._checked_names(names)
-        whole = {}
-        for name in names:
-            spec = self.manifest["tensors"][name]
-            whole[name] = np.empty((self.count, *spec["shape"]), spec["dtype"])
-        for record in self.records:
-            place = slice(record["first"], record["first"] + record["count"])
-            for name, array in self._shard(record, names).items():
-                whole[name][place] = array
-        return whole
+        tensors = self.manifest["tensors"]
+        count = self.count if indices is None else len(indices)
+        loaded = {n: np.empty((count, *tensors[n]["shape"]), tensors[n]["dtype"]) for n in names}
+        if indices is None:
+            for number, record in enumerate(self.records):
+                file, first = self._open(number), record["first"]
+                for name, array in loaded.items():
+                    array[first : first + record["count"]] = file.get_tensor(name)
+            return loaded
+        for place, index in enumerate(indices):
+            if not 0 <= index < self.count:
+                raise IndexError(f"item {index} of {self.count}")
+            number, row = divmod(int(index), self.manifest["shard_items"])
+            for name, array in loaded.items():
+                array[place] = self._open(number).get_slice(name)[row : row + 1][0]
+        return loaded
 
     def verify(self) -> None:
         """Compare every shard with its hash; UnmixError names the first that differs."""
