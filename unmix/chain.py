@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from itertools import permutations
 
 import numpy as np
 
@@ -110,6 +111,12 @@ def canonical_order(names: Iterable[str]) -> tuple[str, ...]:
                 place -= 1
         ordered.insert(place, name)
     return tuple(ordered)
+
+
+def equivalents(names: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """All orders of the same effects that nobody can tell apart from this one."""
+    canonical = canonical_order(names)
+    return [order for order in permutations(names) if canonical_order(order) == canonical]
 
 
 def proxy_render(proxies: dict, audio, order, knobs: dict, switches: dict):

@@ -77,10 +77,20 @@ class PairSampler(_Sampler):
         effect: its name.
         seed: with the item's number it decides everything.
         seconds: length of an excerpt.
-        folder: a folder of audio that half of the material comes from.
+        folder: a folder of audio that a share of the material comes from.
+        folder_share: that share.
+        probe_share: share of excerpts from the probe, which the recordings of refine are made of.
     """
 
-    def __init__(self, effect: str, seed: int, seconds: float = 1.5, folder=None):
+    def __init__(
+        self,
+        effect: str,
+        seed: int,
+        seconds: float = 1.5,
+        folder=None,
+        folder_share: float = 0.5,
+        probe_share: float = 0.2,
+    ):
         self.effect = effects.get(effect)
         self.samples = round(seconds * SAMPLE_RATE)
         self.folder = sources.Folder(folder) if folder else None
@@ -90,12 +100,14 @@ class PairSampler(_Sampler):
             "seed": seed,
             "seconds": seconds,
             "folder": str(folder) if folder else None,
+            "folder_share": folder_share,
+            "probe_share": probe_share,
         }
 
     def _dry(self, rng: np.random.Generator) -> np.ndarray:
-        if self.folder and rng.random() < 0.5:
+        if self.folder and rng.random() < self.config["folder_share"]:
             return self.folder.excerpt(rng, self.samples)
-        if rng.random() < 0.2:  # a piece of the probe, for the recordings that refine will meet
+        if rng.random() < self.config["probe_share"]:
             probe = sources.probe()
             start = rng.integers(max(1, probe.size - self.samples))
             piece = probe[start : start + self.samples]

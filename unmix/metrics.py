@@ -1,13 +1,10 @@
-"""Figures that are reported: chain accuracies, edit distance, knob errors."""
+"""Figures that are reported, as pure functions of what was measured."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-
-from unmix import effects
-from unmix.dataset import MAX_LENGTH
 
 
 def edit_distance(a: Sequence, b: Sequence) -> int:
@@ -25,32 +22,9 @@ def ratio_db(ratio) -> np.ndarray:
     return 10 * np.log10(np.maximum(ratio, 1e-12))
 
 
-def chain_figures(model, batch: dict, beams: int = 10) -> dict[str, float]:
-    """Accuracy of a model's first answers on a batch with true labels, while it trains.
-
-    Chains are spelled in canonical form on both sides, so that accuracy is by equivalence class.
-
-    Returns:
-        accuracy_N for each length N in the batch, top5, knob_error (mean
-        |û − u| of the centres given the true chain; circular for angles).
-    """
-    z = model.encoder(batch).float()
-    orders = [tuple(x for x in row if x >= 0) for row in batch["order"].tolist()]
-    found = [[order for order, _ in model.decoder.beam_search(row, beams)] for row in z]
-    right = np.array([best[0] == order for best, order in zip(found, orders, strict=True)])
-    lengths = np.array([len(order) for order in orders])
-    figures = {
-        f"accuracy_{n}": float(right[lengths == n].mean())
-        for n in range(MAX_LENGTH + 1)
-        if (lengths == n).any()
-    }
-    pairs = zip(found, orders, strict=True)
-    figures["top5"] = float(np.mean([order in best[:5] for best, order in pairs]))
-    _, _, mixtures = model.knob_losses(z, batch)
-    errors = []
-    for name, (rows, mixture) in mixtures.items():
-        true = batch[f"knobs.{name}"][rows]
-        panel = effects.get(name).panel
-        errors.append(panel.distance(mixture.centre().cpu().numpy(), true.cpu().numpy()).ravel())
-    figures["knob_error"] = float(np.concatenate(errors).mean())
-    return figures
+def si_sdr_db(estimate: np.ndarray, target: np.ndarray) -> float:
+    """Scale-invariant signal-to-distortion ratio in dB (Le Roux et al. 2019, equation 3)."""
+    x, y = np.asarray(estimate, np.float64), np.asarray(target, np.float64)
+    projected = y * (x @ y) / max(y @ y, 1e-20)
+    error = max(np.sum((projected - x) ** 2), 1e-12 * np.sum(y**2), 1e-20)
+    return float(10 * np.log10(max(projected @ projected, 1e-20) / error))

@@ -14,7 +14,6 @@ from unmix.dataset import MAX_LENGTH, ChainSampler
 from unmix.errors import UnmixError
 from unmix.inverse.model import InverseModel, ModelConfig
 from unmix.losses import mss
-from unmix.metrics import chain_figures
 from unmix.training import state
 from unmix.training.loop import FitConfig, FitResult, fit
 
@@ -147,6 +146,37 @@ class SpectralTerm:
         answer = proxy_render(self.proxies, dry, batch["order"], knobs, switches)
         excerpt = slice(end - self.samples, end)
         return mss(answer[:, excerpt], recordings[:, excerpt]).mean()
+
+
+def chain_figures(model, batch: dict, beams: int = 10) -> dict[str, float]:
+    """Accuracy of a model's first answers on a batch with true labels, while it trains.
+
+    Chains are spelled in canonical form on both sides, so that accuracy is by equivalence class.
+
+    Returns:
+        accuracy_N for each length N in the batch, top5, knob_error (mean
+        |û − u| of the centres given the true chain; circular for angles).
+    """
+    z = model.encoder(batch).float()
+    orders = [tuple(x for x in row if x >= 0) for row in batch["order"].tolist()]
+    found = [[order for order, _ in model.decoder.beam_search(row, beams)] for row in z]
+    right = np.array([best[0] == order for best, order in zip(found, orders, strict=True)])
+    lengths = np.array([len(order) for order in orders])
+    figures = {
+        f"accuracy_{n}": float(right[lengths == n].mean())
+        for n in range(MAX_LENGTH + 1)
+        if (lengths == n).any()
+    }
+    pairs = zip(found, orders, strict=True)
+    figures["top5"] = float(np.mean([order in best[:5] for best, order in pairs]))
+    _, _, mixtures = model.knob_losses(z, batch)
+    errors = []
+    for name, (rows, mixture) in mixtures.items():
+        true = batch[f"knobs.{name}"][rows]
+        panel = effects.get(name).panel
+        errors.append(panel.distance(mixture.centre().cpu().numpy(), true.cpu().numpy()).ravel())
+    figures["knob_error"] = float(np.concatenate(errors).mean())
+    return figures
 
 
 def _validate(model: InverseModel, data: ChainData, device: str, weights: Weights) -> dict:

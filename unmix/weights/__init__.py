@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from importlib import resources
 from pathlib import Path
 
 from unmix import effects
 from unmix.errors import UnmixError
 from unmix.training import state
+
+INVERSE_FILE = "inverse.safetensors"
 
 
 def bundled(file: str) -> Path:
@@ -61,4 +64,37 @@ def save_proxy(proxy, name: str, about: dict, folder=None) -> Path:
     """
     path = Path(folder) / proxy_file(name) if folder else bundled(proxy_file(name))
     state.save_weights(path, proxy, {"effect": name, **about})
+    return path
+
+
+def load_inverse(device: str = "cpu", path=None):
+    """The trained inverse model, frozen.
+
+    Args:
+        device: where its tensors go.
+        path: other weights than the bundled ones, e.g. ``model.safetensors`` of a run.
+
+    Raises:
+        UnmixError: no weights, or weights for other effects than the installed ones.
+    """
+    from unmix.inverse.model import InverseModel, ModelConfig
+
+    path = Path(path) if path else bundled(INVERSE_FILE)
+    if not path.exists():
+        raise UnmixError(f"no weights for the inverse model ({path} is missing)")
+    _, about = state.read(path)
+    config = ModelConfig.from_dict(about["config"])
+    if config.effects != effects.names():
+        raise UnmixError(
+            f"{path}: trained for the effects {', '.join(config.effects)}; "
+            f"installed are {', '.join(effects.names())}; train again with unmix train"
+        )
+    return load_into(InverseModel(config), path, device)[0]
+
+
+def save_inverse(model, about: dict, folder=None) -> Path:
+    """Write the inverse model's weights as float16 under the bundled name; returns the path."""
+    path = Path(folder) / INVERSE_FILE if folder else bundled(INVERSE_FILE)
+    halved = copy.deepcopy(model).half()
+    state.save_weights(path, halved, {"config": model.config.to_dict(), **about})
     return path

@@ -1,0 +1,385 @@
+"""Figures on held-out material: proxies, chains, refine. Each is fixed by seed and count.
+
+Pairs and chains come from random streams that training never draws from: chains from the stream
+of independent chains (dataset.ChainSampler), pairs from seeds that start at EVALUATION_SEED.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from unmix import effects, losses, metrics
+from unmix.audio import SAMPLE_RATE
+from unmix.chain import Chain, canonical_order, equivalents
+from unmix.dataset import MAX_LENGTH, SOURCE_SHARES, ChainSampler, PairSampler
+from unmix.errors import UnmixError
+from unmix.features import extract
+
+EVALUATION_SEED = 900_000
+AUDIBLE_MOVE, AUDIBLE_ESR_DB = 0.1, -40.0
+SPEED_SECONDS = 4.0
+
+
+def _bar(items, what: str):
+    return tqdm(items, desc=what, leave=False)
+
+
+def _esr_db(estimate: np.ndarray, target: np.ndarray) -> float:
+    pair = torch.from_numpy(np.stack([estimate, target]))
+    return float(metrics.ratio_db(float(losses.esr(*pair))))
+
+
+def _seconds_of(call, repeats: int = 3) -> float:
+    """Fastest of a few runs, after one to warm up."""
+    call()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def _speeds(name: str, proxy, item: dict) -> dict:
+    """How many times faster than real time on one thread: proxy, its gradient, the real effect."""
+    samples = round(SPEED_SECONDS * SAMPLE_RATE)
+    dry = np.resize(item["dry"], samples)
+    audio = torch.from_numpy(dry)[None]
+    knobs = torch.from_numpy(item["knobs"])[None].requires_grad_()
+    switches = torch.from_numpy(item["switches"])[None]
+    effect = effects.get(name)
+    settings = effect.from_unit(item["knobs"], item["switches"])
+
+    def forward():
+        with torch.no_grad():
+            proxy(audio, knobs, switches)
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return {
+            "forward": SPEED_SECONDS / _seconds_of(forward),
+            "gradient": SPEED_SECONDS
+            / _seconds_of(lambda: proxy(audio, knobs, switches).square().mean().backward()),
+            "real_effect": SPEED_SECONDS
+            / _seconds_of(lambda: effect.render(dry, SAMPLE_RATE, settings)),
+        }
+    finally:
+        torch.set_num_threads(threads)
+
+
+def proxies(
+    names=None, count: int = 200, seed: int = 1, folder=None, load=None, worst: int = 3
+) -> dict:
+    """Error of each proxy against its real effect on held-out sources with random knobs.
+
+    Args:
+        names: effects; all if None.
+        count: pairs an effect, 1.5 s each.
+        seed: of the pairs.
+        folder: audio folder for all of the material, instead of synthetic music-like sources.
+        load: name -> proxy; the bundled ones if None.
+        worst: how many of the worst cases to list with their settings.
+
+    Returns:
+        {effect: {esr_db: {mean, median, p95}, mss, parameters, speed: {forward, gradient,
+        real_effect} in × real time, worst: [{esr_db, item, settings}]}}
+    """
+    from unmix.weights import load_proxy
+
+    if count < 1:
+        raise UnmixError("count must be 1 or more")
+    table = {}
+    for name in names or effects.names():
+        proxy = (load or load_proxy)(name)
+        sampler = PairSampler(
+            name, EVALUATION_SEED + seed, folder=folder, folder_share=1.0, probe_share=0.0
+        )
+        errors, distances, items = [], [], []
+        for i in _bar(range(count), name):
+            item = sampler.item(i)
+            inputs = [torch.from_numpy(item[key])[None] for key in ("dry", "knobs", "switches")]
+            with torch.no_grad():
+                estimate = proxy(*inputs)
+                wet = torch.from_numpy(item["wet"])[None]
+                errors.append(float(metrics.ratio_db(float(losses.esr(estimate, wet)))))
+                distances.append(float(losses.mss(estimate, wet)))
+            items.append((item["knobs"], item["switches"]))
+        order = np.argsort(errors)[::-1][:worst]
+        table[name] = {
+            "esr_db": {
+                "mean": float(np.mean(errors)),
+                "median": float(np.median(errors)),
+                "p95": float(np.percentile(errors, 95)),
+            },
+            "mss": float(np.mean(distances)),
+            "parameters": sum(p.numel() for p in proxy.parameters()),
+            "speed": _speeds(name, proxy, sampler.item(0)),
+            "worst": [
+                {
+                    "esr_db": errors[i],
+                    "item": int(i),
+                    "settings": effects.get(name).from_unit(*items[i]),
+                }
+                for i in order
+            ],
+        }
+    return table
+
+
+def audible_knobs(source: np.ndarray, chain: Chain, recording: np.ndarray) -> dict:
+    """{effect: (K,) bool}: whether moving a knob alone by AUDIBLE_MOVE changes the real render of
+    the chain by more than AUDIBLE_ESR_DB."""
+    result, heard = {}, source
+    for place, (name, settings) in enumerate(chain.steps):
+        effect, rest = effects.get(name), Chain(chain.steps[place + 1 :])
+        knobs, switches = effect.to_unit(settings)
+        flags = []
+        for k in range(len(knobs)):
+            moved = knobs.copy()
+            moved[k] += AUDIBLE_MOVE if moved[k] < 0.5 else -AUDIBLE_MOVE
+            wet = effect.render(heard, SAMPLE_RATE, effect.from_unit(moved, switches))
+            flags.append(_esr_db(rest.render(wet, SAMPLE_RATE), recording) > AUDIBLE_ESR_DB)
+        result[name] = np.array(flags)
+        heard = effect.render(heard, SAMPLE_RATE, settings)
+    return result
+
+
+def knob_errors(answer: Chain, true: Chain, audible: dict) -> tuple[list, list, list]:
+    """Errors |û − u| of the effects in both chains: all knobs, the audible ones; and whether each
+    switch is right."""
+    every, heard, switches = [], [], []
+    answers = dict(answer.steps)
+    for name, settings in true.steps:
+        if name not in answers:
+            continue
+        effect = effects.get(name)
+        (a, a_switch), (b, b_switch) = effect.to_unit(answers[name]), effect.to_unit(settings)
+        error = effect.panel.distance(a, b)
+        every += error.tolist()
+        heard += error[audible[name]].tolist()
+        switches += (a_switch == b_switch).tolist()
+    return every, heard, switches
+
+
+def _mean(values) -> float | None:
+    return float(np.mean(values)) if len(values) else None
+
+
+def _samplers_example(seed: int, source: str, degraded: float, length: int | None, folder):
+    if source not in SOURCE_SHARES:
+        raise UnmixError(f"no source {source!r}; use {', '.join(SOURCE_SHARES)}")
+    return ChainSampler(
+        seed,
+        shares={source: 1.0},
+        degraded=degraded,
+        independent=True,
+        length=length,
+        folder=folder,
+    )
+
+
+def _hear(source: np.ndarray, recording: np.ndarray, hidden: bool) -> dict:
+    heard = extract(
+        torch.from_numpy(recording)[None], None if hidden else torch.from_numpy(source)[None]
+    )
+    return heard | {"level_known": torch.ones(1)}
+
+
+def first_answer(belief) -> Chain:
+    """The network's answer: most probable switches, centre of each knob's heaviest component."""
+    return Chain(
+        (
+            name,
+            effects.get(name).from_unit(
+                belief.mixtures[name].centre()[0].tolist(), belief.switches[name]
+            ),
+        )
+        for name in belief.names
+    )
+
+
+def chains(
+    count: int = 250,
+    seed: int = 1,
+    source: str = "probe",
+    hidden_source: bool = False,
+    degrade: float = 0.0,
+    length: int | None = None,
+    folder=None,
+    beams: int = 10,
+    model=None,
+) -> dict:
+    """The network alone on held-out chains, lengths 1–5 in equal parts: beam search, no refine.
+
+    Args:
+        count, seed: which chains.
+        source: what was sent through them; hidden_source: whether the network is not told.
+        degrade: share of recordings with noise, band limit or resampling.
+        length: one length only.
+        folder: audio folder for half of the sources when ``source`` is "synthetic".
+        model: an InverseModel; the bundled one if None.
+
+    Returns:
+        {"count", "all": figures, "by_length": {n: figures}, "confusion": …}. Figures: by
+        equivalence, raw with its ceiling (a right class gives a right order by chance 1 in as many
+        as it has orders), as a set, top5, edit distance, knob error (all and audible knobs of the
+        effects named rightly), share of switches right.
+    """
+    from unmix.weights import load_inverse
+
+    if count < 1:
+        raise UnmixError("count must be 1 or more")
+    model = model or load_inverse()
+    sampler = _samplers_example(seed, source, degrade, length, folder)
+    rows = []
+    for i in _bar(range(count), "chains"):
+        dry, true, recording = sampler.example(i)
+        beliefs = model.believe(_hear(dry, recording, hidden_source), beams)[0]
+        answer = first_answer(beliefs[0])
+        every, heard, switches = knob_errors(answer, true, audible_knobs(dry, true, recording))
+        orders = equivalents(true.names)
+        raw = orders[np.random.default_rng([seed, i]).integers(len(orders))]
+        rows.append(
+            {
+                "length": len(true.names),
+                "true": true.names,
+                "named": answer.names,
+                "equivalence": answer.names == canonical_order(true.names),
+                "raw": answer.names == raw,
+                "ceiling": 1 / len(orders),
+                "set": set(answer.names) == set(true.names),
+                "top5": canonical_order(true.names) in [b.names for b in beliefs[:5]],
+                "edit": metrics.edit_distance(answer.names, canonical_order(true.names)),
+                "knobs": every,
+                "audible": heard,
+                "switches": switches,
+            }
+        )
+    lengths = sorted({row["length"] for row in rows})
+    return {
+        "count": count,
+        "seed": seed,
+        "source": "hidden" if hidden_source else source,
+        "all": _summary(rows),
+        "by_length": {n: _summary([r for r in rows if r["length"] == n]) for n in lengths},
+        "effects": _detection(rows),
+    }
+
+
+def _summary(rows: list[dict]) -> dict:
+    flat = {
+        key: [value for row in rows for value in row[key]]
+        for key in ("knobs", "audible", "switches")
+    }
+    return {
+        "count": len(rows),
+        **{key: _mean([row[key] for row in rows]) for key in ("equivalence", "raw", "ceiling")},
+        **{key: _mean([row[key] for row in rows]) for key in ("set", "top5", "edit")},
+        "knob_error": _mean(flat["knobs"]),
+        "audible_knob_error": _mean(flat["audible"]),
+        "switches": _mean(flat["switches"]),
+    }
+
+
+def _detection(rows: list[dict]) -> dict:
+    """{effect: how often it was there, found where it was, and named where it was not}."""
+    table = {}
+    for name in effects.names():
+        there = [name in row["true"] for row in rows]
+        named = [name in row["named"] for row in rows]
+        table[name] = {
+            "there": sum(there),
+            "found": sum(t and n for t, n in zip(there, named, strict=True)),
+            "false": sum(n and not t for t, n in zip(there, named, strict=True)),
+        }
+    return table
+
+
+def refine(
+    count: int = 100,
+    seed: int = 1,
+    steps: int = 200,
+    source: str = "probe",
+    top: int = 5,
+    model=None,
+    load=None,
+) -> dict:
+    """What refine makes of the network's first answers, by the real render.
+
+    Args:
+        count, seed: which held-out chains (lengths 1–5 in equal parts).
+        steps: of gradient descent. top: believed chains that the search starts from.
+        model, load: an InverseModel and name -> proxy; the bundled ones if None.
+
+    Returns:
+        {"count", "worse", "better" (shares), "mss_before", "mss_after" (medians), "si_sdr_db"
+        (median after), "equivalence_before", "equivalence_after", "audible_knob_error",
+        "seconds" (mean an item), "by_length"}
+    """
+    from unmix.refine import refine as search
+    from unmix.starts import starts_from_beliefs
+    from unmix.weights import load_inverse, load_proxy
+
+    if count < 1 or steps < 1:
+        raise UnmixError("count and steps must be 1 or more")
+    model = model or load_inverse()
+    stand_ins = {name: (load or load_proxy)(name) for name in effects.names()}
+    sampler = _samplers_example(seed, source, 0.0, None, None)
+    rows = []
+    for i in _bar(range(count), "refine"):
+        dry, true, recording = sampler.example(i)
+        start = time.perf_counter()
+        beliefs = model.believe(_hear(dry, recording, False))[0][:top]
+        generator = torch.Generator().manual_seed(seed)
+        starts = starts_from_beliefs(beliefs, generator=generator)
+        found = search(recording, dry, starts, stand_ins, steps)
+        seconds = time.perf_counter() - start
+        audible = audible_knobs(dry, true, recording)
+        right = canonical_order(true.names)
+        rows.append(
+            {
+                "length": len(right),
+                "seconds": seconds,
+                "before": found.before,
+                "after": found.after,
+                "si_sdr": metrics.si_sdr_db(found.chain.render(dry, SAMPLE_RATE), recording),
+                "right_before": canonical_order(starts[0].chain.names) == right,
+                "right_after": canonical_order(found.chain.names) == right,
+                "audible_before": knob_errors(starts[0].chain, true, audible)[1],
+                "audible": knob_errors(found.chain, true, audible)[1],
+            }
+        )
+    lengths = range(1, MAX_LENGTH + 1)
+    return {
+        "count": count,
+        "seed": seed,
+        "steps": steps,
+        "all": _refine_summary(rows),
+        "by_length": {
+            n: _refine_summary(part)
+            for n in lengths
+            if (part := [r for r in rows if r["length"] == n])
+        },
+    }
+
+
+def _refine_summary(rows: list[dict]) -> dict:
+    before, after = (np.array([row[key] for row in rows]) for key in ("before", "after"))
+    return {
+        "count": len(rows),
+        "worse": _mean(after > before),
+        "better": _mean(after < before),
+        "mss_before": float(np.median(before)),
+        "mss_after": float(np.median(after)),
+        "si_sdr_db": float(np.median([row["si_sdr"] for row in rows])),
+        "equivalence_before": _mean([row["right_before"] for row in rows]),
+        "equivalence_after": _mean([row["right_after"] for row in rows]),
+        "audible_before": _mean([e for row in rows for e in row["audible_before"]]),
+        "audible_after": _mean([e for row in rows for e in row["audible"]]),
+        "seconds": _mean([row["seconds"] for row in rows]),
+    }
