@@ -1,0 +1,261 @@
+"""The command line: parse, call, print. JSON goes to stdout, everything else to stderr.
+
+Exit codes: 0 all done, 1 some input failed, 2 wrong usage, 130 stopped by Ctrl+C. Whatever is
+slow to import is imported inside the commands.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from unmix.errors import UnmixError
+
+
+def say(line: str) -> None:
+    """A line for people, on stderr."""
+    typer.echo(line, err=True)
+
+
+class _Group(TyperGroup):
+    """Turns the project's exception into one line and an exit code."""
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except UnmixError as error:
+            say(f"error: {' '.join(str(error).split())}")
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+
+
+app = typer.Typer(
+    cls=_Group,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Hears a recording of processed sound and names the chain of effects, with every knob.",
+)
+
+
+def main() -> None:
+    """Entry of the console script."""
+    app()
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"unmix {version('unmix')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+def read_chain(path: Path):
+    """The chain in a file; UnmixError names the file and the fault."""
+    from unmix.chain import Chain
+
+    try:
+        return Chain.from_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UnmixError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    except UnicodeDecodeError:
+        raise UnmixError(f"{path}: not a chain file (not text)") from None
+    except UnmixError as error:
+        raise UnmixError(f"{path}: {error}") from None
+
+
+# --- data and training ---------------------------------------------------------------------------
+
+
+@app.command("gen-data")
+def gen_data(
+    out: Annotated[Path, typer.Option(help="Folder of the data set.", metavar="DIR")],
+    count: Annotated[int, typer.Option(min=1, help="Number of items.")],
+    effect: Annotated[
+        str | None, typer.Option(help="Pairs (dry, wet) of this effect.", metavar="NAME")
+    ] = None,
+    chains: Annotated[bool, typer.Option("--chains", help="Whole chains.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Decides every item.")] = 0,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes.  [default: one per core]")
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=0.1, max=60, help="Length of a pair.  [default: 1.5]"),
+    ] = None,
+    sources: Annotated[
+        Path | None,
+        typer.Option(help="Folder of audio that part of the dry sound comes from.", metavar="DIR"),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say how much disk and time it takes.")
+    ] = False,
+) -> None:
+    """Make training data: pairs of one effect, or whole chains.
+
+    Item i depends on the seed and i alone, whatever the number of workers. A broken run is
+    finished by the same command; a larger --count adds to a finished one.
+
+    \b
+    Examples:
+      unmix gen-data --effect ott --count 2000 --out data/ott --seed 1
+      unmix gen-data --chains --count 100000 --out data/chains --dry-run
+    """
+    if (effect is None) != chains:
+        raise typer.BadParameter("give one of --effect NAME and --chains")
+    if chains and seconds is not None:
+        raise typer.BadParameter("--seconds belongs to --effect; chains have a fixed length")
+    from unmix.dataset import ChainSampler, PairSampler
+    from unmix.generate import generate
+
+    folder = str(sources.resolve()) if sources else None
+    if chains:
+        sampler = ChainSampler(seed, folder=folder)
+    else:
+        sampler = PairSampler(effect, seed, seconds or 1.5, folder=folder)
+    generate(sampler, count, out, workers, progress=not dry_run, dry_run=dry_run, say=say)
+
+
+@app.command("train-proxy")
+def train_proxy(
+    effect: Annotated[str, typer.Option(help="The effect to stand in for.", metavar="NAME")],
+    data: Annotated[Path, typer.Option(help="Its pairs, from gen-data.", metavar="DIR")],
+    out: Annotated[Path, typer.Option(help="Run folder.", metavar="DIR")],
+    minutes: Annotated[float | None, typer.Option(help="Budget in minutes.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Budget in steps.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Pairs a step.")] = 16,
+    learning_rate: Annotated[float, typer.Option(help="Peak of the schedule.")] = 3e-3,
+    seed: Annotated[int, typer.Option(min=0, help="Decides every step.")] = 0,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, …  [default: cuda where there is one]")
+    ] = None,
+    wandb: Annotated[bool, typer.Option("--wandb", help="Log to Weights & Biases.")] = False,
+) -> None:
+    """Train the proxy of one effect on its pairs. The same command resumes a broken run.
+
+    The run folder gets best.safetensors, last.safetensors, metrics.jsonl and curves.png.
+
+    \b
+    Example:
+      unmix train-proxy --effect ott --data data/ott --out runs/ott --minutes 20
+    """
+    if minutes is None and steps is None:
+        raise typer.BadParameter("give --minutes, --steps or both")
+    from unmix.shards import Reader
+    from unmix.training.proxy import train_proxy as run
+
+    result = run(
+        effect,
+        Reader(data),
+        out,
+        minutes=minutes,
+        steps=steps,
+        batch=batch,
+        learning_rate=learning_rate,
+        seed=seed,
+        device=device,
+        wandb=wandb,
+    )
+    _tell_training(result, out, f"held-out ESR {result.best:.1f} dB")
+
+
+def _tell_training(result, out: Path, figure: str) -> None:
+    say(f"{out}: step {result.step:,}, {result.seconds / 60:.1f} min, best {figure}")
+    if not result.finished:
+        say("stopped; run the same command again to go on")
+        raise typer.Exit(130)
+
+
+# --- recordings ----------------------------------------------------------------------------------
+
+
+@app.command()
+def render(
+    chain: Annotated[Path, typer.Argument(help="Chain file.", metavar="CHAIN.json")],
+    source: Annotated[Path, typer.Argument(help="Audio to process.", metavar="IN.wav")],
+    out: Annotated[Path, typer.Argument(help="Result: .wav or .flac.", metavar="OUT.wav")],
+) -> None:
+    """Run audio through a chain of real effects.
+
+    Any sample rate from 8 to 192 kHz and any number of channels; both are kept. WAV files are
+    written as 32-bit float and hold peaks above full scale.
+
+    \b
+    Example:
+      unmix render answer.json dry.wav wet.wav
+    """
+    from unmix import audio
+
+    steps = read_chain(chain)
+    dry, rate = audio.read(source)
+    wet = steps.render(dry, rate)
+    audio.write(out, wet, rate)
+    names = " > ".join(steps.names) or "empty chain"
+    say(f"{out}: {names}; {wet.shape[1] / rate:.2f} s, channels: {len(wet)}, {rate} Hz")
+    if out.suffix.lower() == ".flac" and abs(wet).max() > 1:
+        say("warning: peaks above full scale are clipped in a FLAC file; write .wav to keep them")
+
+
+@app.command()
+def probe(
+    out: Annotated[Path, typer.Argument(help="File to write.", metavar="OUT.wav")],
+    kind: Annotated[str, typer.Option(help="probe, noise, chirp or impulse.")] = "probe",
+) -> None:
+    """Write the probe: the sound to send through the effects that are to be named.
+
+    \b
+    Examples:
+      unmix probe probe.wav
+      unmix probe chirp.wav --kind chirp
+    """
+    from unmix import audio, sources
+
+    signal = sources.fixed(kind)
+    audio.write(out, signal, audio.SAMPLE_RATE, subtype="PCM_24")
+    version = sources.PROBE_VERSION if kind == "probe" else kind
+    say(f"{out}: {version}, {signal.size / audio.SAMPLE_RATE:g} s, 44.1 kHz, mono, 24 bit")
+    say(
+        "Send it through the effects at this level, record the whole of it and what rings on, then:"
+    )
+    say(f"  unmix analyze recording.wav --source {kind}")
+
+
+@app.command()
+def effects(
+    name: Annotated[str | None, typer.Argument(help="One effect; all if left out.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="As JSON on stdout.")] = False,
+) -> None:
+    """Show the effects with their knobs, ranges and switches.
+
+    \b
+    Examples:
+      unmix effects
+      unmix effects ott --json
+    """
+    from unmix import effects as registry
+    from unmix.report import controls
+
+    chosen = [registry.get(n) for n in ([name] if name else registry.names())]
+    if json:
+        typer.echo(controls.as_json(chosen))
+    else:
+        say(controls.as_text(chosen))
