@@ -42,8 +42,8 @@ class ReverbProxy(nn.Module):
     """Stand-in of the reverb: Freeverb's structure with learned figures in it.
 
     Exact: linearity and time-invariance, the dry/wet mix, the delays, the all-passes, one loop
-    filter g·(1 − d)/(1 − d·z⁻¹) for all combs. Learned, by a small network from room size and
-    damping: loop gain g, damping d, and the level of each comb.
+    filter g·(1 − d)/(1 − d·z⁻¹) for all combs. Learned, by a small network and a linear layer from
+    room size and damping: loop gain g, damping d, and the level of each comb.
 
     After k rounds through a comb the impulse has become the loop filter's k-th power, a short
     pulse that is the same in every comb and lies at (k + 1)·D. So the pulses are made once, from
@@ -56,18 +56,23 @@ class ReverbProxy(nn.Module):
     def __init__(self, panel, hidden: int = 64):
         super().__init__()
         self.panel = panel
-        self.net = mlp(2, hidden, hidden, 2 + len(COMBS))
+        self.straight = nn.Linear(2, 2 + len(COMBS))
+        self.bent = mlp(2, hidden, hidden, 2 + len(COMBS))
+        for last in (self.straight, self.bent[-1]):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
         turn = -2 * torch.pi * torch.arange(self.PULSE // 2 + 1, dtype=torch.float64) / self.PULSE
         self.register_buffer("cos", turn.cos().float(), persistent=False)
         self.register_buffer("sin", turn.sin().float(), persistent=False)
 
     def figures(self, knobs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """(B, K) -> loop gain (B,) in 0…0.98, damping (B,) in ±0.9, comb levels (B, 8)."""
+        """(B, K) -> loop gain (B,) in 0.01…0.98, damping (B,) in ±0.9, comb levels (B, 8)."""
         units = self.panel.units(knobs)
-        out = self.net(torch.stack([2 * units[k] - 1 for k in ("room_size", "damping")], -1))
-        # offsets: where the search starts, a middling room
-        gain = 0.98 * torch.sigmoid(out[:, 0] + 1.5)
-        damping = 0.9 * torch.tanh(out[:, 1] + 0.2)
+        inputs = torch.stack([2 * units[k] - 1 for k in ("room_size", "damping")], -1)
+        out = self.straight(inputs) + self.bent(inputs)
+        # the constants are where training starts: a middling room
+        gain = (0.8 + out[:, 0]).clamp(0.01, 0.98)
+        damping = (0.2 + out[:, 1]).clamp(-0.9, 0.9)
         return gain, damping, 0.05 * (1 + out[:, 2:])
 
     def pulses(self, gain: torch.Tensor, damping: torch.Tensor, rounds: int) -> torch.Tensor:

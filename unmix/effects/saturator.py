@@ -34,10 +34,11 @@ class SaturatorProxy(nn.Module):
     """Stand-in of the saturator: a learned curve between exact gains.
 
     Exact: drive and output gain, the dry/wet mix, the absence of memory, odd symmetry, the slope 0
-    or the period 4 of every curve far outside ±1. Learned: the four curves, by a network of kernel
-    1 that hears the driven sample squashed at several scales, and on the circle of that period.
+    or the period 4 of every curve far outside ±1. Learned: the four curves, each by a network of
+    kernel 1 that hears the driven sample squashed at several scales, and on the circle of that
+    period.
 
-    The network is run once a call, on a grid of driven values, for the curves in the batch; each
+    The networks are run once a call, on a grid of driven values, for the curves in the batch; each
     sample is interpolated linearly between two grid points, so that the cost per sample does not
     depend on the network. Between points h apart the error is at most h²/8 · max|f″|, that is
     3·10⁻⁴ for the curves here; the corners of the hard clip lie on the grid.
@@ -51,25 +52,20 @@ class SaturatorProxy(nn.Module):
     def __init__(self, panel, channels: int = 32, blocks: int = 3):
         super().__init__()
         self.panel = panel
-        self.curves = TCN(
-            inputs=2 * len(self.SCALES) + 4,
-            outputs=1,
-            channels=channels,
-            condition=len(CURVES),
-            kernel=1,
-            dilations=(1,) * blocks,
+        features = 2 * len(self.SCALES) + 4
+        self.curves = nn.ModuleList(
+            TCN(features, 1, channels, kernel=1, dilations=(1,) * blocks) for _ in CURVES
         )
 
-    def table(self, curves: torch.Tensor) -> torch.Tensor:
-        """Option numbers (C,) -> the curves on the grid 0, h, 2h, … REACH: (C, points)."""
+    def table(self, options: torch.Tensor) -> torch.Tensor:
+        """Option numbers (C,) -> their curves on the grid 0, h, 2h, … REACH: (C, points)."""
         points = round(self.REACH * self.POINTS_PER_UNIT) + 1
-        x = torch.linspace(0, self.REACH, points, device=curves.device)
+        x = torch.linspace(0, self.REACH, points, device=options.device)
         angle = 2 * math.pi / self.PERIOD * x
         features = [f(x / s) for s in self.SCALES for f in (torch.tanh, lambda v: v.clamp(max=1))]
         features += [angle.sin(), angle.cos(), (2 * angle).sin(), (2 * angle).cos()]
-        condition = F.one_hot(curves, len(CURVES)).float()
-        signal = torch.stack(features).expand(len(curves), -1, -1)  # (C, features, points)
-        return torch.tanh(x) * self.curves(signal, condition)[:, 0]
+        signal = torch.stack(features)[None]  # (1, features, points)
+        return torch.cat([torch.tanh(x) * self.curves[i](signal)[0] for i in options.tolist()])
 
     def forward(self, audio, knobs, switches):
         """(B, T), (B, K) in 0…1, (B, S) option numbers -> (B, T), float32."""
