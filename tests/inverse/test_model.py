@@ -1,0 +1,118 @@
+"""The inverse model: valid chains only, normalised beliefs, losses that can be learned."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from unmix import effects
+from unmix.chain import canonical_order
+from unmix.dataset import MAX_LENGTH, ChainSampler
+from unmix.inverse.decoder import CORES, ChainDecoder
+from unmix.inverse.model import InverseModel, ModelConfig
+from unmix.training.inverse import ChainData, chain_figures
+
+SMALL = {"widths": (16, 16), "size": 32, "hidden": 32, "decoder_hidden": 16, "components": 2}
+
+
+def valid_orders():
+    count = len(effects.names())
+    for length in range(min(MAX_LENGTH, count) + 1):
+        for order in itertools.permutations(range(count), length):
+            names = tuple(effects.names()[i] for i in order)
+            if canonical_order(names) == names:
+                yield order
+
+
+@pytest.fixture(scope="module")
+def batch():
+    sampler = ChainSampler(5, shares={"probe": 1.0})
+    items = [item for family in range(2) for item in sampler.family(family)]
+    data = ChainData({name: np.stack([item[name] for item in items]) for name in items[0]}, 1)
+    return data.batch(np.arange(data.count), None, "cpu")
+
+
+@pytest.mark.parametrize("geometry", CORES)
+def test_probabilities_of_all_valid_chains_sum_to_one(geometry):
+    torch.manual_seed(0)
+    decoder = ChainDecoder(8, 8, geometry)
+    orders = list(valid_orders())
+    padded = torch.full((len(orders), MAX_LENGTH), -1)
+    for row, order in enumerate(orders):
+        padded[row, : len(order)] = torch.tensor(order, dtype=torch.long)
+    z = torch.randn(1, 8).expand(len(orders), -1)
+    assert math.isclose(float(decoder(z, padded).exp().sum()), 1, abs_tol=1e-4)
+
+
+@pytest.mark.parametrize("geometry", CORES)
+def test_wide_beam_finds_the_most_probable_chains(geometry):
+    torch.manual_seed(1)
+    decoder = ChainDecoder(8, 8, geometry)
+    z = 3 * torch.randn(8)
+    orders = list(valid_orders())
+    padded = torch.full((len(orders), MAX_LENGTH), -1)
+    for row, order in enumerate(orders):
+        padded[row, : len(order)] = torch.tensor(order, dtype=torch.long)
+    exact = decoder(z.expand(len(orders), -1), padded)
+    found = decoder.beam_search(z, beams=400)
+    assert len(found) == len({order for order, _ in found}) <= len(orders)
+    assert found[0][0] == orders[int(exact.argmax())]
+    assert math.isclose(found[0][1], float(exact.max()), abs_tol=1e-4)
+
+
+def test_losses_fall_on_a_small_batch_and_every_parameter_learns(batch):
+    torch.manual_seed(0)
+    model = InverseModel(ModelConfig(**SMALL, dropout=0.0))
+    optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
+    totals = []
+    for _ in range(60):
+        parts = model.losses(batch)
+        total = parts["chain"] + parts["switches"] + 0.1 * parts["knobs"]
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        totals.append({name: float(part.detach()) for name, part in parts.items()})
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+    assert totals[-1]["chain"] < 0.5 * totals[0]["chain"]
+    assert totals[-1]["knobs"] < totals[0]["knobs"] - 3
+    model.eval()
+    with torch.no_grad():
+        figures = chain_figures(model, batch)
+    assert 0 <= figures["top5"] <= 1 and 0 < figures["knob_error"] < 0.5
+
+
+def test_belief_describes_each_effect_of_the_chain(batch):
+    model = InverseModel(ModelConfig(**SMALL)).eval()
+    beliefs = model.believe({name: part[:2] for name, part in batch.items()}, beams=4)
+    assert len(beliefs) == 2
+    for belief in beliefs[0]:
+        assert set(belief.mixtures) == set(belief.names) == set(belief.switches)
+        for name in belief.names:
+            effect = effects.get(name)
+            settings = effect.from_unit(
+                belief.mixtures[name].centre()[0].tolist(), belief.switches[name]
+            )
+            assert effect.panel.complete(settings) == settings
+
+
+def test_hidden_source_and_level_do_not_reach_the_embedding(batch):
+    model = InverseModel(ModelConfig(**SMALL)).eval()
+    hidden = batch | {
+        "known": torch.zeros_like(batch["known"]),
+        "level_known": torch.zeros_like(batch["level_known"]),
+    }
+    changed = hidden | {
+        "source_mel": hidden["source_mel"] + 30,
+        "transfer": hidden["transfer"] + 3,
+        "source_level": hidden["source_level"] - 10,
+        "level": hidden["level"] + 12,
+    }
+    assert torch.equal(model.encoder(hidden), model.encoder(changed))
+
+
+def test_configuration_survives_json():
+    config = ModelConfig(**SMALL, geometry="euclidean")
+    assert ModelConfig.from_dict({**config.to_dict(), "widths": [16, 16]}) == config

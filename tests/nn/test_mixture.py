@@ -1,0 +1,66 @@
+"""The mixture density: densities integrate to one, samples follow them, angles wrap."""
+
+import math
+
+import torch
+
+from unmix.nn.mixture import MixtureDensity, from_normal, to_normal
+
+CIRCULAR = [False, True]
+
+
+def head(components=3, circular=CIRCULAR, spread=0.6):
+    torch.manual_seed(0)
+    module = MixtureDensity(8, circular, components)
+    torch.nn.init.normal_(module.project.weight, std=spread)
+    with torch.no_grad():  # narrow enough to lie within the edges
+        scales = module.project.bias.view(components, -1)[:, 1 + module.numbers :]
+        scales[:, : module.numbers] = 1.5
+    return module
+
+
+@torch.no_grad()
+def test_density_integrates_to_one_over_numbers_and_angles():
+    v = torch.linspace(-3.09, 3.09, 400)  # the span that to_normal's edges leave
+    grid = torch.cartesian_prod(from_normal(v), torch.arange(200) / 200)
+    mixture = head(spread=0.2)(torch.randn(1, 8).expand(len(grid), -1))
+    cell = float(v[1] - v[0]) * 2 * math.pi / 200
+    density = mixture.log_prob(grid).exp().sum().detach() * cell
+    assert 0.95 < float(density) < 1.01  # what lies beyond the edges is missing
+
+
+@torch.no_grad()
+def test_samples_have_the_correlation_that_the_precision_says():
+    mixture = head(components=1, circular=[False, False], spread=0.2)(torch.randn(1, 8))
+    samples = to_normal(mixture.sample(40_000, torch.Generator().manual_seed(1))[:, 0])
+    lower = mixture.precision[0, 0]
+    covariance = torch.linalg.inv(lower @ lower.T)
+    measured = torch.cov(samples.T)
+    assert torch.allclose(measured, covariance, rtol=0.1, atol=0.01)
+    assert torch.allclose(samples.mean(0), mixture.mean[0, 0], atol=0.02)
+
+
+@torch.no_grad()
+def test_angle_density_is_periodic_and_samples_stay_in_range():
+    mixture = head()(torch.randn(1, 8))
+    a = mixture.log_prob(torch.tensor([[0.3, 0.0]]))
+    b = mixture.log_prob(torch.tensor([[0.3, 1.0]]))
+    assert torch.allclose(a, b, atol=1e-4)
+    samples = mixture.sample(1000)
+    assert float(samples.min()) >= 0 and float(samples.max()) <= 1
+
+
+def test_fitting_recovers_a_knob_and_an_angle_across_the_wrap():
+    module = head(components=2, spread=0.2)
+    optimizer = torch.optim.Adam(module.parameters(), 0.01)
+    torch.manual_seed(0)
+    context = torch.ones(256, 8)
+    data = torch.stack([0.8 + 0.02 * torch.randn(256), (0.05 * torch.randn(256)) % 1.0], 1)
+    for _ in range(500):
+        optimizer.zero_grad()
+        loss = -module(context).log_prob(data).mean()
+        loss.backward()
+        optimizer.step()
+    u = module(context[:1]).centre()[0]
+    assert abs(float(u[0]) - 0.8) < 0.02
+    assert min(float(u[1]), 1 - float(u[1])) < 0.02

@@ -1,0 +1,62 @@
+"""Features against signals whose spectra are known."""
+
+import numpy as np
+import torch
+
+from unmix import features, sources
+from unmix.audio import SAMPLE_RATE
+
+NOISE = torch.from_numpy(sources.fixed("noise"))[None]
+
+
+def test_gain_changes_the_level_and_nothing_else():
+    quiet = features.extract(NOISE * 0.25, NOISE)
+    loud = features.extract(NOISE, NOISE)
+    assert np.isclose(float(loud["level"] - quiet["level"]), 20 * np.log10(4), atol=0.01)
+    for name in ("mel", "stats", "transfer", "source_mel"):
+        assert torch.allclose(quiet[name], loud[name], atol=0.05), name
+
+
+def test_transfer_reads_a_known_filter():
+    """y[n] = (x[n] + x[n−1]) / 2 has |H| = cos(ω/2) and a linear phase of −ω/2."""
+    delayed = torch.nn.functional.pad(NOISE, (1, 0))[:, :-1]
+    h = features.transfer(
+        features.long_spectra((NOISE + delayed) / 2), features.long_spectra(NOISE)
+    )[0]
+    edges = np.geomspace(18, 20_500, features.BANDS + 2)[1:-1]
+    omega = 2 * np.pi * edges / SAMPLE_RATE
+    above = edges > 200  # lower bands are one bin wide
+    expected_db = 20 * np.log10(np.cos(omega / 2))
+    assert np.abs(h[0].numpy() - expected_db)[above & (edges < 15_000)].max() < 0.3
+    assert float(h[1].min()) > 0.99  # linear: coherent everywhere
+    assert np.abs(h[3].numpy() - np.sin(-omega / 2))[above].max() < 0.05
+
+
+def test_coherence_falls_with_noise():
+    other = torch.from_numpy(np.random.default_rng(0).standard_normal(features.WINDOW)).float()
+    h = features.transfer(features.long_spectra(other[None]), features.long_spectra(NOISE))[0]
+    assert float(h[1].mean()) < 0.1
+
+
+def test_mel_places_a_tone():
+    t = torch.arange(features.WINDOW) / SAMPLE_RATE
+    peaks = [
+        int(features.log_mel(torch.sin(2 * np.pi * hz * t)[None])[0, :, 100].argmax())
+        for hz in (100, 1_000, 10_000)
+    ]
+    assert peaks[0] < peaks[1] < peaks[2]
+
+
+def test_clipping_shows_in_the_frame_statistics():
+    noise = torch.randn(1, features.WINDOW, generator=torch.Generator().manual_seed(0))
+    clean, clipped = (
+        features.frame_stats(x)[0, :, 50:300].mean(-1) for x in (noise, (3 * noise).clamp(-1, 1))
+    )
+    assert clean[1] > clipped[1] + 6  # crest factor in dB
+    assert clipped[3] > clean[3] + 10  # samples near the peak
+
+
+def test_silence_is_finite_and_unknown_source_is_zeros():
+    heard = features.extract(torch.zeros(1, features.WINDOW), None)
+    assert all(torch.isfinite(part).all() for part in heard.values())
+    assert float(heard["known"]) == 0 and float(heard["source_mel"].abs().sum()) == 0

@@ -1,0 +1,121 @@
+"""Tables of measured figures for the terminal."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i == 0 else "right", no_wrap=True)
+    return table
+
+
+def _number(value, digits: int = 3) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _percent(value) -> str:
+    return "–" if value is None else f"{100 * value:.1f}"
+
+
+def proxies(table: dict) -> list[Table]:
+    """Tables of ``evaluate.proxies``."""
+    errors = _table(
+        "Error of the proxies", "effect", "ESR mean dB", "median", "95 %", "MSS", "k par."
+    )
+    speed = _table(
+        "Times real time, one thread", "effect", "forward", "with gradient", "real effect"
+    )
+    worst = _table("Worst cases", "effect", "item", "ESR dB", "settings")
+    worst.columns[3].no_wrap, worst.columns[3].justify = False, "left"
+    for name, row in table.items():
+        esr = row["esr_db"]
+        values = [_number(esr[key], 1) for key in ("mean", "median", "p95")]
+        errors.add_row(name, *values, _number(row["mss"]), f"{row['parameters'] / 1000:.1f}")
+        speeds = row["speed"]
+        speed.add_row(name, *(f"{speeds[k]:.0f}" for k in ("forward", "gradient", "real_effect")))
+        for case in row["worst"]:
+            settings = ", ".join(
+                f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}"
+                for k, v in case["settings"].items()
+            )
+            worst.add_row(name, str(case["item"]), _number(case["esr_db"], 1), settings)
+    return [errors, speed, worst]
+
+
+def chains(figures: dict) -> list[Table]:
+    """Tables of ``evaluate.chains``."""
+    title = f"Chains on {figures['source']}: {figures['count']} held-out, seed {figures['seed']}"
+    shares = _table(
+        f"{title} (shares in %)",
+        "effects",
+        "count",
+        "equiv.",
+        "raw",
+        "ceiling",
+        "set",
+        "top 5",
+        "edit",
+    )
+    knobs = _table(
+        "Knobs of the effects named rightly", "effects", "error", "audible", "switches right %"
+    )
+    for n, row in [*figures["by_length"].items(), ("all", figures["all"])]:
+        values = [_percent(row[key]) for key in ("equivalence", "raw", "ceiling", "set", "top5")]
+        shares.add_row(str(n), str(row["count"]), *values, _number(row["edit"], 2))
+        errors = [_number(row[key]) for key in ("knob_error", "audible_knob_error")]
+        knobs.add_row(str(n), *errors, _percent(row["switches"]))
+    found = _table("Effects", "effect", "there", "found", "named though absent")
+    for name, row in figures["effects"].items():
+        found.add_row(name, str(row["there"]), str(row["found"]), str(row["false"]))
+    return [shares, knobs, found]
+
+
+def refine(figures: dict) -> list[Table]:
+    """Tables of ``evaluate.refine``."""
+    title = (
+        f"Refine, {figures['steps']} steps: {figures['count']} held-out chains, "
+        f"seed {figures['seed']}"
+    )
+    distance = _table(
+        f"{title}\nDistances by the real render (medians)",
+        "effects",
+        "count",
+        "worse %",
+        "better %",
+        "MSS before",
+        "after",
+        "SI-SDR dB",
+        "s each",
+    )
+    named = _table(
+        "Before and after", "effects", "equiv. %", "after", "audible knob error", "after"
+    )
+    for n, row in [*figures["by_length"].items(), ("all", figures["all"])]:
+        distance.add_row(
+            str(n),
+            str(row["count"]),
+            _percent(row["worse"]),
+            _percent(row["better"]),
+            _number(row["mss_before"]),
+            _number(row["mss_after"]),
+            _number(row["si_sdr_db"], 1),
+            _number(row["seconds"], 1),
+        )
+        shares = [_percent(row[f"equivalence_{when}"]) for when in ("before", "after")]
+        errors = [_number(row[f"audible_{when}"]) for when in ("before", "after")]
+        named.add_row(str(n), *shares, *errors)
+    return [distance, named]
+
+
+def show(tables: list[Table]) -> None:
+    """Print tables on stderr, as wide as the terminal, 80 columns where there is none."""
+    import sys
+
+    from rich.console import Console
+
+    console = Console(file=sys.stderr, width=None if sys.stderr.isatty() else 80)
+    for table in tables:
+        console.print(table)
