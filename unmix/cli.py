@@ -143,7 +143,9 @@ def train_proxy(
     minutes: Annotated[float | None, typer.Option(help="Budget in minutes.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Budget in steps.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Pairs a step.")] = 16,
-    learning_rate: Annotated[float, typer.Option(help="Peak of the schedule.")] = 3e-3,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Peak of the schedule.  [default: the proxy's own]")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Decides every step.")] = 0,
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, …  [default: cuda where there is one]")

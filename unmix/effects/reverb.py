@@ -50,6 +50,7 @@ class ReverbProxy(nn.Module):
     the loop filter's response, and laid down for the eight combs; one FFT convolution follows.
     """
 
+    learning_rate = 1e-2  # the peak that train_proxy takes unless told
     PULSE = 256  # samples of room for the loop filter's k-th power
     ROUNDS = 230  # after which a loop of the largest gain has decayed by 98 dB
 
@@ -97,7 +98,7 @@ class ReverbProxy(nn.Module):
         for i, samples_late in enumerate(COMBS):
             late = samples_late * torch.arange(1, len(pulses[0]) + 1, device=knobs.device)
             index = (late[:, None] + place).flatten()
-            response = response.index_add(1, index, (levels[:, i, None, None] * pulses).flatten(1))
+            response.index_add_(1, index, (levels[:, i, None, None] * pulses).flatten(1))
         return response[:, :samples]
 
     def forward(self, audio, knobs, switches):

@@ -66,13 +66,19 @@ class ChainData:
         if config["effects"] != list(effects.names()):
             raise UnmixError(f"{folder}: made with other effects; make it again with gen-data")
         family = 1 if config["independent"] else MAX_LENGTH
-        parts: dict[str, list] = {}
+        arrays, first = {}, 0
+        for name, spec in reader.manifest["tensors"].items():
+            rows = -(-reader.count // family) if name in FAMILY_TENSORS else reader.count
+            arrays[name] = np.empty((rows, *spec["shape"]), spec["dtype"])
         for shard in reader.shards():
+            count = len(shard["level"])
             for name, array in shard.items():
-                # copied: a view would keep the whole shard in memory
-                rows = array[::family].copy() if name in FAMILY_TENSORS else np.array(array)
-                parts.setdefault(name, []).append(rows)
-        arrays = {name: np.concatenate(parts.pop(name)) for name in list(parts)}
+                if name in FAMILY_TENSORS:  # a shard holds whole families
+                    place = slice(first // family, -(-(first + count) // family))
+                    arrays[name][place] = array[::family]
+                else:
+                    arrays[name][first : first + count] = array
+            first += count
         return ChainData(arrays, family), config
 
     def batch(self, indices: np.ndarray, rng: np.random.Generator | None, device) -> dict:

@@ -16,6 +16,7 @@ NAMES = ("dry", "wet", "knobs", "switches")
 HELD_OUT_SHARE, HELD_OUT_RANGE = 0.1, (8, 200)
 FLOOR = 1e-7  # an item at −70 dB has half the pull of one at the same error in a plain logarithm
 VALIDATION_BATCH = 16
+LEARNING_RATE = 3e-3
 
 
 class Pairs(Protocol):
@@ -91,7 +92,7 @@ def train_proxy(
     minutes: float | None = None,
     steps: int | None = None,
     batch: int = 16,
-    learning_rate: float = 3e-3,
+    learning_rate: float | None = None,
     mss_weight: float = 0.0,
     seed: int = 0,
     device: str | None = None,
@@ -105,6 +106,7 @@ def train_proxy(
         pairs: the data; a share of it (by ``seed``) is held out, and the checkpoint with the
             lowest mean error-to-signal ratio there is kept as ``best.safetensors``.
         minutes, steps: the budget.
+        learning_rate: the peak; None takes the proxy's own, or LEARNING_RATE if it names none.
         device: "cpu", "cuda", …; None takes CUDA when there is one.
 
     Raises:
@@ -139,7 +141,7 @@ def train_proxy(
     config = FitConfig(
         steps=steps,
         minutes=minutes,
-        learning_rate=learning_rate,
+        learning_rate=learning_rate or getattr(proxy, "learning_rate", LEARNING_RATE),
         validate_every=validate_every,
         seed=seed,
         describe={
