@@ -23,6 +23,7 @@ class Judge:
     def __init__(self, recording: np.ndarray, source: np.ndarray, match_gain: bool = False):
         self.source, self.match_gain = source, match_gain
         self.target = torch.from_numpy(np.ascontiguousarray(recording))[None]
+        self.power = float(self.target.square().mean())
         self.renders = 0
 
     def level(self, output: torch.Tensor) -> torch.Tensor:
@@ -30,7 +31,7 @@ class Judge:
         if not self.match_gain:
             return output
         power = output.square().mean(-1, keepdim=True).clamp_min(1e-12)
-        return output * (self.target.square().mean() / power).sqrt()
+        return output * (self.power / power).sqrt()
 
     def render(self, chain: Chain) -> torch.Tensor:
         """(1, samples) by the real effects."""

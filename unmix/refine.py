@@ -16,6 +16,7 @@ import torch
 from unmix import losses
 from unmix.chain import Chain, proxy_render
 from unmix.judge import Judge
+from unmix.nn.mixture import Mixture
 from unmix.starts import Rows, Start, flips
 
 ROWS = 8  # starting points in the first batch
@@ -30,11 +31,22 @@ HALVE_AT = (0.2, 0.45, 0.7)  # shares of the steps after which the worse half of
 
 @dataclass(frozen=True)
 class Candidate:
-    """A chain, its log-probability (None if nobody said) and its real distance (MSS)."""
+    """A chain, where it came from, and its real distance (MSS)."""
 
     chain: Chain
-    log_prob: float | None
+    origin: Start
     distance: float
+
+    @property
+    def probability(self) -> float | None:
+        """Of its effects in that order, by the network; None if nobody said."""
+        log_prob = self.origin.log_prob
+        return None if log_prob is None else math.exp(log_prob)
+
+    @property
+    def mixtures(self) -> dict[str, Mixture]:
+        """What is believed of its knobs."""
+        return self.origin.mixtures
 
 
 @dataclass(frozen=True)
@@ -65,10 +77,13 @@ class Refined:
 class Search:
     """The loop of ``refine`` and what it remembers."""
 
-    def __init__(self, judge: Judge, proxies: dict, steps: int, progress: Callable | None):
-        self.judge, self.proxies, self.steps = judge, proxies, steps
+    def __init__(
+        self, judge: Judge, proxies: dict, steps: int, device: str, progress: Callable | None
+    ):
+        self.judge, self.proxies, self.steps, self.device = judge, proxies, steps, device
         self.progress = progress or (lambda step, steps, distance: None)
-        self.source = torch.from_numpy(np.ascontiguousarray(judge.source))[None]
+        self.source = torch.from_numpy(np.ascontiguousarray(judge.source))[None].to(device)
+        self.target = judge.target.to(device)
         self.best: dict[tuple[str, ...], Candidate] = {}
         self.history: list[tuple[int, float]] = []
 
@@ -81,19 +96,21 @@ class Search:
         distance = self.judge.distance(start.chain)
         key = start.chain.canonical().names
         if key not in self.best or distance < self.best[key].distance:
-            self.best[key] = Candidate(start.chain, start.log_prob, distance)
+            self.best[key] = Candidate(start.chain, start, distance)
         return distance
 
     def losses(self, rows: Rows, step: int) -> torch.Tensor:
         """What the optimiser lowers in one step, row by row: (B,)."""
         knobs = rows.knobs()
         source = self.source.expand(len(rows), -1)
-        output = proxy_render(self.proxies, source, rows.order, knobs, rows.switches)
+        there = {name: u.to(self.device) for name, u in knobs.items()}
+        switches = {name: options.to(self.device) for name, options in rows.switches.items()}
+        output = proxy_render(self.proxies, source, rows.order.to(self.device), there, switches)
         output = self.judge.level(output)
         sizes = STEP_SIZES[step % len(STEP_SIZES)]
-        loss = losses.mss(output, self.judge.target, sizes)
-        loss = loss + ESR_WEIGHT * losses.esr(output, self.judge.target).sqrt()
-        return loss + BELIEF_WEIGHT * rows.surprise(knobs)
+        loss = losses.mss(output, self.target, sizes)
+        loss = loss + ESR_WEIGHT * losses.esr(output, self.target).sqrt()
+        return loss.cpu() + BELIEF_WEIGHT * rows.surprise(knobs)
 
     def run(self, starts: list[Start]) -> None:
         """All steps, from rows to one row."""
@@ -152,6 +169,7 @@ def refine(
     steps: int = 200,
     rows: int = ROWS,
     match_gain: bool = False,
+    device: str = "cpu",
     progress: Callable[[int, int, float], None] | None = None,
 ) -> Refined:
     """Search for the chain that turns the source into the recording.
@@ -163,13 +181,14 @@ def refine(
         steps: of gradient descent; with 0 the starts are judged, and that is all.
         rows: size of the first batch.
         match_gain: the recording's gain is unknown; compare at equal RMS level.
+        device: where the proxies are; beliefs are on the CPU.
         progress: called as progress(step, steps, smallest real distance so far).
 
     Returns:
         Refined; its answer is never farther than the first start by the real render.
     """
     judge = Judge(recording, source, match_gain)
-    search = Search(judge, proxies, steps, progress)
+    search = Search(judge, proxies, steps, device, progress)
     before = search.meet(starts[0])
     chosen = pick(judge, starts, rows)
     for start in chosen:

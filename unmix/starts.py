@@ -15,6 +15,7 @@ from unmix.nn.mixture import Mixture, from_normal, to_normal
 
 SAMPLES = 4  # drawn from the belief of each chain, beside its centre
 LIKELY_OPTION = 0.02  # options at least this probable are tried from the start
+SPREAD = 0.3  # of starts around a given chain, in normal space
 TURN = 6.0  # one turn of a circular knob in optimiser units: like the width of the normal space
 
 
@@ -33,38 +34,56 @@ class Start:
     mixtures: dict[str, Mixture] = field(default_factory=dict)
 
 
+def _start(belief, knobs: dict[str, torch.Tensor]) -> Start:
+    """A believed chain with {effect: (K,) in 0…1}."""
+    steps = [
+        (name, effects.get(name).from_unit(knobs[name].tolist(), belief.switches[name].tolist()))
+        for name in belief.names
+    ]
+    return Start(Chain(steps), belief.log_prob, belief.mixtures)
+
+
+def prediction(belief) -> Start:
+    """The chain of an inverse.model.Belief with its most probable switches and central knobs."""
+    return _start(belief, {n: mixture.centre()[0] for n, mixture in belief.mixtures.items()})
+
+
 def starts_from_beliefs(
     beliefs: Sequence, samples: int = SAMPLES, generator: torch.Generator | None = None
 ) -> list[Start]:
-    """Centre, samples and likely other options of each believed chain (inverse.model.Belief).
+    """Prediction, samples and likely other options of each belief (inverse.model.Belief).
 
-    The first start is the prediction: the most probable chain with its centre.
+    The first start is the prediction of the first belief.
     """
     starts = []
     for belief in beliefs:
-        knobs = {name: mixture.centre()[None] for name, mixture in belief.mixtures.items()}
-        if samples and belief.names:
-            knobs = {
-                name: torch.cat([knobs[name], mixture.sample(samples, generator)])[:, 0]
-                for name, mixture in belief.mixtures.items()
-            }
-        else:
-            knobs = {name: u[:, 0] for name, u in knobs.items()}
-        draws = [
-            Chain(
-                (name, effects.get(name).from_unit(knobs[name][i].tolist(), belief.switches[name]))
-                for name in belief.names
-            )
-            for i in range(samples + 1 if belief.names else 1)
-        ]
+        first = prediction(belief)
+        starts.append(first)
+        draws = {n: m.sample(samples, generator)[:, 0] for n, m in belief.mixtures.items()}
+        for i in range(samples if draws else 0):
+            starts.append(_start(belief, {name: u[i] for name, u in draws.items()}))
         for name in belief.names:
             for switch, log_probs in zip(
                 effects.get(name).switches, belief.switch_log_probs[name], strict=True
             ):
                 for option, log_prob in zip(switch.options, log_probs.tolist(), strict=True):
                     if log_prob > math.log(LIKELY_OPTION):
-                        draws += _with_option(draws[0], name, switch.name, option)
-        starts += [Start(chain, belief.log_prob, belief.mixtures) for chain in draws]
+                        starts += [
+                            Start(chain, belief.log_prob, belief.mixtures)
+                            for chain in _with_option(first.chain, name, switch.name, option)
+                        ]
+    return starts
+
+
+def around(chain: Chain, count: int, generator: torch.Generator | None = None) -> list[Start]:
+    """The chain itself, then ``count`` copies with every knob moved at random (SPREAD)."""
+    starts = [Start(chain)]
+    for _ in range(count if chain.steps else 0):
+        rows = Rows(starts[:1])
+        with torch.no_grad():
+            for free in rows.free.values():
+                free += SPREAD * torch.randn(free.shape, generator=generator)
+        starts.append(Start(rows.chain(0)))
     return starts
 
 

@@ -1,0 +1,231 @@
+"""Analysis of a recording: from a file or an array to the chain with its knobs.
+
+The package's front door: whatever is slow to import is imported inside the functions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from unmix.errors import UnmixError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from unmix.chain import Chain
+
+NOT_EXPLAINED_MSS = 1.0  # real distance above which the answer should not be trusted
+AROUND = 7  # starting points drawn around a chain that is refined alone
+BLIND_NOTE = (
+    "Without its source a recording tells less: this is the network's belief, not checked by a "
+    "render. Send the probe (unmix probe probe.wav) through the effects and analyse that, or name "
+    "the dry file with --source."
+)
+
+
+@dataclass
+class Result:
+    """The answer.
+
+    Attributes:
+        chain: the best one, with complete settings in units.
+        candidates: (chain, probability by the network or None, real distance or None), best first.
+        distance: {"before", "after"}, each {"mss", "esr_db"}: between the recording and the real
+            render of the prediction and of the answer; None where the source is not known.
+        intervals: {effect: {knob: (low, high)}}, in units: where the network believes each knob of
+            ``chain`` to be, with 90 %. On a circular knob low may exceed high: through 0.
+        source: the kind that was used: "probe", …, "file" or "none".
+        latency_s: what was taken out. gain_db: what was taken out, None if unknown.
+        notes: remarks in plain English.
+        history: (step, real distance) of refine.
+        answer: float32 (samples,): the source through ``chain``; None where it is not known.
+        sample_rate: of the answer, in Hz: the source's.
+    """
+
+    chain: Chain
+    candidates: list[tuple[Chain, float | None, float | None]]
+    distance: dict[str, dict[str, float]] | None
+    intervals: dict[str, dict[str, tuple[float, float]]]
+    source: str
+    latency_s: float = 0.0
+    gain_db: float | None = 0.0
+    notes: list[str] = field(default_factory=list)
+    history: list[tuple[int, float]] = field(default_factory=list)
+    answer: np.ndarray | None = field(default=None, repr=False)
+    sample_rate: int = 44_100
+
+    def to_dict(self) -> dict:
+        """Everything but the audio, ready for JSON."""
+        return {
+            "chain": _plain(self.chain),
+            "candidates": [
+                {"chain": _plain(chain), "probability": probability, "distance": distance}
+                for chain, probability, distance in self.candidates
+            ],
+            "distance": self.distance,
+            "intervals": self.intervals,
+            "source": self.source,
+            "latency_s": self.latency_s,
+            "gain_db": self.gain_db,
+            "notes": self.notes,
+            "history": self.history,
+        }
+
+
+def _plain(chain: Chain) -> list[dict]:
+    return [{"effect": name, "settings": settings} for name, settings in chain.steps]
+
+
+def analyze(
+    audio,
+    sample_rate: int | None = None,
+    source: str = "auto",
+    refine: int = 0,
+    top: int = 5,
+    gain: float | str = 0.0,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Callable[[int, int, float], None] | None = None,
+    model=None,
+    proxies: dict | None = None,
+) -> Result:
+    """Name the chain of effects in a recording, with every knob.
+
+    Args:
+        audio: a file, or an array (samples,) or (channels, samples) with ``sample_rate`` in Hz.
+        source: "auto" (the probe if it is found, else blind), "probe", "noise", "chirp",
+            "impulse", a dry audio file, or "none" (blind).
+        refine: steps of refine; with 0 the network's candidates are compared, and that is all.
+        top: candidates in the answer, and orders of effects that refine starts from.
+        gain: in dB, what recording added and is taken out; "auto" if nobody knows.
+        seed: of the random starting points.
+        device: where the proxies run, e.g. "cuda".
+        progress: called as progress(step, steps, real distance).
+        model, proxies: an InverseModel on the CPU and {effect: module}; the bundled ones if None.
+
+    Raises:
+        UnmixError: audio that cannot be read or analysed, or an argument that makes no sense.
+    """
+    import torch
+
+    from unmix.belief import believe
+    from unmix.prepare import prepare
+    from unmix.starts import starts_from_beliefs
+    from unmix.weights import load_inverse
+
+    if refine < 0 or top < 1:
+        raise UnmixError("refine must be 0 or more and top 1 or more")
+    prepared = prepare(audio, sample_rate, source, gain)
+    beliefs = believe(model or load_inverse(), prepared, top)
+    generator = torch.Generator().manual_seed(seed)
+    if prepared.dry is None:
+        return _blind(prepared, beliefs, refine, generator)
+    starts = starts_from_beliefs(beliefs, generator=generator)
+    found = _search(prepared, starts, refine, proxies, device, progress)
+    return _conclude(prepared, starts[0].chain, found, top, generator)
+
+
+def refine_chain(
+    chain: Chain,
+    audio,
+    sample_rate: int | None = None,
+    source: str = "auto",
+    steps: int = 200,
+    gain: float | str = 0.0,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Callable[[int, int, float], None] | None = None,
+    proxies: dict | None = None,
+) -> Result:
+    """Refine the settings of a given chain on a recording. Arguments as ``analyze``.
+
+    Raises:
+        UnmixError: as ``analyze``; or the source is not known.
+    """
+    import torch
+
+    from unmix.prepare import prepare
+    from unmix.starts import around
+
+    prepared = prepare(audio, sample_rate, source, gain)
+    if prepared.dry is None:
+        raise UnmixError("refine needs the source: the probe was not found; use --source")
+    generator = torch.Generator().manual_seed(seed)
+    starts = around(chain, AROUND, generator)
+    found = _search(prepared, starts, steps, proxies, device, progress)
+    return _conclude(prepared, chain, found, 1, generator)
+
+
+def _search(prepared, starts, steps: int, proxies, device: str, progress):
+    """Refine a prepared recording, with the bundled proxies if None are given."""
+    from unmix.refine import refine
+    from unmix.weights import load_proxy
+
+    if proxies is None:
+        names = {name for start in starts for name in start.chain.names} if steps else ()
+        proxies = {name: load_proxy(name, device) for name in names}
+    pair = prepared.pair
+    return refine(
+        pair.recording[: pair.valid],
+        pair.source[: pair.valid],
+        starts,
+        proxies,
+        steps,
+        match_gain=prepared.match_gain,
+        device=device,
+        progress=progress,
+    )
+
+
+def _conclude(prepared, prediction: Chain, found, top: int, generator) -> Result:
+    """The result of a search: distances, intervals, remarks, and the answer's sound."""
+    from unmix.belief import intervals
+
+    judge, notes = prepared.judge(), list(prepared.pair.notes)
+    if found.after > NOT_EXPLAINED_MSS:
+        notes.append(
+            f"Not explained: the answer is still far from the recording (distance "
+            f"{found.after:.2f}). Refine longer, or something else is in it: noise, an effect "
+            "that is not known here, another source."
+        )
+    best = found.candidates[0]
+    return Result(
+        chain=found.chain,
+        candidates=[(c.chain, c.probability, c.distance) for c in found.candidates[:top]],
+        distance={
+            "before": {"mss": found.before, "esr_db": judge.esr_db(prediction)},
+            "after": {"mss": found.after, "esr_db": judge.esr_db(found.chain)},
+        },
+        intervals={n: intervals(n, best.mixtures[n], generator) for n in best.mixtures},
+        source=prepared.source,
+        latency_s=prepared.latency_s,
+        gain_db=prepared.gain_db,
+        notes=notes,
+        history=found.history,
+        answer=found.chain.render(prepared.dry, prepared.sample_rate),
+        sample_rate=prepared.sample_rate,
+    )
+
+
+def _blind(prepared, beliefs: list, steps: int, generator) -> Result:
+    """The network's answer alone."""
+    from unmix.belief import intervals
+    from unmix.starts import prediction
+
+    notes = [*prepared.pair.notes, BLIND_NOTE]
+    if steps:
+        notes.append("Refine was left out: it compares renders of the source with the recording.")
+    starts = [prediction(belief) for belief in beliefs]
+    mixtures = starts[0].mixtures
+    return Result(
+        chain=starts[0].chain,
+        candidates=[(start.chain, math.exp(start.log_prob), None) for start in starts],
+        distance=None,
+        intervals={name: intervals(name, mixtures[name], generator) for name in mixtures},
+        source=prepared.source,
+        gain_db=prepared.gain_db,
+        notes=notes,
+    )

@@ -1,0 +1,233 @@
+"""Bringing a recording and its source together: which source, how late, at what level, where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from unmix import features
+from unmix.audio import SAMPLE_RATE, rms_db
+from unmix.errors import UnmixError
+from unmix.features import WINDOW
+
+MIN_SAMPLES = 4410  # 0.1 s
+SILENCE_DB = -90.0  # peak below which a recording counts as silent
+SEARCH_SAMPLES = 60 * SAMPLE_RATE  # of both signals, to find the latency
+BAND_HZ = (60.0, 16_000.0)
+FOUND, HEARD = 18.0, 10.0  # ``Match.peak`` that is certain, and that leaves hope
+ALIKE, RESEMBLING = 0.5, 0.3  # the same of ``Match.likeness``
+ARRIVAL = 0.5  # share of the highest correlation that counts as the first arrival …
+ARRIVAL_SAMPLES = 3000  # … at most this much earlier: the longest delay of a diffuse effect
+CLIPPED_SHARE = 1e-4
+HOP = SAMPLE_RATE // 10
+
+
+@dataclass(frozen=True)
+class Match:
+    """How a recording resembles a source.
+
+    Attributes:
+        lag: samples by which the recording is late.
+        peak: highest whitened cross-correlation over its RMS: about 5 for unrelated noise.
+        likeness: correlation of the log-mel pictures at lag 0 of the window, −1…1.
+    """
+
+    lag: int
+    peak: float
+    likeness: float
+
+    @property
+    def found(self) -> bool:
+        """Whether the source is in the recording beyond doubt."""
+        return self.peak > FOUND or (self.peak > HEARD and self.likeness > ALIKE)
+
+    @property
+    def unrelated(self) -> bool:
+        """Whether nothing speaks for the source being in the recording."""
+        return self.peak < HEARD and self.likeness < RESEMBLING
+
+
+@dataclass
+class Pair:
+    """A recording and its source, ready for analysis.
+
+    Attributes:
+        recording, source: float32 (WINDOW,), aligned, silence behind ``valid``; source may be None.
+        valid: samples that hold sound from both.
+        start: where the window starts in the aligned signals, in samples at 44.1 kHz.
+        latency: samples that were taken out.
+        notes: what a person should know, in plain English.
+    """
+
+    recording: np.ndarray
+    source: np.ndarray | None
+    valid: int
+    start: int = 0
+    latency: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+def to_mono(channels: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """(channels, samples) -> (samples,) and remarks: the mean, or the loudest if that cancels."""
+    count = len(channels)
+    if count == 1:
+        return channels[0], []
+    mean = channels.mean(0)
+    levels = [rms_db(channel) for channel in channels]
+    if rms_db(mean) < max(levels) - 30:
+        loudest = int(np.argmax(levels))
+        return channels[loudest], [
+            f"The {count} channels cancel each other; channel {loudest + 1} alone was analysed."
+        ]
+    if np.array_equal(channels, np.broadcast_to(channels[:1], channels.shape)):
+        return channels[0], [f"The {count} channels are the same; one was analysed."]
+    return mean, [f"The mean of the {count} channels was analysed."]
+
+
+def check_recording(mono: np.ndarray, sample_rate: int) -> list[str]:
+    """Remarks on a recording (samples,); UnmixError if there is nothing to analyse in it."""
+    if mono.size * SAMPLE_RATE < MIN_SAMPLES * sample_rate:
+        raise UnmixError(f"holds {mono.size} samples; at least 0.1 s is needed")
+    peak = float(np.abs(mono).max())
+    if not np.isfinite(peak):
+        raise UnmixError("holds NaN or infinite samples; export it again")
+    if peak < 10 ** (SILENCE_DB / 20):
+        raise UnmixError("is silent; check the cable and the recording level")
+    clipped = float(np.mean(np.abs(mono) >= 0.9999 * peak))
+    if 0.99 <= peak <= 1.0 and clipped > CLIPPED_SHARE:
+        return [
+            f"{100 * clipped:.2g} % of the samples lie at full scale: unless an effect did that, "
+            "the recording is clipped; record it at a lower level."
+        ]
+    return []
+
+
+def whitened_correlation(recording: np.ndarray, source: np.ndarray) -> np.ndarray:
+    """Cross-correlation by phase alone, so that filters and levels hardly matter: circular.
+
+    GCC-PHAT: Knapp and Carter, "The generalized correlation method for estimation of time delay",
+    IEEE Trans. ASSP 24(4), 1976. Index n holds lag n, index −n lag −n.
+    """
+    from scipy.fft import irfft, next_fast_len, rfft
+
+    size = next_fast_len(recording.size + source.size, real=True)
+    cross = rfft(recording, size) * np.conj(rfft(source, size))
+    strength = np.abs(cross)
+    cross /= strength + 1e-3 * strength.mean() + 1e-30
+    freqs = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
+    cross[(freqs < BAND_HZ[0]) | (freqs > BAND_HZ[1])] = 0
+    return irfft(cross, size)
+
+
+def _picture(signal: np.ndarray) -> np.ndarray:
+    """Log-mel of the first WINDOW samples over 70 dB, each band about its mean."""
+    mel = features.log_mel(torch.from_numpy(fit(signal, WINDOW))[None])[0].numpy()
+    mel = np.maximum(mel, mel.max() - 70)
+    return mel - mel.mean(1, keepdims=True)
+
+
+def likeness(recording: np.ndarray, source: np.ndarray) -> float:
+    """Correlation of the log-mel pictures of two aligned signals (first 4 s): −1…1."""
+    a, b = _picture(recording), _picture(source)
+    return float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum() + 1e-12))
+
+
+def match(recording: np.ndarray, source: np.ndarray) -> Match:
+    """Look for the source (samples,) in the recording (samples,), both at 44.1 kHz."""
+    place = loudest(source, SEARCH_SAMPLES)
+    recording, source = (x[place : place + SEARCH_SAMPLES] for x in (recording, source))
+    if recording.size < MIN_SAMPLES:
+        return Match(0, 0.0, 0.0)
+    correlation = np.abs(whitened_correlation(recording, source))
+    highest = correlation.max()
+    lag = int(correlation.argmax())
+    lag -= correlation.size if lag >= recording.size else 0
+    before = correlation[np.arange(lag - ARRIVAL_SAMPLES, lag + 1)]  # negative lags are at the end
+    lag -= ARRIVAL_SAMPLES - int(np.argmax(before >= ARRIVAL * highest))
+    peak = float(highest / (np.sqrt(np.mean(correlation**2)) + 1e-30))
+    start = shift(recording, lag)
+    return Match(lag, peak, likeness(start, source[: max(start.size, 1)]))
+
+
+def fit(signal: np.ndarray, samples: int) -> np.ndarray:
+    """(n,) -> (samples,): cut, or followed by silence."""
+    return np.ascontiguousarray(np.pad(signal[:samples], (0, max(0, samples - signal.size))))
+
+
+def shift(recording: np.ndarray, lag: int) -> np.ndarray:
+    """Take ``lag`` samples of latency out; a negative one puts silence in front."""
+    return recording[lag:] if lag >= 0 else np.pad(recording, (-lag, 0))
+
+
+def loudest(signal: np.ndarray, samples: int) -> int:
+    """Start of the window of most energy; the very start if that has a quarter of it."""
+    if signal.size <= samples:
+        return 0
+    total = np.concatenate([[0.0], np.cumsum(np.square(signal, dtype=np.float64))])
+    starts = np.arange(0, signal.size - samples + 1, HOP)
+    energy = total[starts + samples] - total[starts]
+    return 0 if energy[0] >= 0.25 * energy.max() else int(starts[energy.argmax()])
+
+
+def pair(recording: np.ndarray, source: np.ndarray | None, slack: int = 1) -> Pair:
+    """Align, and cut the window that is analysed.
+
+    Args:
+        recording, source: (samples,) at 44.1 kHz.
+        slack: lengths that differ by no more count as equal: the recording is then taken as
+            aligned, as an export of a whole file is.
+
+    Raises:
+        UnmixError: the source is not in the recording.
+    """
+    if source is None:
+        start = loudest(recording, WINDOW)
+        window = recording[start : start + WINDOW]
+        notes = _window_notes(start, recording.size)
+        return Pair(fit(window, WINDOW), None, window.size, start, 0, notes)
+    found = match(recording, source)
+    if found.unrelated:
+        raise UnmixError(
+            "has nothing in common with the source; check that it is the source's processed "
+            "version, or use --source none"
+        )
+    lag = 0 if abs(recording.size - source.size) <= slack else found.lag
+    notes = _lag_notes(lag)
+    recording = shift(recording, lag)
+    if recording.size < source.size - slack:
+        missing = (source.size - recording.size) / SAMPLE_RATE
+        notes.append(
+            f"The recording ends {missing:.2f} s before the source does (missing tail): what the "
+            "tail would tell, such as the length of a reverb, is less certain."
+        )
+    whole = max(source.size, min(recording.size, WINDOW))
+    valid = min(recording.size, whole)
+    recording, source = fit(recording, whole), fit(source, whole)
+    start = loudest(recording[:valid], WINDOW)
+    notes += _window_notes(start, valid)
+    valid = min(valid - start, WINDOW)
+    wet, dry = (fit(x[start : start + valid], WINDOW) for x in (recording, source))
+    if np.abs(dry).max() < 10 ** (SILENCE_DB / 20):
+        raise UnmixError("goes with a part of the source that is silent; check the source")
+    return Pair(wet, dry, valid, start, lag, notes)
+
+
+def _lag_notes(lag: int) -> list[str]:
+    if lag == 0:
+        return []
+    way = "late" if lag > 0 else "early"
+    return [
+        f"The recording starts {abs(lag)} samples ({1000 * abs(lag) / SAMPLE_RATE:.1f} ms) {way}; "
+        "that was taken out."
+    ]
+
+
+def _window_notes(start: int, samples: int) -> list[str]:
+    if samples <= WINDOW:
+        return []
+    first, last = start / SAMPLE_RATE, (start + WINDOW) / SAMPLE_RATE
+    return [
+        f"The part from {first:.1f} s to {last:.1f} s of {samples / SAMPLE_RATE:.1f} s was used."
+    ]
