@@ -1,0 +1,75 @@
+"""Training of the inverse model: reads what gen-data writes, resumes, and hears the proxies."""
+
+import numpy as np
+import pytest
+import torch
+
+from unmix import effects
+from unmix.dataset import MAX_LENGTH, ChainSampler, PairSampler
+from unmix.errors import UnmixError
+from unmix.generate import generate
+from unmix.inverse.model import InverseModel, ModelConfig
+from unmix.shards import Reader
+from unmix.training import inverse
+
+SMALL = ModelConfig(widths=(16, 16), size=32, hidden=32, decoder_hidden=16, components=2)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    out = tmp_path_factory.mktemp("chains") / "data"
+    generate(ChainSampler(3, shares={"probe": 1.0}), 20, out, workers=1, progress=False)
+    return out
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    monkeypatch.setattr(inverse, "ModelConfig", lambda **options: SMALL)
+
+
+def test_data_come_back_as_written_and_sources_once_a_family(data):
+    chains, config = inverse.ChainData.load(data)
+    assert chains.count == 20 and config["seed"] == 3
+    assert len(chains.arrays["source_mel"]) == 20 // MAX_LENGTH
+    whole = Reader(data).load()
+    batch = chains.batch(np.array([0, 7, 19]), None, "cpu")
+    for name in ("mel", "source_mel", "order"):
+        assert np.array_equal(batch[name].numpy(), whole[name][[0, 7, 19]]), name
+
+
+def test_sources_and_levels_are_hidden_in_the_stated_shares(data):
+    chains, _ = inverse.ChainData.load(data)
+    batch = chains.batch(np.zeros(4000, int), np.random.default_rng(0), "cpu")
+    assert abs(float(1 - batch["known"].mean()) - chains.hidden_share) < 0.03
+    assert abs(float(1 - batch["level_known"].mean()) - chains.level_unknown_share) < 0.03
+
+
+def test_result_is_a_model_that_answers(data, tmp_path):
+    from unmix.weights import load_inverse
+
+    result = inverse.train(data, tmp_path, steps=1, batch=8, validation=5)
+    assert result.finished and result.step == 1
+    model = load_inverse(path=tmp_path / inverse.MODEL)
+    assert model.config == SMALL
+    assert not any(p.requires_grad for p in model.parameters())
+
+
+def test_spectral_term_gives_the_encoder_a_gradient(data, monkeypatch):
+    monkeypatch.setattr(
+        "unmix.weights.load_proxy", lambda name, device: effects.get(name).build_proxy()
+    )
+    chains, config = inverse.ChainData.load(data)
+    torch.manual_seed(0)
+    model = InverseModel(SMALL)
+    term = inverse.SpectralTerm(config, seconds=0.5)
+    loss = term(model, chains, 1, np.random.default_rng(0))
+    loss.backward()
+    assert float(loss.detach()) > 0
+    assert float(model.encoder.join[0].weight.grad.abs().sum()) > 0
+
+
+def test_other_data_are_refused(tmp_path):
+    pairs = tmp_path / "pairs"
+    generate(PairSampler(effects.names()[0], 1, 0.1), 2, pairs, workers=1, progress=False)
+    with pytest.raises(UnmixError, match="not chains"):
+        inverse.ChainData.load(pairs)
