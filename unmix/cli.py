@@ -190,6 +190,114 @@ def _tell_training(result, out: Path, figure: str) -> None:
 # --- recordings ----------------------------------------------------------------------------------
 
 
+_Source = Annotated[
+    str,
+    typer.Option(
+        help="auto (the probe if it is found, else none), probe, noise, chirp, impulse, "
+        "a dry audio file, or none (blind).",
+        metavar="KIND|FILE",
+    ),
+]
+_Gain = Annotated[
+    str, typer.Option(help="What recording added, in dB; auto if unknown.", metavar="dB|auto")
+]
+_Out = Annotated[
+    Path | None,
+    typer.Option(help="Folder for NAME.chain.json, .answer.wav and .result.json.", metavar="DIR"),
+]
+_Json = Annotated[bool, typer.Option("--json", help="The results as JSON on stdout.")]
+_Seed = Annotated[int, typer.Option(min=0, help="Of the random starting points.")]
+_Device = Annotated[str, typer.Option(help="Where the proxies run: cpu, cuda, …")]
+
+
+@app.command()
+def analyze(
+    files: Annotated[list[Path], typer.Argument(help="Recordings.", metavar="TAKE.wav …")],
+    source: _Source = "auto",
+    refine: Annotated[int, typer.Option(min=0, help="Steps of refine; 0 for none.")] = 0,
+    top: Annotated[int, typer.Option(min=1, max=50, help="Candidates to show.")] = 5,
+    gain: _Gain = "0",
+    json: _Json = False,
+    out: _Out = None,
+    seed: _Seed = 0,
+    device: _Device = "cpu",
+) -> None:
+    """Name the chain of effects in recordings, with every knob.
+
+    \b
+    Examples:
+      unmix analyze take.wav --refine 200
+      unmix analyze wet.wav --source dry.wav --out answers
+    """
+    from unmix.analyze import analyze as work
+
+    def one(file, progress):
+        return work(
+            file,
+            source=source,
+            refine=refine,
+            top=top,
+            gain=gain,
+            seed=seed,
+            device=device,
+            progress=progress,
+        )
+
+    _answer(files, one, refine, json, out)
+
+
+@app.command("refine")
+def refine_command(
+    chain: Annotated[Path, typer.Argument(help="Chain to start from.", metavar="CHAIN.json")],
+    file: Annotated[Path, typer.Argument(help="Recording.", metavar="TAKE.wav")],
+    source: _Source = "auto",
+    steps: Annotated[int, typer.Option("--steps", "--refine", min=1, help="Steps.")] = 200,
+    gain: _Gain = "0",
+    json: _Json = False,
+    out: _Out = None,
+    seed: _Seed = 0,
+    device: _Device = "cpu",
+) -> None:
+    """Move the knobs of a chain until its render comes nearest to a recording.
+
+    \b
+    Example:
+      unmix refine guess.chain.json take.wav --source dry.wav --steps 200
+    """
+    from unmix.analyze import refine_chain
+
+    start = read_chain(chain)
+
+    def one(file, progress):
+        return refine_chain(
+            start,
+            file,
+            source=source,
+            steps=steps,
+            gain=gain,
+            seed=seed,
+            device=device,
+            progress=progress,
+        )
+
+    _answer([file], one, steps, json, out)
+
+
+def _answer(files: list[Path], work, steps: int, json: bool, out: Path | None) -> None:
+    stems = [file.stem for file in files]
+    if out and len(set(stems)) < len(stems):
+        raise typer.BadParameter("two of the files would write the same names into --out")
+    from unmix.report import answers
+
+    if out:
+        answers.check_folder(out)
+    entries = answers.run(files, work, steps, out, say)
+    if json:
+        typer.echo(answers.as_json(entries), nl=False)
+    if any("error" in entry for entry in entries):
+        raise typer.Exit(1)
+
+
 @app.command()
 def render(
     chain: Annotated[Path, typer.Argument(help="Chain file.", metavar="CHAIN.json")],

@@ -150,15 +150,16 @@ class Search:
         return Rows([start for _, start in met[: len(rows) // 2]])
 
 
-def pick(judge: Judge, starts: Sequence[Start], rows: int) -> list[Start]:
-    """The most promising starts by a cheap real distance: half of the places for the best of each
-    order of effects, the rest for whatever is near."""
+def pick(judge: Judge, starts: Sequence[Start], rows: int) -> tuple[list[Start], list[Start]]:
+    """By a cheap real distance: the best start of each order of effects, nearest first; and the
+    first batch, half of it at most from those, the rest whatever else is near."""
     near = [(judge.distance(s.chain, RANK_SIZES), i) for i, s in enumerate(starts)]
     ranked = [starts[i] for _, i in sorted(near)]
     orders = [start.chain.canonical().names for start in ranked]
     leaders = [s for i, s in enumerate(ranked) if orders.index(orders[i]) == i]
-    chosen = leaders[: max(1, rows // 2)]
-    return chosen + [s for s in ranked if s not in chosen][: rows - len(chosen)]
+    movable = [s for s in leaders if s.chain.steps][: max(1, rows // 2)]
+    rest = [s for s in ranked if s.chain.steps and s not in movable]
+    return leaders, movable + rest[: rows - len(movable)]
 
 
 def refine(
@@ -190,11 +191,10 @@ def refine(
     judge = Judge(recording, source, match_gain)
     search = Search(judge, proxies, steps, device, progress)
     before = search.meet(starts[0])
-    chosen = pick(judge, starts, rows)
-    for start in chosen:
+    leaders, batch = pick(judge, starts, rows)
+    for start in dict.fromkeys(leaders + batch):
         search.meet(start)
-    movable = [start for start in chosen if start.chain.steps]
-    if steps and movable:
-        search.run(movable)
+    if steps and batch:
+        search.run(batch)
     candidates = sorted(search.best.values(), key=lambda candidate: candidate.distance)
     return Refined(candidates, before, search.history, judge.renders)

@@ -1,0 +1,104 @@
+"""Several recordings, one after the other: progress, tables, JSON, files; errors line by line."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from unmix.analyze import Result
+from unmix.audio import write, write_text
+from unmix.errors import UnmixError
+from unmix.report import table
+
+FORMAT, FORMAT_VERSION = "unmix-result", 1
+
+
+def check_folder(folder: Path) -> None:
+    """Make the folder if need be; UnmixError if nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UnmixError(f"cannot write to {folder}: {error.strerror or error}") from None
+
+
+def save(result: Result, name: str, folder: Path) -> list[Path]:
+    """Write NAME.chain.json, NAME.result.json and, with a known source, NAME.answer.wav."""
+    written = [folder / f"{name}.chain.json", folder / f"{name}.result.json"]
+    write_text(written[0], result.chain.to_json() + "\n")
+    write_text(written[1], _dump(result.to_dict()))
+    if result.answer is not None:
+        written.append(folder / f"{name}.answer.wav")
+        write(written[-1], result.answer, result.sample_rate)
+    return written
+
+
+def _dump(document: dict) -> str:
+    text = {"format": FORMAT, "version": FORMAT_VERSION} | document
+    return json.dumps(text, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def as_json(entries: Sequence[dict]) -> str:
+    """One document for all files: {"format", "version", "files": [{"file", …}, …]}.
+
+    An entry has the keys of ``Result.to_dict``, or "error" where the file failed.
+    """
+    return _dump({"files": list(entries)})
+
+
+def run(
+    files: Sequence[Path],
+    work: Callable[[Path, Callable | None], Result],
+    steps: int,
+    out: Path | None,
+    say: Callable[[str], None],
+) -> list[dict]:
+    """Call ``work(file, progress)`` on each file, say tables and errors, write what is wanted.
+
+    Args:
+        steps: of refine; there is a progress bar if there are any.
+        out: folder for the results of ``save``.
+
+    Returns:
+        An entry a file, for ``as_json``; a failed one has "error".
+    """
+    entries = []
+    for file in files:
+        try:
+            result = _with_bar(file, work, steps)
+            written = save(result, file.stem, out) if out else []
+        except UnmixError as error:
+            text = " ".join(str(error).split())
+            text = text.removeprefix(f"{file}: ")
+            say(f"error: {file}: {text}")
+            entries.append({"file": str(file), "error": text})
+            continue
+        say(table.as_text(result, str(file)))
+        for path in written:
+            say(f"wrote {path}")
+        entries.append({"file": str(file)} | result.to_dict())
+    return entries
+
+
+def _with_bar(file: Path, work, steps: int) -> Result:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if not steps or not console.is_terminal:
+        return work(file, None)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed}/{task.total}"),
+        TextColumn("distance {task.fields[distance]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("refine", total=steps, distance="…")
+        return work(
+            file, lambda step, _, far: bar.update(task, completed=step, distance=f"{far:.3f}")
+        )

@@ -1,0 +1,89 @@
+"""The answer of an analysis as tables in 80 columns."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+from unmix import effects
+from unmix.analyze import Result
+from unmix.chain import Chain
+
+WIDTH = 80
+
+
+def chain_text(chain: Chain) -> str:
+    """``"saturator > eq"``; ``"(no effect)"`` for the empty chain."""
+    return " > ".join(chain.names) or "(no effect)"
+
+
+def as_text(result: Result, name: str) -> str:
+    """Headline, settings with intervals, candidates, distances, remarks; no line over WIDTH."""
+    from rich.console import Console
+
+    console = Console(file=StringIO(), width=WIDTH, highlight=False, markup=False)
+    console.print(f"{name}: {chain_text(result.chain)}")
+    if result.chain.steps:
+        console.print(_settings(result))
+    console.print(_candidates(result))
+    console.print(_distance(result), soft_wrap=False)
+    for note in result.notes:
+        console.print(_note(note))
+    lines = console.file.getvalue().splitlines()
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _table(*columns: tuple[str, str]):
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for title, justify in columns:
+        table.add_column(title, justify=justify, overflow="fold")
+    return table
+
+
+def _settings(result: Result):
+    table = _table(("", "right"), ("effect", "left"), ("setting", "left"), ("value", "right"))
+    table.add_column("network's 90 %", justify="left")
+    for place, (name, settings) in enumerate(result.chain.steps, 1):
+        effect = effects.get(name)
+        head = (str(place), name)
+        for switch in effect.switches:
+            table.add_row(*head, switch.name, settings[switch.name], "")
+            head = ("", "")
+        for knob in effect.knobs:
+            interval = result.intervals.get(name, {}).get(knob.name)
+            between = " … ".join(map(knob.format, interval)) if interval else ""
+            table.add_row(*head, knob.name, knob.format(settings[knob.name]), between)
+            head = ("", "")
+    return table
+
+
+def _candidates(result: Result):
+    table = _table(("", "right"), ("probability", "right"), ("distance", "right"))
+    table.add_column("chain", justify="left", overflow="fold")
+    for place, (chain, probability, distance) in enumerate(result.candidates, 1):
+        table.add_row(
+            str(place),
+            "" if probability is None else f"{100 * probability:.1f} %",
+            "" if distance is None else f"{distance:.3f}",
+            chain_text(chain),
+        )
+    return table
+
+
+def _distance(result: Result) -> str:
+    if result.distance is None:
+        return "Distance: unknown without the source"
+    before, after = result.distance["before"], result.distance["after"]
+    return (
+        f"Distance by the real effects, source {result.source}:\n"
+        f"  prediction  MSS {before['mss']:.3f}  ESR {before['esr_db']:+.1f} dB\n"
+        f"  answer      MSS {after['mss']:.3f}  ESR {after['esr_db']:+.1f} dB"
+    )
+
+
+def _note(note: str):
+    from rich.padding import Padding
+
+    return Padding(f"Note: {note}", (0, 0, 0, 0), expand=False)
