@@ -80,6 +80,13 @@ def test_truncated(tmp_path, noise, suffix, subtype, keep):
     fails(path, "truncated|lost sync")
 
 
+def test_an_ogg_cut_between_two_pages(tmp_path, noise):
+    path = write_wav(tmp_path / "cut.ogg", np.tile(noise, 20), subtype="VORBIS")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.rindex(b"OggS")])
+    fails(path, "truncated")
+
+
 def test_a_wav_from_a_pipe_has_no_length_and_is_whole(tmp_path, noise):
     path = write_wav(tmp_path / "pipe.wav", noise, subtype="PCM_16")
     data = path.read_bytes()
