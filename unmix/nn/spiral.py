@@ -15,7 +15,7 @@ from functools import lru_cache
 import torch
 from scipy.fft import next_fast_len
 
-DECAY_DB = 50.0
+DECAY_DB = 60.0
 MIN_LENGTH = 64
 
 
