@@ -5,6 +5,7 @@ import math
 import os
 import signal
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -180,6 +181,7 @@ def test_schedule_and_budget():
     assert config.rate(0.1) == pytest.approx(1)
     assert config.rate(0.55) == pytest.approx(0.505)
     assert config.rate(1) == pytest.approx(0.01)
+    assert replace(config, geometric=True).rate(0.55) == pytest.approx(0.1)
     for budget in ({}, {"steps": 0}, {"minutes": -1}):
         with pytest.raises(UnmixError, match="budget"):
             FitConfig(**budget)

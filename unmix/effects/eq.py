@@ -74,7 +74,7 @@ class EqualizerProxy(nn.Module):
     product with the powers on the FFT grid; one division and one FFT convolution follow.
     """
 
-    learning_rate = 1e-2  # the peak that train_proxy takes unless told
+    learning_rate, final_share = 1e-2, 1e-3  # what train_proxy takes unless told
     MODES = ("low_cut", "low_shelf", "bell", "high_shelf", "high_cut")
 
     def __init__(self, panel, hidden: int = 48):

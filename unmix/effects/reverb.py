@@ -50,7 +50,7 @@ class ReverbProxy(nn.Module):
     the loop filter's response, and laid down for the eight combs; one FFT convolution follows.
     """
 
-    learning_rate = 1e-2  # the peak that train_proxy takes unless told
+    learning_rate, final_share = 1e-2, 1e-3  # what train_proxy takes unless told
     PULSE = 256  # samples of room for the loop filter's k-th power
     ROUNDS = 230  # after which a loop of the largest gain has decayed by 98 dB
 
@@ -113,7 +113,7 @@ class ReverbProxy(nn.Module):
 
 
 class Reverb(Effect):
-    """pedalboard.Reverb, one channel at a time; linear and time-invariant."""
+    """pedalboard.Reverb; linear and time-invariant."""
 
     name = "reverb"
     order = 5
@@ -139,4 +139,4 @@ class Reverb(Effect):
             dry_level=(1 - mix) / DRY_SCALE,
             width=1.0,
         )
-        return np.stack([device(np.ascontiguousarray(channel), sample_rate) for channel in audio])
+        return device(np.ascontiguousarray(audio), sample_rate)

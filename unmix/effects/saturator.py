@@ -44,7 +44,7 @@ class SaturatorProxy(nn.Module):
     3·10⁻⁴ for the curves here; the corners of the hard clip lie on the grid.
     """
 
-    learning_rate = 1e-2  # the peak that train_proxy takes unless told
+    learning_rate, final_share = 1e-2, 1e-3  # what train_proxy takes unless told
     PERIOD = 4.0
     REACH = 128.0  # driven values inside the grid; beyond, whole periods are taken off
     POINTS_PER_UNIT = 32

@@ -46,6 +46,9 @@ class FitConfig:
             Minutes count training and validation, over all sessions of the run.
         learning_rate: the peak, reached after ``warmup`` (a share of the budget), from where a
             half cosine falls to ``final_share`` of it.
+        geometric: the half cosine runs on the logarithm of the rate. For a loss in decibels on a
+            problem with an exact solution: its gradient does not fade near the solution, so that
+            only the falling rate lets the error fall, and both then fall alike.
         weight_decay: of AdamW.
         clip: largest norm of the whole gradient.
         validate_every: steps between validations. A checkpoint follows each one, the plot too.
@@ -59,6 +62,7 @@ class FitConfig:
     learning_rate: float = 1e-3
     warmup: float = 0.02
     final_share: float = 0.01
+    geometric: bool = False
     weight_decay: float = 0.0
     clip: float = 1.0
     validate_every: int = 500
@@ -85,6 +89,8 @@ class FitConfig:
         if progress < self.warmup:
             return self.learning_rate * (progress / self.warmup * 0.99 + 0.01)
         swing = 0.5 * (1 + math.cos(math.pi * (progress - self.warmup) / (1 - self.warmup)))
+        if self.geometric:
+            return self.learning_rate * self.final_share ** (1 - swing)
         return self.learning_rate * (self.final_share + (1 - self.final_share) * swing)
 
 
@@ -197,7 +203,7 @@ def fit(
 
 
 def _check_same_run(run_dir: Path, old: dict, new: dict) -> None:
-    different = [k for k in new if k not in BUDGET_KEYS and old.get(k) != new[k]]
+    different = [k for k in new if k not in BUDGET_KEYS and k in old and old[k] != new[k]]
     if different:
         raise UnmixError(
             f"{run_dir} holds a run with other settings ({', '.join(different)}); "

@@ -16,7 +16,7 @@ NAMES = ("dry", "wet", "knobs", "switches")
 HELD_OUT_SHARE, HELD_OUT_RANGE = 0.1, (8, 200)
 FLOOR = 1e-7  # an item at −70 dB has half the pull of one at the same error in a plain logarithm
 VALIDATION_BATCH = 16
-LEARNING_RATE = 3e-3
+LEARNING_RATE, FINAL_SHARE = 3e-3, 0.01
 
 
 class Pairs(Protocol):
@@ -106,7 +106,8 @@ def train_proxy(
         pairs: the data; a share of it (by ``seed``) is held out, and the checkpoint with the
             lowest mean error-to-signal ratio there is kept as ``best.safetensors``.
         minutes, steps: the budget.
-        learning_rate: the peak; None takes the proxy's own, or LEARNING_RATE if it names none.
+        learning_rate: the peak; None takes the proxy's own, or LEARNING_RATE if it names none (as
+            FINAL_SHARE, how far it falls).
         device: "cpu", "cuda", …; None takes CUDA when there is one.
 
     Raises:
@@ -142,6 +143,8 @@ def train_proxy(
         steps=steps,
         minutes=minutes,
         learning_rate=learning_rate or getattr(proxy, "learning_rate", LEARNING_RATE),
+        final_share=getattr(proxy, "final_share", FINAL_SHARE),
+        geometric=True,
         validate_every=validate_every,
         seed=seed,
         describe={
