@@ -83,17 +83,7 @@ def test_no_samples_and_one_sample(fx, rate):
         assert wet.shape == shape and np.isfinite(wet).all()
 
 
-# pedalboard takes the longer side of an array for time: it mixes up or refuses these
-GUESSES_WRONG = pytest.mark.xfail(reason="the device guesses the channel layout", strict=True)
-
-
-@pytest.mark.parametrize(
-    "fx",
-    [
-        pytest.param(effects.get(n), id=n, marks=[GUESSES_WRONG] if n in ("eq", "phaser") else [])
-        for n in NAMES
-    ],
-)
+@every_effect
 @pytest.mark.parametrize("shape", [(2, 1), (2, 2), (8, 3)])
 def test_more_channels_than_samples(fx, shape):
     audio = noise(shape)

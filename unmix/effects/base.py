@@ -39,7 +39,8 @@ class Effect:
         self.panel = Panel(self.knobs, self.switches)
 
     def process(self, audio: np.ndarray, sample_rate: int, settings: dict) -> np.ndarray:
-        """The real DSP. float32 (channels, samples) -> same shape. ``settings`` are complete."""
+        """The real DSP on one channel: float32 (samples,) -> same shape, from a fresh state.
+        ``settings`` are complete."""
         raise NotImplementedError
 
     def is_neutral(self, settings: dict) -> bool:
@@ -73,11 +74,12 @@ class Effect:
             wet = channels.copy()
         elif sample_rate < self.min_sample_rate:
             inside = resample(channels, sample_rate, SAMPLE_RATE)
-            wet = resample(self.process(inside, SAMPLE_RATE, settings), SAMPLE_RATE, sample_rate)
+            inside = np.stack([self.process(x, SAMPLE_RATE, settings) for x in inside])
+            wet = resample(inside, SAMPLE_RATE, sample_rate)
             wet = wet[:, : channels.shape[1]]
             wet = np.pad(wet, ((0, 0), (0, channels.shape[1] - wet.shape[1])))
         else:
-            wet = self.process(channels, sample_rate, settings)
+            wet = np.stack([self.process(x, sample_rate, settings) for x in channels])
         return np.ascontiguousarray(wet, np.float32).reshape(np.shape(audio))
 
     def sample(self, rng: np.random.Generator) -> dict:

@@ -146,19 +146,18 @@ class OTT(Effect):
         ]
         time = settings["time"] / 100
         y = np.empty_like(audio)
-        for x, out in zip(audio, y, strict=True):
-            _compress(
-                np.ascontiguousarray(x),
-                *filters,
-                smoothing(ATTACK_S, time, sample_rate),
-                smoothing(RELEASE_S, time, sample_rate),
-                above,
-                below,
-                np.array(DOWN_SLOPE),
-                np.array(OUTPUT_GAIN_DB),
-                settings["amount"] / 100,
-                out,
-            )
+        _compress(
+            np.ascontiguousarray(audio),
+            *filters,
+            smoothing(ATTACK_S, time, sample_rate),
+            smoothing(RELEASE_S, time, sample_rate),
+            above,
+            below,
+            np.array(DOWN_SLOPE),
+            np.array(OUTPUT_GAIN_DB),
+            settings["amount"] / 100,
+            y,
+        )
         return y
 
     def build_proxy(self):

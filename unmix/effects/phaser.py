@@ -143,7 +143,7 @@ class Phaser(Effect):
             mix=settings["dry_wet"] / 100,
         )
         ahead = round(settings["phase"] / 360 * sample_rate / settings["rate"])
-        return device(np.pad(audio, ((0, 0), (ahead, 0))), sample_rate)[:, ahead:]
+        return device(np.pad(audio, (ahead, 0)), sample_rate)[ahead:]
 
     def build_proxy(self):
         return PhaserProxy(self.panel)
