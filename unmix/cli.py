@@ -12,12 +12,9 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
+from unmix import cli_evaluate, cli_training
 from unmix.errors import UnmixError
-
-
-def say(line: str) -> None:
-    """A line for people, on stderr."""
-    typer.echo(line, err=True)
+from unmix.report import say
 
 
 class _Group(TyperGroup):
@@ -42,6 +39,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Hears a recording of processed sound and names the chain of effects, with every knob.",
 )
+
+app.add_typer(cli_training.app)
+app.add_typer(cli_evaluate.app, name="evaluate")
 
 
 def main() -> None:
@@ -81,110 +81,6 @@ def read_chain(path: Path):
         raise UnmixError(f"{path}: not a chain file (not text)") from None
     except UnmixError as error:
         raise UnmixError(f"{path}: {error}") from None
-
-
-# --- data and training ---------------------------------------------------------------------------
-
-
-@app.command("gen-data")
-def gen_data(
-    out: Annotated[Path, typer.Option(help="Folder of the data set.", metavar="DIR")],
-    count: Annotated[int, typer.Option(min=1, help="Number of items.")],
-    effect: Annotated[
-        str | None, typer.Option(help="Pairs (dry, wet) of this effect.", metavar="NAME")
-    ] = None,
-    chains: Annotated[bool, typer.Option("--chains", help="Whole chains.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Decides every item.")] = 0,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes.  [default: one per core]")
-    ] = None,
-    seconds: Annotated[
-        float | None,
-        typer.Option(min=0.1, max=60, help="Length of a pair.  [default: 1.5]"),
-    ] = None,
-    sources: Annotated[
-        Path | None,
-        typer.Option(help="Folder of audio that part of the dry sound comes from.", metavar="DIR"),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say how much disk and time it takes.")
-    ] = False,
-) -> None:
-    """Make training data: pairs of one effect, or whole chains.
-
-    Item i depends on the seed and i alone, whatever the number of workers. A broken run is
-    finished by the same command; a larger --count adds to a finished one.
-
-    \b
-    Examples:
-      unmix gen-data --effect ott --count 2000 --out data/ott --seed 1
-      unmix gen-data --chains --count 100000 --out data/chains --dry-run
-    """
-    if (effect is None) != chains:
-        raise typer.BadParameter("give one of --effect NAME and --chains")
-    if chains and seconds is not None:
-        raise typer.BadParameter("--seconds belongs to --effect; chains have a fixed length")
-    from unmix.dataset import ChainSampler, PairSampler
-    from unmix.generate import generate
-
-    folder = str(sources.resolve()) if sources else None
-    if chains:
-        sampler = ChainSampler(seed, folder=folder)
-    else:
-        sampler = PairSampler(effect, seed, seconds or 1.5, folder=folder)
-    generate(sampler, count, out, workers, progress=not dry_run, dry_run=dry_run, say=say)
-
-
-@app.command("train-proxy")
-def train_proxy(
-    effect: Annotated[str, typer.Option(help="The effect to stand in for.", metavar="NAME")],
-    data: Annotated[Path, typer.Option(help="Its pairs, from gen-data.", metavar="DIR")],
-    out: Annotated[Path, typer.Option(help="Run folder.", metavar="DIR")],
-    minutes: Annotated[float | None, typer.Option(help="Budget in minutes.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Budget in steps.")] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Pairs a step.")] = 16,
-    learning_rate: Annotated[
-        float | None, typer.Option(help="Peak of the schedule.  [default: the proxy's own]")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Decides every step.")] = 0,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, …  [default: cuda where there is one]")
-    ] = None,
-    wandb: Annotated[bool, typer.Option("--wandb", help="Log to Weights & Biases.")] = False,
-) -> None:
-    """Train the proxy of one effect on its pairs. The same command resumes a broken run.
-
-    The run folder gets best.safetensors, last.safetensors, metrics.jsonl and curves.png.
-
-    \b
-    Example:
-      unmix train-proxy --effect ott --data data/ott --out runs/ott --minutes 20
-    """
-    if minutes is None and steps is None:
-        raise typer.BadParameter("give --minutes, --steps or both")
-    from unmix.shards import Reader
-    from unmix.training.proxy import train_proxy as run
-
-    result = run(
-        effect,
-        Reader(data),
-        out,
-        minutes=minutes,
-        steps=steps,
-        batch=batch,
-        learning_rate=learning_rate,
-        seed=seed,
-        device=device,
-        wandb=wandb,
-    )
-    _tell_training(result, out, f"held-out ESR {result.best:.1f} dB")
-
-
-def _tell_training(result, out: Path, figure: str) -> None:
-    say(f"{out}: step {result.step:,}, {result.seconds / 60:.1f} min, best {figure}")
-    if not result.finished:
-        say("stopped; run the same command again to go on")
-        raise typer.Exit(130)
 
 
 # --- recordings ----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from unmix import effects, features
 from unmix.chain import proxy_render
 from unmix.dataset import MAX_LENGTH, ChainSampler
 from unmix.errors import UnmixError
+from unmix.inverse.decoder import CORES
 from unmix.inverse.model import InverseModel, ModelConfig
 from unmix.losses import mss
 from unmix.training import state
@@ -202,7 +203,7 @@ def train(
     seed: int = 0,
     geometry: str = "hyperbolic",
     validation: int = 300,
-    device: str = "cpu",
+    device: str | None = None,
     wandb: bool = False,
 ) -> FitResult:
     """Train the whole model; the same call resumes a broken run.
@@ -216,12 +217,16 @@ def train(
             result: the state of the last stage with the lowest held-out likelihood loss.
         steps, minutes: budget of the first stage, at least one of them.
         batch: items a step.
-        geometry: "hyperbolic" or "euclidean" decoder.
+        geometry: a key of decoder.CORES.
         validation: held-out chains, drawn from a stream of their own.
+        device: "cpu", "cuda", …; None takes CUDA when there is one.
 
     Raises:
         UnmixError: no such data set, a run folder of another run, diverged loss.
     """
+    if geometry not in CORES:
+        raise UnmixError(f"no decoder {geometry!r}; the decoders are {', '.join(CORES)}")
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     out, weights = Path(out), Weights()
     chains, data_config = ChainData.load(data)
     held_out = validation_data(seed, validation)

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Train everything from nothing: five proxies, then the inverse model, then bundle the weights.
+# About four hours on two CPU cores; every command resumes when it is run again.
+#
+#   bash examples/train_from_nothing.sh [DIR]      data in DIR/data, runs in DIR/runs
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+dir=${1:-.}
+
+for effect in $(unmix effects --json | python -c 'import json, sys; print(*(e["name"] for e in json.load(sys.stdin)))'); do
+    unmix gen-data --effect "$effect" --count 4000 --seed 1 --out "$dir/data/$effect"
+    unmix train-proxy --effect "$effect" --data "$dir/data/$effect" --out "$dir/runs/$effect" --minutes 8
+done
+python "$here/bundle_weights.py" "$dir/runs"
+
+unmix gen-data --chains --count 100000 --seed 1 --out "$dir/data/chains"
+unmix train --data "$dir/data/chains" --out "$dir/runs/inverse" --minutes 70 --hybrid-steps 150
+python "$here/bundle_weights.py" "$dir/runs"
+
+unmix evaluate proxies
+unmix evaluate chains
+unmix evaluate refine

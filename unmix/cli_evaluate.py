@@ -1,0 +1,137 @@
+"""The `unmix evaluate` commands: figures on held-out material, as tables or JSON."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Measure proxies, chains or refine on held-out material.",
+)
+
+Count = Annotated[int, typer.Option(min=1, help="Number of items.")]
+Seed = Annotated[int, typer.Option(min=0, help="Decides every item.")]
+Json = Annotated[bool, typer.Option("--json", help="Figures as JSON on stdout.")]
+Proxies = Annotated[
+    Path | None,
+    typer.Option(help="Folder of NAME-proxy.safetensors.  [default: bundled]", metavar="DIR"),
+]
+Model = Annotated[
+    Path | None,
+    typer.Option(help="model.safetensors of a run.  [default: bundled]", metavar="FILE"),
+]
+
+
+def _finish(figures: dict, tables, json: bool) -> None:
+    from unmix.report.figures import show
+
+    show(tables(figures))
+    if json:
+        typer.echo(jsonlib.dumps(figures, indent=2, ensure_ascii=False))
+
+
+def _proxy_loader(folder: Path | None):
+    from unmix.weights import load_proxy, proxy_file
+
+    return lambda name: load_proxy(name, path=folder / proxy_file(name) if folder else None)
+
+
+def _model(path: Path | None):
+    from unmix.weights import load_inverse
+
+    return load_inverse(path=path)
+
+
+@app.command()
+def proxies(
+    effect: Annotated[
+        list[str] | None, typer.Option(help="One effect, may be repeated; all if left out.")
+    ] = None,
+    count: Count = 200,
+    seed: Seed = 1,
+    sources: Annotated[
+        Path | None, typer.Option(help="Folder of audio instead of synthetic.", metavar="DIR")
+    ] = None,
+    weights: Proxies = None,
+    json: Json = False,
+) -> None:
+    """Error of each proxy against its real effect, and speed on one thread.
+
+    \b
+    Example:
+      unmix evaluate proxies --effect ott --count 500
+    """
+    from unmix import evaluate
+    from unmix.report import figures
+
+    table = evaluate.proxies(effect, count, seed, sources, _proxy_loader(weights))
+    _finish(table, figures.proxies, json)
+
+
+@app.command()
+def chains(
+    count: Count = 250,
+    seed: Seed = 1,
+    source: Annotated[
+        str, typer.Option(help="probe, noise, chirp, impulse or synthetic.")
+    ] = "probe",
+    hidden_source: Annotated[
+        bool, typer.Option("--hidden-source", help="The network is not told the source.")
+    ] = False,
+    degrade: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of recordings with noise, band limits, …")
+    ] = 0.0,
+    length: Annotated[int | None, typer.Option(min=1, max=5, help="One length only.")] = None,
+    sources: Annotated[
+        Path | None,
+        typer.Option(help="Folder of audio for half of --source synthetic.", metavar="DIR"),
+    ] = None,
+    weights: Model = None,
+    json: Json = False,
+) -> None:
+    """The network alone (beam search, no refine): chains, knobs and switches by length.
+
+    \b
+    Examples:
+      unmix evaluate chains --count 250
+      unmix evaluate chains --source synthetic --length 2
+    """
+    from unmix import evaluate
+    from unmix.report import figures
+
+    table = evaluate.chains(
+        count, seed, source, hidden_source, degrade, length, sources, model=_model(weights)
+    )
+    _finish(table, figures.chains, json)
+
+
+@app.command()
+def refine(
+    count: Count = 100,
+    seed: Seed = 1,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of gradient descent.")] = 200,
+    source: Annotated[
+        str, typer.Option(help="probe, noise, chirp, impulse or synthetic.")
+    ] = "probe",
+    weights: Proxies = None,
+    model: Model = None,
+    json: Json = False,
+) -> None:
+    """What refine makes of the first answers, by the real effects.
+
+    \b
+    Example:
+      unmix evaluate refine --count 100 --steps 200
+    """
+    from unmix import evaluate
+    from unmix.report import figures
+
+    table = evaluate.refine(
+        count, seed, steps, source, model=_model(model), load=_proxy_loader(weights)
+    )
+    _finish(table, figures.refine, json)

@@ -1,0 +1,162 @@
+"""The commands that make data and train: gen-data, train-proxy, train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unmix.report import say
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command("gen-data")
+def gen_data(
+    out: Annotated[Path, typer.Option(help="Folder of the data set.", metavar="DIR")],
+    count: Annotated[int, typer.Option(min=1, help="Number of items.")],
+    effect: Annotated[
+        str | None, typer.Option(help="Pairs (dry, wet) of this effect.", metavar="NAME")
+    ] = None,
+    chains: Annotated[bool, typer.Option("--chains", help="Whole chains.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Decides every item.")] = 0,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes.  [default: one per core]")
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=0.1, max=60, help="Length of a pair.  [default: 1.5]"),
+    ] = None,
+    sources: Annotated[
+        Path | None,
+        typer.Option(help="Folder of audio that part of the dry sound comes from.", metavar="DIR"),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say how much disk and time it takes.")
+    ] = False,
+) -> None:
+    """Make training data: pairs of one effect, or whole chains.
+
+    Item i depends on the seed and i alone, whatever the number of workers. A broken run is
+    finished by the same command; a larger --count adds to a finished one.
+
+    \b
+    Examples:
+      unmix gen-data --effect ott --count 2000 --out data/ott --seed 1
+      unmix gen-data --chains --count 100000 --out data/chains --dry-run
+    """
+    if (effect is None) != chains:
+        raise typer.BadParameter("give one of --effect NAME and --chains")
+    if chains and seconds is not None:
+        raise typer.BadParameter("--seconds belongs to --effect; chains have a fixed length")
+    from unmix.dataset import ChainSampler, PairSampler
+    from unmix.generate import generate
+
+    folder = str(sources.resolve()) if sources else None
+    if chains:
+        sampler = ChainSampler(seed, folder=folder)
+    else:
+        sampler = PairSampler(effect, seed, seconds or 1.5, folder=folder)
+    generate(sampler, count, out, workers, progress=not dry_run, dry_run=dry_run, say=say)
+
+
+@app.command("train-proxy")
+def train_proxy(
+    effect: Annotated[str, typer.Option(help="The effect to stand in for.", metavar="NAME")],
+    data: Annotated[Path, typer.Option(help="Its pairs, from gen-data.", metavar="DIR")],
+    out: Annotated[Path, typer.Option(help="Run folder.", metavar="DIR")],
+    minutes: Annotated[float | None, typer.Option(help="Budget in minutes.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Budget in steps.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Pairs a step.")] = 16,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Peak of the schedule.  [default: the proxy's own]")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Decides every step.")] = 0,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, …  [default: cuda where there is one]")
+    ] = None,
+    wandb: Annotated[bool, typer.Option("--wandb", help="Log to Weights & Biases.")] = False,
+) -> None:
+    """Train the proxy of one effect on its pairs. The same command resumes a broken run.
+
+    The run folder gets best.safetensors, last.safetensors, metrics.jsonl and curves.png.
+
+    \b
+    Example:
+      unmix train-proxy --effect ott --data data/ott --out runs/ott --minutes 20
+    """
+    if minutes is None and steps is None:
+        raise typer.BadParameter("give --minutes, --steps or both")
+    from unmix.shards import Reader
+    from unmix.training.proxy import train_proxy as run
+
+    result = run(
+        effect,
+        Reader(data),
+        out,
+        minutes=minutes,
+        steps=steps,
+        batch=batch,
+        learning_rate=learning_rate,
+        seed=seed,
+        device=device,
+        wandb=wandb,
+    )
+    _tell_training(result, out, f"held-out ESR {result.best:.1f} dB")
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Option(help="Chains, from gen-data --chains.", metavar="DIR")],
+    out: Annotated[Path, typer.Option(help="Run folder.", metavar="DIR")],
+    minutes: Annotated[float | None, typer.Option(help="Budget of the first stage.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="The same in steps.")] = None,
+    hybrid_steps: Annotated[
+        int, typer.Option(min=0, help="Steps with the spectral term through the proxies.")
+    ] = 0,
+    batch: Annotated[int, typer.Option(min=1, help="Chains a step.")] = 128,
+    learning_rate: Annotated[float, typer.Option(help="Peak of the schedule.")] = 1e-3,
+    seed: Annotated[int, typer.Option(min=0, help="Decides every step.")] = 0,
+    geometry: Annotated[str, typer.Option(help="Decoder: hyperbolic or euclidean.")] = "hyperbolic",
+    validation: Annotated[int, typer.Option(min=5, help="Held-out chains.")] = 300,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, …  [default: cuda where there is one]")
+    ] = None,
+    wandb: Annotated[bool, typer.Option("--wandb", help="Log to Weights & Biases.")] = False,
+) -> None:
+    """Train the inverse model on chains. The same command resumes a broken run.
+
+    First the likelihood of chain, switches and knobs; then, for --hybrid-steps, the sound of the
+    answer through the frozen proxies counts too. The result is model.safetensors.
+
+    \b
+    Example:
+      unmix train --data data/chains --out runs/inverse --minutes 60 --hybrid-steps 200
+    """
+    if minutes is None and steps is None:
+        raise typer.BadParameter("give --minutes, --steps or both")
+    from unmix.training.inverse import train as run
+
+    result = run(
+        data,
+        out,
+        steps,
+        minutes,
+        hybrid_steps,
+        batch,
+        learning_rate,
+        seed,
+        geometry,
+        validation,
+        device,
+        wandb,
+    )
+    _tell_training(result, out, f"held-out loss {result.best:.3f}")
+
+
+def _tell_training(result, out: Path, figure: str) -> None:
+    say(f"{out}: step {result.step:,}, {result.seconds / 60:.1f} min, best {figure}")
+    if not result.finished:
+        say("stopped; run the same command again to go on")
+        raise typer.Exit(130)
