@@ -183,24 +183,10 @@ def _samplers_example(seed: int, source: str, degraded: float, length: int | Non
     )
 
 
-def _hear(source: np.ndarray, recording: np.ndarray, hidden: bool) -> dict:
-    heard = extract(
-        torch.from_numpy(recording)[None], None if hidden else torch.from_numpy(source)[None]
-    )
-    return heard | {"level_known": torch.ones(1)}
-
-
-def first_answer(belief) -> Chain:
-    """The network's answer: most probable switches, centre of each knob's heaviest component."""
-    return Chain(
-        (
-            name,
-            effects.get(name).from_unit(
-                belief.mixtures[name].centre()[0].tolist(), belief.switches[name]
-            ),
-        )
-        for name in belief.names
-    )
+def hear(source: np.ndarray, recording: np.ndarray, hidden: bool = False) -> dict:
+    """Features of one recording for the model; with ``hidden`` it is not told the source."""
+    told = None if hidden else torch.from_numpy(source)[None]
+    return extract(torch.from_numpy(recording)[None], told) | {"level_known": torch.ones(1)}
 
 
 def chains(
@@ -230,6 +216,7 @@ def chains(
         as it has orders), as a set, top5, edit distance, knob error (all and audible knobs of the
         effects named rightly), share of switches right.
     """
+    from unmix.starts import prediction
     from unmix.weights import load_inverse
 
     if count < 1:
@@ -239,8 +226,8 @@ def chains(
     rows = []
     for i in _bar(range(count), "chains"):
         dry, true, recording = sampler.example(i)
-        beliefs = model.believe(_hear(dry, recording, hidden_source), beams)[0]
-        answer = first_answer(beliefs[0])
+        beliefs = model.believe(hear(dry, recording, hidden_source), beams)[0]
+        answer = prediction(beliefs[0]).chain
         every, heard, switches = knob_errors(answer, true, audible_knobs(dry, true, recording))
         orders = equivalents(true.names)
         raw = orders[np.random.default_rng([seed, i]).integers(len(orders))]
@@ -334,7 +321,7 @@ def refine(
     for i in _bar(range(count), "refine"):
         dry, true, recording = sampler.example(i)
         start = time.perf_counter()
-        beliefs = model.believe(_hear(dry, recording, False))[0][:top]
+        beliefs = model.believe(hear(dry, recording, False))[0][:top]
         generator = torch.Generator().manual_seed(seed)
         starts = starts_from_beliefs(beliefs, generator=generator)
         found = search(recording, dry, starts, stand_ins, steps)
