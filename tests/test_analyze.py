@@ -1,0 +1,275 @@
+"""Analyze: what the user gives, what is found in it, and what is said about it."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import unmix
+from unmix import audio, effects, pairing, sources
+from unmix.audio import SAMPLE_RATE
+from unmix.belief import intervals
+from unmix.chain import Chain
+from unmix.cli import app
+from unmix.errors import UnmixError
+from unmix.features import WINDOW
+from unmix.inverse.model import InverseModel, ModelConfig
+from unmix.prepare import prepare
+from unmix.report import table
+
+FIRST, LAST = effects.names()[0], effects.names()[-1]
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    config = ModelConfig((8, 8, 8), 16, 1, 16, 2, 8)
+    return InverseModel(config).eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def proxies():
+    torch.manual_seed(0)
+    return {n: effects.get(n).build_proxy().requires_grad_(False) for n in effects.names()}
+
+
+@pytest.fixture(scope="module")
+def wet():
+    return Chain([(FIRST, {}), (LAST, {})]).render(sources.probe(), SAMPLE_RATE)
+
+
+@pytest.fixture(scope="module")
+def dry():
+    return sources.synthetic(np.random.default_rng(4), 6 * SAMPLE_RATE)
+
+
+@pytest.fixture
+def command(monkeypatch, model, proxies, tmp_path):
+    """The command line with an untrained network in a folder of its own."""
+    monkeypatch.setattr("unmix.weights.load_inverse", lambda: model)
+    monkeypatch.setattr("unmix.weights.load_proxy", lambda name, device: proxies[name])
+    monkeypatch.chdir(tmp_path)
+    return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
+
+
+def noise(seed, samples=WINDOW, level=0.1):
+    return (level * np.random.default_rng(seed).standard_normal(samples)).astype(np.float32)
+
+
+def test_public_names():
+    assert unmix.effects.names() == effects.names()
+    assert unmix.Chain is Chain
+    assert unmix.probe().size == WINDOW
+    assert unmix.__version__.count(".") == 2
+    assert callable(unmix.analyze) and callable(unmix.load_proxy)
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = unmix.nothing
+
+
+@pytest.mark.parametrize("name", effects.names())
+def test_the_probe_is_found_behind_every_effect(name):
+    recording = effects.get(name).render(sources.probe(), SAMPLE_RATE, {})
+    prepared = prepare(recording + noise(1, level=1e-4), SAMPLE_RATE)
+    assert prepared.source == "probe"
+    np.testing.assert_array_equal(prepared.pair.source, sources.probe())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_probe_is_not_found_in_other_sounds(seed):
+    other = sources.synthetic(np.random.default_rng(seed), WINDOW)
+    prepared = prepare(other, SAMPLE_RATE)
+    assert prepared.source == "none" and prepared.pair.source is None
+    assert "not found" in prepared.pair.notes[0]
+
+
+@pytest.mark.parametrize("late", [1, 441, 30_000])
+def test_latency_is_found_and_taken_out(wet, late):
+    recording = np.concatenate([noise(2, late, 1e-4), wet, noise(3, 5_000, 1e-4)])
+    prepared = prepare(recording, SAMPLE_RATE)
+    assert prepared.pair.latency == late
+    np.testing.assert_array_equal(prepared.pair.recording, wet)
+    assert any(f"{late} samples" in note for note in prepared.pair.notes)
+
+
+def test_a_recording_that_starts_early_gets_silence_in_front(wet):
+    prepared = prepare(wet[2_000:], SAMPLE_RATE)
+    assert prepared.pair.latency == -2_000
+    assert not prepared.pair.recording[:2_000].any()
+    np.testing.assert_array_equal(prepared.pair.recording[2_000:], wet[2_000:])
+
+
+def test_equal_length_counts_as_aligned(wet):
+    late = np.concatenate([np.zeros(100, np.float32), wet[:-100]])
+    assert prepare(late, SAMPLE_RATE).pair.latency == 0
+
+
+def test_another_sample_rate_and_equal_channels_change_nothing(wet):
+    recording = np.stack([audio.resample(wet, SAMPLE_RATE, 96_000)] * 2)
+    prepared = prepare(recording, 96_000)
+    assert prepared.pair.latency == 0
+    error = prepared.pair.recording - wet  # what lies next to the Nyquist frequency is lost
+    assert np.square(error).sum() < 0.1 * np.square(wet).sum()
+    assert "channels are the same" in prepared.pair.notes[0]
+
+
+def test_a_missing_tail_is_said_and_left_out_of_the_comparison(wet):
+    prepared = prepare(wet[: 3 * SAMPLE_RATE], SAMPLE_RATE, "probe")
+    assert prepared.pair.valid == 3 * SAMPLE_RATE
+    assert any("missing tail" in note for note in prepared.pair.notes)
+    assert prepared.judge().distance(Chain([(FIRST, {}), (LAST, {})])) < 1e-3
+
+
+def test_channels_that_cancel_are_not_mixed(wet):
+    mono, notes = pairing.to_mono(np.stack([wet, -wet]))
+    np.testing.assert_array_equal(mono, wet)
+    assert "cancel" in notes[0]
+
+
+def test_a_gain_is_taken_out(wet):
+    prepared = prepare(0.5 * wet, SAMPLE_RATE, "probe", gain=-6.0206)
+    np.testing.assert_allclose(prepared.pair.recording, wet, atol=1e-4)
+    unknown = prepare(0.5 * wet, SAMPLE_RATE, "probe", gain="auto")
+    assert unknown.gain_db is None
+    assert unknown.judge().distance(Chain([(FIRST, {}), (LAST, {})])) < 1e-2
+
+
+def test_the_same_place_of_a_long_file_is_cut_from_both(dry):
+    source = np.concatenate([0.001 * dry, dry])
+    chain = Chain([(FIRST, {})])  # memoryless, so that the cut does not matter
+    recording = chain.render(source, SAMPLE_RATE)
+    pair = pairing.pair(recording, source)
+    assert pair.start > 0 and pair.valid == WINDOW
+    np.testing.assert_array_equal(pair.source, source[pair.start : pair.start + WINDOW])
+    np.testing.assert_allclose(chain.render(pair.source, SAMPLE_RATE), pair.recording, atol=1e-5)
+
+
+def test_clipping_is_remarked():
+    loud = np.clip(noise(4, WINDOW, 1.0), -1, 1)
+    assert "clipped" in pairing.check_recording(loud, SAMPLE_RATE)[0]
+
+
+@pytest.mark.parametrize(
+    ("recording", "message"),
+    [
+        (np.zeros(WINDOW), "silent"),
+        (np.ones(1), "holds 1 sample"),
+        (np.full(WINDOW, np.nan), "NaN"),
+        (np.ones((2, 3, 4)), "must be"),
+    ],
+)
+def test_nothing_to_analyse(recording, message):
+    with pytest.raises(UnmixError, match=message):
+        prepare(recording, SAMPLE_RATE)
+
+
+def test_a_source_that_has_nothing_to_do_with_the_recording():
+    with pytest.raises(UnmixError, match="nothing in common"):
+        prepare(noise(5), SAMPLE_RATE, "noise")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"source": "prob"}, "no source"), ({"gain": "loud"}, "gain"), ({"source": "x.wav"}, "no su")],
+)
+def test_wrong_options(wet, options, message):
+    with pytest.raises(UnmixError, match=message):
+        prepare(wet, SAMPLE_RATE, **options)
+
+
+def test_analyze_an_array(wet, model):
+    result = unmix.analyze(wet, SAMPLE_RATE, model=model, top=3)
+    assert result.source == "probe" and len(result.candidates) == 3
+    distances = [distance for _, _, distance in result.candidates]
+    assert distances == sorted(distances)
+    assert result.distance["after"]["mss"] == distances[0] <= result.distance["before"]["mss"]
+    np.testing.assert_array_equal(result.answer, result.chain.render(sources.probe(), SAMPLE_RATE))
+    assert set(result.intervals) == set(result.chain.names)
+
+
+def test_blind(wet, model):
+    result = unmix.analyze(wet, SAMPLE_RATE, source="none", refine=5, model=model)
+    assert result.distance is None and result.answer is None
+    probabilities = [p for _, p, _ in result.candidates]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert any("Refine was left out" in note for note in result.notes)
+
+
+def test_the_same_seed_gives_the_same_answer(wet, model):
+    a, b = (unmix.analyze(wet, SAMPLE_RATE, seed=7, model=model) for _ in range(2))
+    assert a.to_dict() == b.to_dict()
+
+
+@pytest.mark.parametrize("name", effects.names())
+def test_intervals_hold_ninety_percent(name, model):
+    head = model.heads[name]
+    hidden, _ = head(torch.zeros(1, head.hidden[0].in_features))
+    mixture = head.mixture(hidden, torch.zeros(1, len(head.options), dtype=torch.long))
+    found = intervals(name, mixture, torch.Generator().manual_seed(0))
+    draws = mixture.sample(2_000, torch.Generator().manual_seed(1))[:, 0]
+    for knob, u in zip(effects.get(name).knobs, draws.unbind(1), strict=True):
+        low, high = found[knob.name]
+        values = knob.from_unit(u.double())
+        inside = (values >= low) & (values <= high)
+        if low > high:
+            inside = (values >= low) | (values <= high)
+        assert 0.85 < inside.double().mean() < 0.95
+
+
+def test_the_table_fits_in_80_columns(wet, model):
+    for source in ("probe", "none"):
+        result = unmix.analyze(wet, SAMPLE_RATE, source=source, model=model)
+        result.chain = Chain((name, {}) for name in effects.names())
+        text = table.as_text(result, "take.wav")
+        assert max(map(len, text.splitlines())) <= 80
+        for name in effects.names():
+            assert name in text
+
+
+def test_command_with_good_and_bad_files(command, wet, dry):
+    audio.write("a.wav", wet, SAMPLE_RATE)
+    audio.write("b.wav", np.zeros(WINDOW), SAMPLE_RATE)
+    done = command("analyze", "b.wav", "a.wav", "gone.wav", "--json", "--out", "answers")
+    assert done.exit_code == 1
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error")]
+    assert errors[0].startswith("error: b.wav: is silent") and len(errors) == 2
+    assert errors[1] == "error: gone.wav: no such file"
+    document = json.loads(done.stdout)
+    assert [("error" in entry) for entry in document["files"]] == [True, False, True]
+    chain = Chain.from_json(open("answers/a.chain.json", encoding="utf-8").read())
+    assert [s["effect"] for s in document["files"][1]["chain"]] == list(chain.names)
+    answer, rate = audio.read("answers/a.answer.wav")
+    assert rate == SAMPLE_RATE
+    np.testing.assert_array_equal(answer[0], chain.render(sources.probe(), SAMPLE_RATE))
+
+
+def test_command_with_a_dry_file_at_another_rate(command, dry):
+    source = audio.resample(dry, SAMPLE_RATE, 48_000)
+    audio.write("dry.wav", source, 48_000)
+    audio.write("wet.wav", Chain([(FIRST, {})]).render(source, 48_000), 48_000)
+    done = command("analyze", "wet.wav", "--source", "dry.wav", "--out", "answers")
+    assert done.exit_code == 0, done.output
+    answer, rate = audio.read("answers/wet.answer.wav")
+    assert rate == 48_000 and answer.shape == (1, source.size)
+
+
+def test_refine_command(command, wet):
+    start = Chain([(FIRST, {}), (LAST, {"dry_wet": 60})])
+    audio.write("take.wav", wet, SAMPLE_RATE)
+    audio.write_text("start.json", start.to_json())
+    done = command("refine", "start.json", "take.wav", "--steps", "3", "--json")
+    assert done.exit_code == 0, done.output
+    (entry,) = json.loads(done.stdout)["files"]
+    assert entry["distance"]["after"]["mss"] <= entry["distance"]["before"]["mss"]
+    assert [s["effect"] for s in entry["chain"]] == [FIRST, LAST]
+
+
+def test_wrong_usage(command, wet):
+    audio.write("a.wav", wet, SAMPLE_RATE)
+    assert command("analyze", "a.wav", "x/a.wav", "--out", "o").exit_code == 2
+    assert command("analyze", "a.wav", "--refine", "-1").exit_code == 2
+    audio.write_text("file", "in the way")
+    blocked = command("analyze", "a.wav", "--out", "file/below")
+    assert blocked.exit_code == 1
+    assert "cannot write" in blocked.stderr
