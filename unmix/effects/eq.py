@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -74,7 +75,8 @@ class EqualizerProxy(nn.Module):
     product with the powers on the FFT grid; one division and one FFT convolution follow.
     """
 
-    learning_rate, final_share = 1e-2, 1e-3  # what train_proxy takes unless told
+    # for train_proxy: see FitConfig.geometric
+    schedule: ClassVar = {"learning_rate": 1e-2, "final_share": 1e-3, "geometric": True}
     MODES = ("low_cut", "low_shelf", "bell", "high_shelf", "high_cut")
 
     def __init__(self, panel, hidden: int = 48):

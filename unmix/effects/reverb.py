@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -50,7 +51,8 @@ class ReverbProxy(nn.Module):
     the loop filter's response, and laid down for the eight combs; one FFT convolution follows.
     """
 
-    learning_rate, final_share = 1e-2, 1e-3  # what train_proxy takes unless told
+    # for train_proxy: see FitConfig.geometric
+    schedule: ClassVar = {"learning_rate": 1e-2, "final_share": 1e-3, "geometric": True}
     PULSE = 256  # samples of room for the loop filter's k-th power
     ROUNDS = 230  # after which a loop of the largest gain has decayed by 98 dB
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -44,7 +45,8 @@ class SaturatorProxy(nn.Module):
     3·10⁻⁴ for the curves here; the corners of the hard clip lie on the grid.
     """
 
-    learning_rate, final_share = 1e-2, 1e-3  # what train_proxy takes unless told
+    # for train_proxy: see FitConfig.geometric
+    schedule: ClassVar = {"learning_rate": 1e-2, "final_share": 1e-3, "geometric": True}
     PERIOD = 4.0
     REACH = 128.0  # driven values inside the grid; beyond, whole periods are taken off
     POINTS_PER_UNIT = 32

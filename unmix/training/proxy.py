@@ -16,7 +16,7 @@ NAMES = ("dry", "wet", "knobs", "switches")
 HELD_OUT_SHARE, HELD_OUT_RANGE = 0.1, (8, 200)
 FLOOR = 1e-7  # an item at −70 dB has half the pull of one at the same error in a plain logarithm
 VALIDATION_BATCH = 16
-LEARNING_RATE, FINAL_SHARE = 3e-3, 0.01
+LEARNING_RATE = 3e-3
 
 
 class Pairs(Protocol):
@@ -106,8 +106,8 @@ def train_proxy(
         pairs: the data; a share of it (by ``seed``) is held out, and the checkpoint with the
             lowest mean error-to-signal ratio there is kept as ``best.safetensors``.
         minutes, steps: the budget.
-        learning_rate: the peak; None takes the proxy's own, or LEARNING_RATE if it names none (as
-            FINAL_SHARE, how far it falls).
+        learning_rate: the peak; None takes that of the proxy's ``schedule`` (fields of FitConfig,
+            where the class has such a dictionary), else LEARNING_RATE.
         device: "cpu", "cuda", …; None takes CUDA when there is one.
 
     Raises:
@@ -139,12 +139,12 @@ def train_proxy(
         clips = {"dry": heard["dry"], "wet": heard["wet"], "proxy": estimates}
         return {f"{k}/{i}": v[i].cpu().numpy() for k, v in clips.items() for i in range(len(v))}
 
+    schedule = {"learning_rate": LEARNING_RATE} | getattr(proxy, "schedule", {})
+    if learning_rate:
+        schedule["learning_rate"] = learning_rate
     config = FitConfig(
         steps=steps,
         minutes=minutes,
-        learning_rate=learning_rate or getattr(proxy, "learning_rate", LEARNING_RATE),
-        final_share=getattr(proxy, "final_share", FINAL_SHARE),
-        geometric=True,
         validate_every=validate_every,
         seed=seed,
         describe={
@@ -154,6 +154,7 @@ def train_proxy(
             "batch": batch,
             "mss_weight": mss_weight,
         },
+        **schedule,
     )
     return fit(
         proxy,
