@@ -1,6 +1,7 @@
 """Analyze: what the user gives, what is found in it, and what is said about it."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -237,7 +238,7 @@ def test_command_with_good_and_bad_files(command, wet, dry):
     assert errors[1] == "error: gone.wav: no such file"
     document = json.loads(done.stdout)
     assert [("error" in entry) for entry in document["files"]] == [True, False, True]
-    chain = Chain.from_json(open("answers/a.chain.json", encoding="utf-8").read())
+    chain = Chain.from_json(Path("answers/a.chain.json").read_text(encoding="utf-8"))
     assert [s["effect"] for s in document["files"][1]["chain"]] == list(chain.names)
     answer, rate = audio.read("answers/a.answer.wav")
     assert rate == SAMPLE_RATE
