@@ -11,7 +11,7 @@ from unmix.audio import SAMPLE_RATE
 from unmix.chain import Chain
 from unmix.judge import Judge
 from unmix.nn.mixture import Mixture, to_normal
-from unmix.refine import pick, refine
+from unmix.refine import Candidate, pick, rank, refine
 from unmix.starts import Rows, Start, around, flips, starts_from_beliefs
 
 SHORT = slice(0, SAMPLE_RATE)
@@ -144,6 +144,20 @@ def test_the_first_batch_keeps_room_for_other_orders(dry, two_effects):
     assert leaders[0] is starts[0]
     assert len(batch) == 4
     assert (last,) in [s.chain.names for s in batch]
+
+
+@pytest.mark.parametrize(
+    ("distances", "before", "answer"),
+    [
+        ((0.100, 0.105), 0.5, 1),  # as near, and more probable
+        ((0.100, 0.140), 0.5, 0),  # clearly farther
+        ((0.100, 0.105), 0.102, 0),  # farther than the prediction was
+    ],
+)
+def test_of_chains_as_near_the_more_probable_is_the_answer(distances, before, answer, two_effects):
+    starts = [Start(Chain([(n, {})]), p) for n, p in zip(two_effects, (-3.0, -0.1), strict=True)]
+    candidates = [Candidate(s.chain, s, d) for s, d in zip(starts, distances, strict=True)]
+    assert rank(candidates, before)[0] is candidates[answer]
 
 
 @pytest.mark.parametrize("steps", [0, 12])

@@ -23,9 +23,10 @@ ROWS = 8  # starting points in the first batch
 RANK_SIZES = (1024, 128)  # FFT sizes of the cheaper distance that picks the starting points
 STEP_SIZES = ((2048, 256), (1024, 128), (512, 64))  # FFT sizes of the loss, in turn
 LEARNING_RATE = (0.1, 0.01)  # first and last, in normal space: the whole range is about 6 wide
-ESR_WEIGHT = 0.1
+ESR_WEIGHT = 0.5
 BELIEF_WEIGHT = 5e-4
 CHECK_EVERY = 10
+AS_NEAR = 1.15, 0.01  # a distance up to factor · nearest + offset counts as just as near
 HALVE_AT = (0.2, 0.45, 0.7)  # shares of the steps after which the worse half of the rows is dropped
 
 
@@ -54,7 +55,7 @@ class Refined:
     """What came of a search.
 
     Attributes:
-        candidates: the best of each order of effects, nearest first.
+        candidates: the best of each order of effects: the answer, then the others, nearest first.
         before: real distance (MSS) of the prediction it started from.
         history: (step, smallest real distance so far).
         renders: how often the real effects ran.
@@ -162,6 +163,20 @@ def pick(judge: Judge, starts: Sequence[Start], rows: int) -> tuple[list[Start],
     return leaders, movable + rest[: rows - len(movable)]
 
 
+def rank(candidates: Sequence[Candidate], before: float) -> list[Candidate]:
+    """The answer, then the others, nearest first.
+
+    The answer is the nearest; but of those as near (AS_NEAR), and no farther than ``before``, the
+    one the network finds most probable: an effect that does nothing must not win by a hair.
+    """
+    near = sorted(candidates, key=lambda candidate: candidate.distance)
+    factor, offset = AS_NEAR
+    limit = min(factor * near[0].distance + offset, max(before, near[0].distance))
+    likely = [c for c in near if c.distance <= limit and c.probability is not None]
+    answer = max(likely, key=lambda candidate: candidate.probability, default=near[0])
+    return [answer, *(c for c in near if c is not answer)]
+
+
 def refine(
     recording: np.ndarray,
     source: np.ndarray,
@@ -196,5 +211,5 @@ def refine(
         search.meet(start)
     if steps and batch:
         search.run(batch)
-    candidates = sorted(search.best.values(), key=lambda candidate: candidate.distance)
+    candidates = rank(list(search.best.values()), before)
     return Refined(candidates, before, search.history, judge.renders)
