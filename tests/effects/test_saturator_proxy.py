@@ -48,7 +48,7 @@ def test_bundled_curves():
     for curve in CURVES:
         settings = {"drive": 0, "output": 0, "dry_wet": 100, "curve": curve}
         wet = run(proxy, x, settings).numpy()
-        np.testing.assert_allclose(wet, apply_curve(curve, x), atol=0.02)
+        np.testing.assert_allclose(wet, apply_curve(curve, x), atol=0.05)
 
 
 def test_gradient_of_the_drive_against_differences():
