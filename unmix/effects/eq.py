@@ -76,7 +76,7 @@ class EqualizerProxy(nn.Module):
     """
 
     # for train_proxy: see FitConfig.geometric
-    schedule: ClassVar = {"learning_rate": 1e-2, "final_share": 1e-3, "geometric": True}
+    schedule: ClassVar = {"learning_rate": 3e-2, "final_share": 1e-3, "geometric": True}
     MODES = ("low_cut", "low_shelf", "bell", "high_shelf", "high_cut")
 
     def __init__(self, panel, hidden: int = 48):

@@ -50,12 +50,12 @@ class SaturatorProxy(nn.Module):
     PERIOD = 4.0
     REACH = 128.0  # driven values inside the grid; beyond, whole periods are taken off
     POINTS_PER_UNIT = 32
-    SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
+    SCALES = (0.25, 0.5, 1.0)
 
     def __init__(self, panel, channels: int = 32, blocks: int = 3):
         super().__init__()
         self.panel = panel
-        features = 2 * len(self.SCALES) + 4
+        features = 2 * len(self.SCALES) + 2
         self.curves = nn.ModuleList(
             TCN(features, 1, channels, kernel=1, dilations=(1,) * blocks) for _ in CURVES
         )
@@ -66,7 +66,7 @@ class SaturatorProxy(nn.Module):
         x = torch.linspace(0, self.REACH, points, device=options.device)
         angle = 2 * math.pi / self.PERIOD * x
         features = [f(x / s) for s in self.SCALES for f in (torch.tanh, lambda v: v.clamp(max=1))]
-        features += [angle.sin(), angle.cos(), (2 * angle).sin(), (2 * angle).cos()]
+        features += [angle.sin(), angle.cos()]
         signal = torch.stack(features)[None]  # (1, features, points)
         return torch.cat([torch.tanh(x) * self.curves[i](signal)[0] for i in options.tolist()])
 

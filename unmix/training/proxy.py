@@ -47,19 +47,21 @@ def split(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def batch_loss(proxy, batch: dict[str, torch.Tensor], mss_weight: float = 0.0):
-    """Mean over the batch of the error-to-signal ratio in dB, plus the terms below.
+    """Error-to-signal ratio in dB, plus the terms below.
 
-    In decibels every item counts alike, whatever its level and however well it is matched
-    already. ``mss_weight`` (dB per unit) adds the multi-scale STFT loss; a proxy that has a method
-    ``auxiliary_loss(dry, wet, knobs, switches)`` adds that.
+    Half of it is the mean of the items' decibels, where every item counts alike, whatever its
+    level and however well it is matched already; half is the decibels of the items' mean ratio,
+    where the worst ones count. ``mss_weight`` (dB per unit) adds the multi-scale STFT loss; a proxy
+    that has a method ``auxiliary_loss(dry, wet, knobs, switches)`` adds that.
 
     Returns:
-        scalar loss, figures {"esr_db"}.
+        scalar loss, figures {"esr_db"} (the mean of the decibels).
     """
     dry, wet, knobs, switches = (batch[name] for name in NAMES)
     estimate = proxy(dry, knobs, switches).float()
-    esr_db = 10 * (losses.esr(estimate, wet) + FLOOR).log10().mean()
-    loss = esr_db
+    ratio = losses.esr(estimate, wet)
+    esr_db = 10 * (ratio + FLOOR).log10().mean()
+    loss = 0.5 * esr_db + 5 * (ratio.mean() + FLOOR).log10()
     if mss_weight:
         loss = loss + mss_weight * losses.mss(estimate, wet).mean()
     if hasattr(proxy, "auxiliary_loss"):
