@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Train everything from nothing: five proxies, then the inverse model, then bundle the weights.
-# About four hours on two CPU cores; every command resumes when it is run again.
+# About two hours on two CPU cores; every command resumes when it is run again.
 #
 #   bash examples/train_from_nothing.sh [DIR]      data in DIR/data, runs in DIR/runs
 set -euo pipefail
@@ -8,8 +8,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 dir=${1:-.}
 
 for effect in $(unmix effects --json | python -c 'import json, sys; print(*(e["name"] for e in json.load(sys.stdin)))'); do
-    unmix gen-data --effect "$effect" --count 4000 --seed 1 --out "$dir/data/$effect"
-    unmix train-proxy --effect "$effect" --data "$dir/data/$effect" --out "$dir/runs/$effect" --minutes 8
+    unmix gen-data --effect "$effect" --count 2000 --seed 1 --out "$dir/data/$effect"
+    unmix train-proxy --effect "$effect" --data "$dir/data/$effect" --out "$dir/runs/$effect" --steps 3000
 done
 python "$here/bundle_weights.py" "$dir/runs"
 

@@ -27,7 +27,7 @@ ESR_WEIGHT = 0.5
 BELIEF_WEIGHT = 5e-4
 CHECK_EVERY = 10
 AS_NEAR = 1.15, 0.01  # a distance up to factor · nearest + offset counts as just as near
-HALVE_AT = (0.05, 0.15, 0.35)  # shares of the steps after which the worse half of the rows is dropped
+HALVE_AT = (0.05, 0.15, 0.35)  # shares of the steps after which the worse half is dropped
 
 
 @dataclass(frozen=True)
