@@ -135,6 +135,23 @@ class Search:
             self.history.append((step, self.nearest))
             self.progress(step, self.steps, self.nearest)
 
+    def leave_out(self, starts: Sequence[Start]) -> None:
+        """Judge the nearest chain without each of its effects: an idle one explains nothing.
+
+        A chain that the user gave (no belief) keeps its effects.
+        """
+        nearest = min(self.best.values(), key=lambda candidate: candidate.distance)
+        if nearest.origin.log_prob is None:
+            return
+        steps = nearest.chain.steps
+        for place in range(len(steps)):
+            shorter = Chain(steps[:place] + steps[place + 1 :])
+            names = shorter.canonical().names
+            known = (s for s in starts if s.chain.canonical().names == names)
+            believed = next(known, nearest.origin)
+            log_prob = believed.log_prob if believed is not nearest.origin else None
+            self.meet(Start(shorter, log_prob, believed.mixtures))
+
     def check(self, rows: Rows, loss: torch.Tensor) -> None:
         """Judge the rows that lead by the proxies' account."""
         for row in loss.argsort()[: max(1, len(rows) // 4)].tolist():
@@ -167,13 +184,14 @@ def rank(candidates: Sequence[Candidate], before: float) -> list[Candidate]:
     """The answer, then the others, nearest first.
 
     The answer is the nearest; but of those as near (AS_NEAR), and no farther than ``before``, the
-    one the network finds most probable: an effect that does nothing must not win by a hair.
+    one with the fewest effects, then the one the network finds most probable: an effect that does
+    nothing must not win by a hair.
     """
     near = sorted(candidates, key=lambda candidate: candidate.distance)
     factor, offset = AS_NEAR
     limit = min(factor * near[0].distance + offset, max(before, near[0].distance))
-    likely = [c for c in near if c.distance <= limit and c.probability is not None]
-    answer = max(likely, key=lambda candidate: candidate.probability, default=near[0])
+    equals = [c for c in near if c.distance <= limit]
+    answer = max(equals, key=lambda c: (-len(c.chain.steps), c.probability or 0.0))
     return [answer, *(c for c in near if c is not answer)]
 
 
@@ -211,5 +229,6 @@ def refine(
         search.meet(start)
     if steps and batch:
         search.run(batch)
+        search.leave_out(starts)
     candidates = rank(list(search.best.values()), before)
     return Refined(candidates, before, search.history, judge.renders)
