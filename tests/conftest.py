@@ -1,6 +1,7 @@
 """What several test modules need: the console script, and small audio files."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,9 @@ import numpy as np
 import pytest
 
 from unmix import audio
+
+# a shell's background job ignores Ctrl+C, and its children inherit that; some tests send it
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
