@@ -15,7 +15,7 @@ from tqdm import tqdm
 from unmix import effects, losses, metrics
 from unmix.audio import SAMPLE_RATE
 from unmix.chain import Chain, canonical_order, equivalents
-from unmix.dataset import MAX_LENGTH, SOURCE_SHARES, ChainSampler, PairSampler
+from unmix.dataset import MAX_LENGTH, ChainSampler, PairSampler
 from unmix.errors import UnmixError
 from unmix.features import extract
 
@@ -170,17 +170,9 @@ def _mean(values) -> float | None:
     return float(np.mean(values)) if len(values) else None
 
 
-def _samplers_example(seed: int, source: str, degraded: float, length: int | None, folder):
-    if source not in SOURCE_SHARES:
-        raise UnmixError(f"no source {source!r}; use {', '.join(SOURCE_SHARES)}")
-    return ChainSampler(
-        seed,
-        shares={source: 1.0},
-        degraded=degraded,
-        independent=True,
-        length=length,
-        folder=folder,
-    )
+def _held_out(seed: int, source: str, degraded: float = 0.0, **options) -> ChainSampler:
+    """Chains of their own on one kind of source, from the stream that training never draws from."""
+    return ChainSampler(seed, shares={source: 1.0}, degraded=degraded, independent=True, **options)
 
 
 def hear(source: np.ndarray, recording: np.ndarray, hidden: bool = False) -> dict:
@@ -222,7 +214,7 @@ def chains(
     if count < 1:
         raise UnmixError("count must be 1 or more")
     model = model or load_inverse()
-    sampler = _samplers_example(seed, source, degrade, length, folder)
+    sampler = _held_out(seed, source, degrade, length=length, folder=folder)
     rows = []
     for i in _bar(range(count), "chains"):
         dry, true, recording = sampler.example(i)
@@ -316,7 +308,7 @@ def refine(
         raise UnmixError("count and steps must be 1 or more")
     model = model or load_inverse()
     stand_ins = {name: (load or load_proxy)(name) for name in effects.names()}
-    sampler = _samplers_example(seed, source, 0.0, None, None)
+    sampler = _held_out(seed, source)
     rows = []
     for i in _bar(range(count), "refine"):
         dry, true, recording = sampler.example(i)

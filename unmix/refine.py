@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -148,9 +148,8 @@ class Search:
             shorter = Chain(steps[:place] + steps[place + 1 :])
             names = shorter.canonical().names
             known = (s for s in starts if s.chain.canonical().names == names)
-            believed = next(known, nearest.origin)
-            log_prob = believed.log_prob if believed is not nearest.origin else None
-            self.meet(Start(shorter, log_prob, believed.mixtures))
+            believed = next(known, Start(shorter, mixtures=nearest.mixtures))
+            self.meet(replace(believed, chain=shorter))
 
     def check(self, rows: Rows, loss: torch.Tensor) -> None:
         """Judge the rows that lead by the proxies' account."""
