@@ -16,6 +16,7 @@ app = typer.Typer(
 
 Count = Annotated[int, typer.Option(min=1, help="Number of items.")]
 Seed = Annotated[int, typer.Option(min=0, help="Decides every item.")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes of one thread each, if above 1.")]
 Json = Annotated[bool, typer.Option("--json", help="Figures as JSON on stdout.")]
 Proxies = Annotated[
     Path | None,
@@ -120,6 +121,7 @@ def refine(
     ] = "probe",
     weights: Proxies = None,
     model: Model = None,
+    workers: Workers = 1,
     json: Json = False,
 ) -> None:
     """What refine makes of the first answers, by the real effects.
@@ -132,6 +134,12 @@ def refine(
     from unmix.report import figures
 
     table = evaluate.refine(
-        count, seed, steps, source, model=_model(model), load=_proxy_loader(weights)
+        count,
+        seed,
+        steps,
+        source,
+        model=_model(model),
+        load=_proxy_loader(weights),
+        workers=workers,
     )
     _finish(table, figures.refine, json)

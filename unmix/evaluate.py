@@ -7,6 +7,7 @@ of independent chains (dataset.ChainSampler), pairs from seeds that start at EVA
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from unmix.chain import Chain, canonical_order, equivalents
 from unmix.dataset import MAX_LENGTH, ChainSampler, PairSampler
 from unmix.errors import UnmixError
 from unmix.features import extract
+from unmix.workers import Pool
 
 EVALUATION_SEED = 900_000
 AUDIBLE_MOVE, AUDIBLE_ESR_DB = 0.1, -40.0
@@ -26,6 +28,19 @@ SPEED_SECONDS = 4.0
 
 def _bar(items, what: str):
     return tqdm(items, desc=what, leave=False)
+
+
+def _item(shared, i: int):
+    return shared.item(i)
+
+
+def _each(shared, count: int, workers: int, what: str) -> list:
+    """``shared.item(i)`` for i below count, in this process or in ``workers`` of one thread."""
+    if workers == 1:
+        return [shared.item(i) for i in _bar(range(count), what)]
+    with Pool(shared, workers) as pool:
+        futures = [pool.submit(_item, i) for i in range(count)]
+        return [pool.result(future) for future in _bar(futures, what)]
 
 
 def _esr_db(estimate: np.ndarray, target: np.ndarray) -> float:
@@ -279,6 +294,43 @@ def _detection(rows: list[dict]) -> dict:
     return table
 
 
+@dataclass(frozen=True)
+class _Searches:
+    """What every item of ``refine`` shares; worker processes get one copy each."""
+
+    sampler: ChainSampler
+    model: torch.nn.Module
+    proxies: dict
+    steps: int
+    top: int
+
+    def item(self, i: int) -> dict:
+        """Network, search and figures of one held-out chain."""
+        from unmix.refine import refine as search
+        from unmix.starts import starts_from_beliefs
+
+        dry, true, recording = self.sampler.example(i)
+        start = time.perf_counter()
+        beliefs = self.model.believe(hear(dry, recording, False))[0][: self.top]
+        generator = torch.Generator().manual_seed(self.sampler.config["seed"])
+        starts = starts_from_beliefs(beliefs, generator=generator)
+        found = search(recording, dry, starts, self.proxies, self.steps)
+        seconds = time.perf_counter() - start
+        audible = audible_knobs(dry, true, recording)
+        right = canonical_order(true.names)
+        return {
+            "length": len(right),
+            "seconds": seconds,
+            "before": found.before,
+            "after": found.after,
+            "si_sdr": metrics.si_sdr_db(found.chain.render(dry, SAMPLE_RATE), recording),
+            "right_before": canonical_order(starts[0].chain.names) == right,
+            "right_after": canonical_order(found.chain.names) == right,
+            "audible_before": knob_errors(starts[0].chain, true, audible)[1],
+            "audible": knob_errors(found.chain, true, audible)[1],
+        }
+
+
 def refine(
     count: int = 100,
     seed: int = 1,
@@ -287,6 +339,7 @@ def refine(
     top: int = 5,
     model=None,
     load=None,
+    workers: int = 1,
 ) -> dict:
     """What refine makes of the network's first answers, by the real render.
 
@@ -294,45 +347,20 @@ def refine(
         count, seed: which held-out chains (lengths 1–5 in equal parts).
         steps: of gradient descent. top: believed chains that the search starts from.
         model, load: an InverseModel and name -> proxy; the bundled ones if None.
+        workers: processes of one thread each, if more than 1.
 
     Returns:
         {"count", "worse", "better" (shares), "mss_before", "mss_after" (medians), "si_sdr_db"
         (median after), "equivalence_before", "equivalence_after", "audible_knob_error",
         "seconds" (mean an item), "by_length"}
     """
-    from unmix.refine import refine as search
-    from unmix.starts import starts_from_beliefs
     from unmix.weights import load_inverse, load_proxy
 
     if count < 1 or steps < 1:
         raise UnmixError("count and steps must be 1 or more")
-    model = model or load_inverse()
     stand_ins = {name: (load or load_proxy)(name) for name in effects.names()}
-    sampler = _held_out(seed, source)
-    rows = []
-    for i in _bar(range(count), "refine"):
-        dry, true, recording = sampler.example(i)
-        start = time.perf_counter()
-        beliefs = model.believe(hear(dry, recording, False))[0][:top]
-        generator = torch.Generator().manual_seed(seed)
-        starts = starts_from_beliefs(beliefs, generator=generator)
-        found = search(recording, dry, starts, stand_ins, steps)
-        seconds = time.perf_counter() - start
-        audible = audible_knobs(dry, true, recording)
-        right = canonical_order(true.names)
-        rows.append(
-            {
-                "length": len(right),
-                "seconds": seconds,
-                "before": found.before,
-                "after": found.after,
-                "si_sdr": metrics.si_sdr_db(found.chain.render(dry, SAMPLE_RATE), recording),
-                "right_before": canonical_order(starts[0].chain.names) == right,
-                "right_after": canonical_order(found.chain.names) == right,
-                "audible_before": knob_errors(starts[0].chain, true, audible)[1],
-                "audible": knob_errors(found.chain, true, audible)[1],
-            }
-        )
+    searches = _Searches(_held_out(seed, source), model or load_inverse(), stand_ins, steps, top)
+    rows = _each(searches, count, workers, "refine")
     lengths = range(1, MAX_LENGTH + 1)
     return {
         "count": count,
