@@ -42,6 +42,15 @@ def _proxy_loader(folder: Path | None):
     return lambda name: load_proxy(name, path=folder / proxy_file(name) if folder else None)
 
 
+def _baseline_loader(folder: Path):
+    from unmix import effects
+    from unmix.training import state
+    from unmix.training.baseline import black_box
+    from unmix.weights import load_into
+
+    return lambda name: load_into(black_box(effects.get(name)), folder / name / state.BEST)[0]
+
+
 def _model(path: Path | None):
     from unmix.weights import load_inverse
 
@@ -51,26 +60,56 @@ def _model(path: Path | None):
 @app.command()
 def proxies(
     effect: Annotated[
-        list[str] | None, typer.Option(help="One effect, may be repeated; all if left out.")
+        list[str] | None,
+        typer.Option(help="One effect, may be repeated; all of them and their chains if left out."),
     ] = None,
-    count: Count = 200,
+    count: Count = 500,
     seed: Seed = 1,
     sources: Annotated[
-        Path | None, typer.Option(help="Folder of audio instead of synthetic.", metavar="DIR")
+        str, typer.Option(help="synthetic, or a folder of audio.", metavar="synthetic|DIR")
+    ] = "synthetic",
+    gradients: Annotated[
+        int | None,
+        typer.Option(min=0, help="Items of the gradient check.  [default: as many as --count]"),
     ] = None,
     weights: Proxies = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            help="Runs of train-proxy --baseline: a folder with one NAME/ per effect.",
+            metavar="DIR",
+        ),
+    ] = None,
+    workers: Workers = 1,
     json: Json = False,
 ) -> None:
-    """Error of each proxy against its real effect, and speed on one thread.
+    """Error of each proxy against its real effect, its gradients, its speed; chains of proxies.
 
     \b
-    Example:
-      unmix evaluate proxies --effect ott --count 500
+    Examples:
+      unmix evaluate proxies --workers 2
+      unmix evaluate proxies --effect ott --sources ~/samples --count 100
     """
-    from unmix import evaluate
+    from unmix import evaluate_proxies
     from unmix.report import figures
 
-    table = evaluate.proxies(effect, count, seed, sources, _proxy_loader(weights))
+    folder = None if sources == "synthetic" else Path(sources)
+    options = {"folder": folder, "load": _proxy_loader(weights), "workers": workers}
+    table = {
+        "count": count,
+        "seed": seed,
+        "sources": sources,
+        "effects": evaluate_proxies.proxies(
+            effect,
+            count,
+            seed,
+            gradients=gradients,
+            baseline=_baseline_loader(baseline) if baseline else None,
+            **options,
+        ),
+    }
+    if not effect:
+        table["chains"] = evaluate_proxies.chains(count, seed, **options)
     _finish(table, figures.proxies, json)
 
 

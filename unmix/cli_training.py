@@ -76,6 +76,9 @@ def train_proxy(
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, …  [default: cuda where there is one]")
     ] = None,
+    baseline: Annotated[
+        bool, typer.Option("--baseline", help="A black-box TCN of the same size, to compare.")
+    ] = False,
     wandb: Annotated[bool, typer.Option("--wandb", help="Log to Weights & Biases.")] = False,
 ) -> None:
     """Train the proxy of one effect on its pairs. The same command resumes a broken run.
@@ -102,6 +105,7 @@ def train_proxy(
         seed=seed,
         device=device,
         wandb=wandb,
+        baseline=baseline,
     )
     _tell_training(result, out, f"held-out ESR {result.best:.1f} dB")
 

@@ -22,6 +22,7 @@ PEAK_RANGE_DB = (-30.0, 6.0)
 AUDIBLE_MSS = 0.15  # an effect nearer than this to its own absence is drawn again
 AUDIBLE_SIZES = (1024, 128)
 DRAWS = 12
+QUIET_SHARE = 0.3
 SOURCE_SHARES = {"probe": 0.7, "noise": 0.04, "chirp": 0.04, "impulse": 0.02, "synthetic": 0.2}
 EMPTY_SHARE = 0.05
 DEGRADED_SHARE = 0.2
@@ -106,14 +107,17 @@ class PairSampler(_Sampler):
 
     def _dry(self, rng: np.random.Generator) -> np.ndarray:
         if self.folder and rng.random() < self.config["folder_share"]:
-            return self.folder.excerpt(rng, self.samples)
-        if rng.random() < self.config["probe_share"]:
+            dry = self.folder.excerpt(rng, self.samples)
+        elif rng.random() < self.config["probe_share"]:
             probe = sources.probe()
             start = rng.integers(max(1, probe.size - self.samples))
             piece = probe[start : start + self.samples]
             return np.pad(piece, (0, self.samples - piece.size))
-        dry = sources.synthetic(rng, self.samples)
-        return dry * np.float32(10 ** (rng.uniform(-30, 0) / 20)) if rng.random() < 0.3 else dry
+        else:
+            dry = sources.synthetic(rng, self.samples)
+        if rng.random() < QUIET_SHARE:  # peaks down to −60 dBFS
+            dry = dry * np.float32(10 ** (rng.uniform(-30, 0) / 20))
+        return dry
 
     def item(self, i: int) -> dict[str, np.ndarray]:
         """dry (T,), wet (T,), knobs (K,) in 0…1, switches (S,)."""
@@ -136,7 +140,7 @@ class ChainSampler(_Sampler):
     Args:
         seed: with the item's number it decides everything.
         shares: probability of each source; the rest of the keys as SOURCE_SHARES.
-        folder: audio folder that takes half of the share of "synthetic".
+        folder: audio folder that takes ``folder_share`` of the share of "synthetic".
         degraded: share of recordings that go through ``degrade``.
         independent: see above.
         length: fixed chain length (only with independent); 1…5 in turn if None.
@@ -150,6 +154,7 @@ class ChainSampler(_Sampler):
         degraded: float = DEGRADED_SHARE,
         independent: bool = False,
         length: int | None = None,
+        folder_share: float = 0.5,
     ):
         shares = dict(shares or SOURCE_SHARES)
         if unknown := set(shares) - set(SOURCE_SHARES):
@@ -163,6 +168,7 @@ class ChainSampler(_Sampler):
             "degraded": degraded,
             "independent": independent,
             "length": length,
+            "folder_share": folder_share,
             "effects": list(effects.names()),
             "audible_mss": AUDIBLE_MSS,
         }
@@ -178,7 +184,7 @@ class ChainSampler(_Sampler):
         kind = str(rng.choice(list(shares), p=p / p.sum()))
         if kind != "synthetic":
             return sources.fixed(kind)
-        if self.folder and rng.random() < 0.5:
+        if self.folder and rng.random() < self.config["folder_share"]:
             return self.folder.excerpt(rng, features.WINDOW)
         return sources.synthetic(rng, features.WINDOW)
 

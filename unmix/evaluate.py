@@ -1,7 +1,7 @@
-"""Figures on held-out material: proxies, chains, refine. Each is fixed by seed and count.
+"""Figures of the network and of refine on held-out chains. Each is fixed by seed and count.
 
-Pairs and chains come from random streams that training never draws from: chains from the stream
-of independent chains (dataset.ChainSampler), pairs from seeds that start at EVALUATION_SEED.
+Chains come from a random stream that training never draws from (dataset.ChainSampler, independent).
+For the proxies see evaluate_proxies.py.
 """
 
 from __future__ import annotations
@@ -16,134 +16,17 @@ from tqdm import tqdm
 from unmix import effects, losses, metrics
 from unmix.audio import SAMPLE_RATE
 from unmix.chain import Chain, canonical_order, equivalents
-from unmix.dataset import MAX_LENGTH, ChainSampler, PairSampler
+from unmix.dataset import MAX_LENGTH, ChainSampler
 from unmix.errors import UnmixError
 from unmix.features import extract
-from unmix.workers import Pool
+from unmix.workers import each
 
-EVALUATION_SEED = 900_000
 AUDIBLE_MOVE, AUDIBLE_ESR_DB = 0.1, -40.0
-SPEED_SECONDS = 4.0
-
-
-def _bar(items, what: str):
-    return tqdm(items, desc=what, leave=False)
-
-
-def _item(shared, i: int):
-    return shared.item(i)
-
-
-def _each(shared, count: int, workers: int, what: str) -> list:
-    """``shared.item(i)`` for i below count, in this process or in ``workers`` of one thread."""
-    if workers == 1:
-        return [shared.item(i) for i in _bar(range(count), what)]
-    with Pool(shared, workers) as pool:
-        futures = [pool.submit(_item, i) for i in range(count)]
-        return [pool.result(future) for future in _bar(futures, what)]
 
 
 def _esr_db(estimate: np.ndarray, target: np.ndarray) -> float:
     pair = torch.from_numpy(np.stack([estimate, target]))
     return float(metrics.ratio_db(float(losses.esr(*pair))))
-
-
-def _seconds_of(call, repeats: int = 3) -> float:
-    """Fastest of a few runs, after one to warm up."""
-    call()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
-def _speeds(name: str, proxy, item: dict) -> dict:
-    """How many times faster than real time on one thread: proxy, its gradient, the real effect."""
-    samples = round(SPEED_SECONDS * SAMPLE_RATE)
-    dry = np.resize(item["dry"], samples)
-    audio = torch.from_numpy(dry)[None]
-    knobs = torch.from_numpy(item["knobs"])[None].requires_grad_()
-    switches = torch.from_numpy(item["switches"])[None]
-    effect = effects.get(name)
-    settings = effect.from_unit(item["knobs"], item["switches"])
-
-    def forward():
-        with torch.no_grad():
-            proxy(audio, knobs, switches)
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return {
-            "forward": SPEED_SECONDS / _seconds_of(forward),
-            "gradient": SPEED_SECONDS
-            / _seconds_of(lambda: proxy(audio, knobs, switches).square().mean().backward()),
-            "real_effect": SPEED_SECONDS
-            / _seconds_of(lambda: effect.render(dry, SAMPLE_RATE, settings)),
-        }
-    finally:
-        torch.set_num_threads(threads)
-
-
-def proxies(
-    names=None, count: int = 200, seed: int = 1, folder=None, load=None, worst: int = 3
-) -> dict:
-    """Error of each proxy against its real effect on held-out sources with random knobs.
-
-    Args:
-        names: effects; all if None.
-        count: pairs an effect, 1.5 s each.
-        seed: of the pairs.
-        folder: audio folder for all of the material, instead of synthetic music-like sources.
-        load: name -> proxy; the bundled ones if None.
-        worst: how many of the worst cases to list with their settings.
-
-    Returns:
-        {effect: {esr_db: {mean, median, p95}, mss, parameters, speed: {forward, gradient,
-        real_effect} in × real time, worst: [{esr_db, item, settings}]}}
-    """
-    from unmix.weights import load_proxy
-
-    if count < 1:
-        raise UnmixError("count must be 1 or more")
-    table = {}
-    for name in names or effects.names():
-        proxy = (load or load_proxy)(name)
-        sampler = PairSampler(
-            name, EVALUATION_SEED + seed, folder=folder, folder_share=1.0, probe_share=0.0
-        )
-        errors, distances, items = [], [], []
-        for i in _bar(range(count), name):
-            item = sampler.item(i)
-            inputs = [torch.from_numpy(item[key])[None] for key in ("dry", "knobs", "switches")]
-            with torch.no_grad():
-                estimate = proxy(*inputs)
-                wet = torch.from_numpy(item["wet"])[None]
-                errors.append(float(metrics.ratio_db(float(losses.esr(estimate, wet)))))
-                distances.append(float(losses.mss(estimate, wet)))
-            items.append((item["knobs"], item["switches"]))
-        order = np.argsort(errors)[::-1][:worst]
-        table[name] = {
-            "esr_db": {
-                "mean": float(np.mean(errors)),
-                "median": float(np.median(errors)),
-                "p95": float(np.percentile(errors, 95)),
-            },
-            "mss": float(np.mean(distances)),
-            "parameters": sum(p.numel() for p in proxy.parameters()),
-            "speed": _speeds(name, proxy, sampler.item(0)),
-            "worst": [
-                {
-                    "esr_db": errors[i],
-                    "item": int(i),
-                    "settings": effects.get(name).from_unit(*items[i]),
-                }
-                for i in order
-            ],
-        }
-    return table
 
 
 def audible_knobs(source: np.ndarray, chain: Chain, recording: np.ndarray) -> dict:
@@ -231,7 +114,7 @@ def chains(
     model = model or load_inverse()
     sampler = _held_out(seed, source, degrade, length=length, folder=folder)
     rows = []
-    for i in _bar(range(count), "chains"):
+    for i in tqdm(range(count), desc="chains", leave=False):
         dry, true, recording = sampler.example(i)
         beliefs = model.believe(hear(dry, recording, hidden_source), beams)[0]
         answer = prediction(beliefs[0]).chain
@@ -360,7 +243,7 @@ def refine(
         raise UnmixError("count and steps must be 1 or more")
     stand_ins = {name: (load or load_proxy)(name) for name in effects.names()}
     searches = _Searches(_held_out(seed, source), model or load_inverse(), stand_ins, steps, top)
-    rows = _each(searches, count, workers, "refine")
+    rows = each(searches, count, workers, "refine")
     lengths = range(1, MAX_LENGTH + 1)
     return {
         "count": count,

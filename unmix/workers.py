@@ -92,3 +92,23 @@ class Pool:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def _item(shared, i: int):
+    return shared.item(i)
+
+
+def each(shared, count: int, workers: int, what: str) -> list:
+    """``shared.item(i)`` for every i below ``count``, with a progress bar called ``what``.
+
+    Args:
+        shared: must be picklable where there is more than one worker.
+        workers: 1 runs in this process, as it is; more are processes of one thread each.
+    """
+    from tqdm import tqdm
+
+    if workers == 1:
+        return [shared.item(i) for i in tqdm(range(count), desc=what, leave=False)]
+    with Pool(shared, workers) as pool:
+        futures = [pool.submit(_item, i) for i in range(count)]
+        return [pool.result(future) for future in tqdm(futures, desc=what, leave=False)]

@@ -20,29 +20,62 @@ def _percent(value) -> str:
     return "–" if value is None else f"{100 * value:.1f}"
 
 
-def proxies(table: dict) -> list[Table]:
-    """Tables of ``evaluate.proxies``."""
-    errors = _table(
-        "Error of the proxies", "effect", "ESR mean dB", "median", "95 %", "MSS", "k par."
+def _decibels(esr: dict) -> list[str]:
+    return [_number(esr[key], 1) for key in ("mean", "median", "p95")]
+
+
+def _in_words(settings: dict) -> str:
+    return ", ".join(
+        f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in settings.items()
     )
+
+
+def proxies(figures: dict) -> list[Table]:
+    """Tables of ``evaluate_proxies.proxies`` and ``chains``."""
+    columns = ("ESR mean dB", "median", "95 %", "MSS", "k par.")
+    title = f"{figures['sources']} sources, {figures['count']} items each, seed {figures['seed']}"
+    errors = _table(f"Error of the proxies: {title}", "effect", *columns)
     speed = _table(
         "Times real time, one thread", "effect", "forward", "with gradient", "real effect"
     )
+    cuda = _table("Times real time on CUDA, batch 1", "effect", "forward", "with gradient")
+    slopes = _table(
+        "Gradient of the MSS loss against central differences through the real effect",
+        "effect",
+        "items",
+        "cosine median",
+        "10 %",
+        "right sign %",
+    )
     worst = _table("Worst cases", "effect", "item", "ESR dB", "settings")
     worst.columns[3].no_wrap, worst.columns[3].justify = False, "left"
-    for name, row in table.items():
-        esr = row["esr_db"]
-        values = [_number(esr[key], 1) for key in ("mean", "median", "p95")]
-        errors.add_row(name, *values, _number(row["mss"]), f"{row['parameters'] / 1000:.1f}")
-        speeds = row["speed"]
-        speed.add_row(name, *(f"{speeds[k]:.0f}" for k in ("forward", "gradient", "real_effect")))
-        for case in row["worst"]:
-            settings = ", ".join(
-                f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}"
-                for k, v in case["settings"].items()
+    for name, row in figures["effects"].items():
+        versions = [(name, row)]
+        if "baseline" in row:
+            versions.append(("  black box", row["baseline"]))
+        for label, version in versions:
+            size = f"{version['parameters'] / 1000:.1f}"
+            errors.add_row(label, *_decibels(version["esr_db"]), _number(version["mss"]), size)
+            speeds = version["speed"]
+            speed.add_row(
+                label, *(f"{speeds[k]:.0f}" for k in ("forward", "gradient", "real_effect"))
             )
-            worst.add_row(name, str(case["item"]), _number(case["esr_db"], 1), settings)
-    return [errors, speed, worst]
+            if "cuda" in speeds:
+                cuda.add_row(label, *(f"{speeds['cuda'][k]:.0f}" for k in ("forward", "gradient")))
+        if slope := row.get("gradient"):
+            values = [_number(slope[key]) for key in ("cosine", "cosine_p10")]
+            slopes.add_row(name, str(slope["count"]), *values, _percent(slope["right_sign"]))
+        for case in row["worst"]:
+            text = _in_words(case["settings"])
+            worst.add_row(name, str(case["item"]), _number(case["esr_db"], 1), text)
+    lengths = _table(f"Chains of proxies: {title}", "effects", "ESR mean dB", "median", "95 %")
+    for length, row in figures.get("chains", {}).items():
+        lengths.add_row(str(length), *_decibels(row["esr_db"]))
+        for case in row["worst"]:
+            text = "; ".join(f"{name}: {_in_words(settings)}" for name, settings in case["chain"])
+            worst.add_row(f"{length} effects", str(case["item"]), _number(case["esr_db"], 1), text)
+    tables = [errors, lengths, slopes, speed, cuda, worst]
+    return [table for table in tables if table.row_count]
 
 
 def chains(figures: dict) -> list[Table]:
@@ -80,14 +113,14 @@ def refine(figures: dict) -> list[Table]:
         f"seed {figures['seed']}"
     )
     distance = _table(
-        f"{title}\nDistances by the real render (medians)",
+        f"{title}\nReal render: MSS before and after, SI-SDR in dB (medians)",
         "effects",
         "count",
         "worse %",
         "better %",
-        "MSS before",
+        "MSS",
         "after",
-        "SI-SDR dB",
+        "SI-SDR",
         "s each",
     )
     named = _table(

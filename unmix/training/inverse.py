@@ -125,7 +125,7 @@ class SpectralTerm:
     def __init__(self, config: dict, seconds: float = 2.0, device: str = "cpu"):
         from unmix.weights import load_proxy
 
-        keys = ("seed", "shares", "folder", "degraded", "independent", "length")
+        keys = ("seed", "shares", "folder", "folder_share", "degraded", "independent", "length")
         self.sampler = ChainSampler(**{key: config[key] for key in keys})
         self.proxies = {name: load_proxy(name, device) for name in effects.names()}
         self.samples = round(seconds * features.SAMPLE_RATE)

@@ -10,6 +10,7 @@ import torch
 
 from unmix import effects, losses
 from unmix.errors import UnmixError
+from unmix.training.baseline import black_box
 from unmix.training.loop import FitConfig, FitResult, fit
 
 NAMES = ("dry", "wet", "knobs", "switches")
@@ -100,6 +101,7 @@ def train_proxy(
     device: str | None = None,
     wandb: bool = False,
     validate_every: int = 250,
+    baseline: bool = False,
 ) -> FitResult:
     """Train the proxy of ``effect`` on ``pairs``; the run folder ``out`` is as ``fit`` says.
 
@@ -111,6 +113,7 @@ def train_proxy(
         learning_rate: the peak; None takes that of the proxy's ``schedule`` (fields of FitConfig,
             where the class has such a dictionary), else LEARNING_RATE.
         device: "cpu", "cuda", …; None takes CUDA when there is one.
+        baseline: train a black box of the same size instead (training/baseline.py).
 
     Raises:
         UnmixError: unknown effect, pairs of another effect, too few pairs, and what ``fit`` raises.
@@ -120,7 +123,8 @@ def train_proxy(
         raise UnmixError(f"these pairs were made with {made_with}, not with {effect}")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(seed)
-    proxy = effects.get(effect).build_proxy()
+    fx = effects.get(effect)
+    proxy = black_box(fx) if baseline else fx.build_proxy()
     train, held_out = split(pairs.count, seed)
 
     def step_fn(step: int, rng: np.random.Generator):
@@ -155,6 +159,7 @@ def train_proxy(
             "data": pairs.manifest.get("fingerprint"),
             "batch": batch,
             "mss_weight": mss_weight,
+            "baseline": baseline,
         },
         **schedule,
     )
