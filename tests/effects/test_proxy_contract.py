@@ -99,3 +99,15 @@ def test_autocast_changes_little(name):
             half = proxy(*inputs)
     error_db = 10 * ((half.float() - full).square().sum() / full.square().sum()).log10()
     assert half.isfinite().all() and error_db < -30
+
+
+@every_effect
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_inputs_are_taken(name, dtype):
+    proxy = fresh(name)
+    audio, knobs, switches = batch(name)
+    audio, knobs = audio.to(dtype), knobs.to(dtype)  # rounded alike for both
+    with torch.no_grad():
+        half = proxy(audio, knobs, switches)
+        full = proxy(audio.float(), knobs.float(), switches)
+    torch.testing.assert_close(half.float(), full, atol=1e-5, rtol=1e-4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ class Report:
             total=round(60 * config.minutes) if by_time else config.steps,
             initial=round(seconds) if by_time else step,
             unit="s" if by_time else "step",
+            mininterval=0.2 if sys.stderr.isatty() else 10,
         )
         self.by_time = by_time
 
@@ -53,7 +55,7 @@ class Report:
             means = {name: float(np.mean(values)) for name, values in self.sums.items()}
             self.sums = {}
             self._write({"step": step, "seconds": round(seconds, 1), "rate": rate, **means})
-            self.bar.set_postfix_str(f"step {step}, loss {means['loss']:.4g}")
+            self.bar.set_postfix_str(f"step {step}, loss {means['loss']:.4g}", refresh=False)
             if self.wandb:
                 self.wandb.log({"rate": rate, **means}, step=step)
 
