@@ -15,7 +15,7 @@ import torch
 
 from unmix import effects, losses, metrics
 from unmix.audio import SAMPLE_RATE
-from unmix.chain import Chain, proxy_render
+from unmix.chain import proxy_render
 from unmix.dataset import ChainSampler, PairSampler
 from unmix.errors import UnmixError
 from unmix.starts import Rows, Start
