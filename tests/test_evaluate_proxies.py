@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -157,3 +158,22 @@ def test_black_box_is_as_large_as_the_proxy_and_hears_every_control():
                 moved = switches.clone()
                 moved[0, s] = 1
                 assert (module(audio, knobs, moved) - first).abs().max() > 1e-3
+
+
+def test_a_crop_of_the_black_box_sounds_as_the_whole():
+    from unmix.training import baseline
+
+    torch.manual_seed(0)
+    fx = effects.get(NAMES[0])
+    module = baseline.black_box(fx).eval()
+    rng = np.random.default_rng(1)
+    batch = {"dry": torch.rand(2, 20_000) - 0.5, "wet": torch.arange(20_000.0).repeat(2, 1)}
+    knobs, switches = torch.rand(2, len(fx.knobs)), torch.zeros(2, len(fx.switches)).long()
+    with torch.no_grad():
+        whole = module(batch["dry"], knobs, switches)
+        for _ in range(4):
+            cut, skip = baseline.crop(batch, rng)
+            heard = module(cut["dry"], knobs, switches)[:, skip:]
+            place = cut["wet"][0, skip:].long()
+            assert len(place) == baseline.CROP
+            torch.testing.assert_close(heard, whole[:, place], atol=1e-5, rtol=1e-4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -11,6 +12,8 @@ from torch.nn import functional as F
 from unmix.nn.tcn import TCN
 
 DILATIONS = tuple(2**i for i in range(10))
+MEMORY = 2 * sum(DILATIONS)  # samples before the present one that reach the output
+CROP = 8_192  # samples of each pair that a training step looks at
 
 
 class BlackBox(nn.Module):
@@ -46,6 +49,22 @@ class BlackBox(nn.Module):
         plain = 2 * knobs[:, ~self.circular] - 1
         condition = torch.cat([plain, angles.cos(), angles.sin(), *codes], -1)
         return audio + self.network(audio[:, None], condition.to(audio.dtype))[:, 0]
+
+
+def crop(batch: dict, rng: np.random.Generator) -> tuple[dict, int]:
+    """A random stretch of CROP samples of every pair, with the MEMORY before it.
+
+    The network costs hundreds of times what the proxies cost, but hears no farther back than
+    MEMORY: the error within the stretch is what it would be in the whole pair.
+
+    Returns:
+        the batch, and how many samples at its beginning are there to be remembered only.
+    """
+    end = int(rng.integers(min(CROP, batch["dry"].shape[-1]), batch["dry"].shape[-1] + 1))
+    start = max(0, end - CROP)
+    first = max(0, start - MEMORY)
+    cut = {name: batch[name][:, first:end] for name in ("dry", "wet")}
+    return batch | cut, start - first
 
 
 def black_box(effect) -> BlackBox:

@@ -10,7 +10,7 @@ import torch
 
 from unmix import effects, losses
 from unmix.errors import UnmixError
-from unmix.training.baseline import black_box
+from unmix.training.baseline import black_box, crop
 from unmix.training.loop import FitConfig, FitResult, fit
 
 NAMES = ("dry", "wet", "knobs", "switches")
@@ -47,19 +47,20 @@ def split(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.sort(order[held_out:]), np.sort(order[:held_out])
 
 
-def batch_loss(proxy, batch: dict[str, torch.Tensor], mss_weight: float = 0.0):
+def batch_loss(proxy, batch: dict[str, torch.Tensor], mss_weight: float = 0.0, skip: int = 0):
     """Error-to-signal ratio in dB, plus the terms below.
 
     Half of it is the mean of the items' decibels, where every item counts alike, whatever its
     level and however well it is matched already; half is the decibels of the items' mean ratio,
     where the worst ones count. ``mss_weight`` (dB per unit) adds the multi-scale STFT loss; a proxy
-    that has a method ``auxiliary_loss(dry, wet, knobs, switches)`` adds that.
+    that has a method ``auxiliary_loss(dry, wet, knobs, switches)`` adds that. The first ``skip``
+    samples are heard, but not compared.
 
     Returns:
         scalar loss, figures {"esr_db"} (the mean of the decibels).
     """
     dry, wet, knobs, switches = (batch[name] for name in NAMES)
-    estimate = proxy(dry, knobs, switches).float()
+    estimate, wet = proxy(dry, knobs, switches).float()[:, skip:], wet[:, skip:]
     ratio = losses.esr(estimate, wet)
     esr_db = 10 * (ratio + FLOOR).log10().mean()
     loss = 0.5 * esr_db + 5 * (ratio.mean() + FLOOR).log10()
@@ -129,7 +130,9 @@ def train_proxy(
 
     def step_fn(step: int, rng: np.random.Generator):
         picked = np.sort(rng.choice(train, min(batch, len(train)), replace=False))
-        return batch_loss(proxy, load_batch(pairs, picked, device), mss_weight)
+        items = load_batch(pairs, picked, device)
+        items, skip = crop(items, rng) if baseline else (items, 0)
+        return batch_loss(proxy, items, mss_weight, skip)
 
     def validate_fn() -> dict[str, float]:
         figures = esr_db(proxy, pairs, held_out, device)
