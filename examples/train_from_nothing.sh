@@ -7,10 +7,16 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 dir=${1:-.}
 
-for effect in $(unmix effects --json | python -c 'import json, sys; print(*(e["name"] for e in json.load(sys.stdin)))'); do
+while read -r effect steps; do
     unmix gen-data --effect "$effect" --count 2000 --seed 1 --out "$dir/data/$effect"
-    unmix train-proxy --effect "$effect" --data "$dir/data/$effect" --out "$dir/runs/$effect" --steps 3000
-done
+    unmix train-proxy --effect "$effect" --data "$dir/data/$effect" --out "$dir/runs/$effect" --steps "$steps"
+done <<'STEPS'
+saturator 2500
+eq 4000
+ott 1000
+phaser 500
+reverb 2500
+STEPS
 python "$here/bundle_weights.py" "$dir/runs"
 
 unmix gen-data --chains --count 100000 --seed 1 --out "$dir/data/chains"

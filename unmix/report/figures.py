@@ -36,7 +36,12 @@ def proxies(figures: dict) -> list[Table]:
     title = f"{figures['sources']} sources, {figures['count']} items each, seed {figures['seed']}"
     errors = _table(f"Error of the proxies: {title}", "effect", *columns)
     speed = _table(
-        "Times real time, one thread", "effect", "forward", "with gradient", "real effect"
+        "Times real time, one thread",
+        "effect",
+        "forward",
+        "with gradient",
+        "real effect",
+        "real is faster",
     )
     cuda = _table("Times real time on CUDA, batch 1", "effect", "forward", "with gradient")
     slopes = _table(
@@ -57,9 +62,9 @@ def proxies(figures: dict) -> list[Table]:
             size = f"{version['parameters'] / 1000:.1f}"
             errors.add_row(label, *_decibels(version["esr_db"]), _number(version["mss"]), size)
             speeds = version["speed"]
-            speed.add_row(
-                label, *(f"{speeds[k]:.0f}" for k in ("forward", "gradient", "real_effect"))
-            )
+            times = [f"{speeds[key]:.0f}" for key in ("forward", "gradient", "real_effect")]
+            faster = "yes" if speeds["real_effect"] > speeds["forward"] else "no"
+            speed.add_row(label, *times, faster)
             if "cuda" in speeds:
                 cuda.add_row(label, *(f"{speeds['cuda'][k]:.0f}" for k in ("forward", "gradient")))
         if slope := row.get("gradient"):
