@@ -132,6 +132,7 @@ def chains(
         typer.Option(help="Folder of audio for half of --source synthetic.", metavar="DIR"),
     ] = None,
     weights: Model = None,
+    workers: Workers = 1,
     json: Json = False,
 ) -> None:
     """The network alone (beam search, no refine): chains, knobs and switches by length.
@@ -145,7 +146,15 @@ def chains(
     from unmix.report import figures
 
     table = evaluate.chains(
-        count, seed, source, hidden_source, degrade, length, sources, model=_model(weights)
+        count,
+        seed,
+        source,
+        hidden_source,
+        degrade,
+        length,
+        sources,
+        model=_model(weights),
+        workers=workers,
     )
     _finish(table, figures.chains, json)
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from unmix import effects, losses, metrics
 from unmix.audio import SAMPLE_RATE
+from unmix.belief import covered, unit_intervals
 from unmix.chain import Chain, canonical_order, equivalents
 from unmix.dataset import MAX_LENGTH, ChainSampler
 from unmix.errors import UnmixError
@@ -22,6 +22,7 @@ from unmix.features import extract
 from unmix.workers import each
 
 AUDIBLE_MOVE, AUDIBLE_ESR_DB = 0.1, -40.0
+SHARES = (0.5, 0.8, 0.9)  # of the intervals whose coverage is measured
 
 
 def _esr_db(estimate: np.ndarray, target: np.ndarray) -> float:
@@ -64,6 +65,19 @@ def knob_errors(answer: Chain, true: Chain, audible: dict) -> tuple[list, list, 
     return every, heard, switches
 
 
+def _coverage(belief, true: Chain, generator: torch.Generator) -> dict[float, list[bool]]:
+    """{share: whether each knob of the effects named rightly lies in its interval}."""
+    result = {share: [] for share in SHARES}
+    for name, settings in true.steps:
+        if name not in belief.mixtures:
+            continue
+        knobs, _ = effects.get(name).to_unit(settings)
+        for share in SHARES:
+            found = unit_intervals(name, belief.mixtures[name], share, generator)
+            result[share] += covered(name, found, knobs)
+    return result
+
+
 def _mean(values) -> float | None:
     return float(np.mean(values)) if len(values) else None
 
@@ -79,6 +93,45 @@ def hear(source: np.ndarray, recording: np.ndarray, hidden: bool = False) -> dic
     return extract(torch.from_numpy(recording)[None], told) | {"level_known": torch.ones(1)}
 
 
+@dataclass(frozen=True)
+class _Naming:
+    """What every item of ``chains`` shares."""
+
+    sampler: ChainSampler
+    model: torch.nn.Module
+    hidden_source: bool
+    beams: int
+
+    def item(self, i: int) -> dict:
+        """The network's first answer to one held-out recording, and how right it is."""
+        from unmix.starts import prediction
+
+        seed = self.sampler.config["seed"]
+        dry, true, recording = self.sampler.example(i)
+        beliefs = self.model.believe(hear(dry, recording, self.hidden_source), self.beams)[0]
+        answer = prediction(beliefs[0]).chain
+        every, heard, switches = knob_errors(answer, true, audible_knobs(dry, true, recording))
+        orders = equivalents(true.names)
+        raw = orders[np.random.default_rng([seed, i]).integers(len(orders))]
+        right = canonical_order(true.names)
+        generator = torch.Generator().manual_seed(seed)
+        return {
+            "length": len(true.names),
+            "true": true.names,
+            "named": answer.names,
+            "equivalence": answer.names == right,
+            "raw": answer.names == raw,
+            "ceiling": 1 / len(orders),
+            "set": set(answer.names) == set(true.names),
+            "top5": right in [b.names for b in beliefs[:5]],
+            "edit": metrics.edit_distance(answer.names, right),
+            "knobs": every,
+            "audible": heard,
+            "switches": switches,
+            "coverage": _coverage(beliefs[0], true, generator),
+        }
+
+
 def chains(
     count: int = 250,
     seed: int = 1,
@@ -89,6 +142,7 @@ def chains(
     folder=None,
     beams: int = 10,
     model=None,
+    workers: int = 1,
 ) -> dict:
     """The network alone on held-out chains, lengths 1–5 in equal parts: beam search, no refine.
 
@@ -99,44 +153,22 @@ def chains(
         length: one length only.
         folder: audio folder for half of the sources when ``source`` is "synthetic".
         model: an InverseModel; the bundled one if None.
+        workers: processes of one thread each, if more than 1.
 
     Returns:
         {"count", "all": figures, "by_length": {n: figures}, "confusion": …}. Figures: by
         equivalence, raw with its ceiling (a right class gives a right order by chance 1 in as many
         as it has orders), as a set, top5, edit distance, knob error (all and audible knobs of the
-        effects named rightly), share of switches right.
+        effects named rightly), share of switches right, coverage {share: …} of their knobs by
+        intervals of 50, 80 and 90 % of the belief.
     """
-    from unmix.starts import prediction
     from unmix.weights import load_inverse
 
     if count < 1:
         raise UnmixError("count must be 1 or more")
-    model = model or load_inverse()
     sampler = _held_out(seed, source, degrade, length=length, folder=folder)
-    rows = []
-    for i in tqdm(range(count), desc="chains", leave=False):
-        dry, true, recording = sampler.example(i)
-        beliefs = model.believe(hear(dry, recording, hidden_source), beams)[0]
-        answer = prediction(beliefs[0]).chain
-        every, heard, switches = knob_errors(answer, true, audible_knobs(dry, true, recording))
-        orders = equivalents(true.names)
-        raw = orders[np.random.default_rng([seed, i]).integers(len(orders))]
-        rows.append(
-            {
-                "length": len(true.names),
-                "true": true.names,
-                "named": answer.names,
-                "equivalence": answer.names == canonical_order(true.names),
-                "raw": answer.names == raw,
-                "ceiling": 1 / len(orders),
-                "set": set(answer.names) == set(true.names),
-                "top5": canonical_order(true.names) in [b.names for b in beliefs[:5]],
-                "edit": metrics.edit_distance(answer.names, canonical_order(true.names)),
-                "knobs": every,
-                "audible": heard,
-                "switches": switches,
-            }
-        )
+    naming = _Naming(sampler, model or load_inverse(), hidden_source, beams)
+    rows = each(naming, count, workers, "chains")
     lengths = sorted({row["length"] for row in rows})
     return {
         "count": count,
@@ -160,6 +192,10 @@ def _summary(rows: list[dict]) -> dict:
         "knob_error": _mean(flat["knobs"]),
         "audible_knob_error": _mean(flat["audible"]),
         "switches": _mean(flat["switches"]),
+        "coverage": {
+            share: _mean([hit for row in rows for hit in row["coverage"][share]])
+            for share in SHARES
+        },
     }
 
 

@@ -98,13 +98,21 @@ def chains(figures: dict) -> list[Table]:
         "edit",
     )
     knobs = _table(
-        "Knobs of the effects named rightly", "effects", "error", "audible", "switches right %"
+        "Knobs of the effects named rightly; % of them in intervals of 50, 80 and 90 %",
+        "effects",
+        "error",
+        "audible",
+        "switches right %",
+        "in 50 %",
+        "in 80 %",
+        "in 90 %",
     )
     for n, row in [*figures["by_length"].items(), ("all", figures["all"])]:
         values = [_percent(row[key]) for key in ("equivalence", "raw", "ceiling", "set", "top5")]
         shares.add_row(str(n), str(row["count"]), *values, _number(row["edit"], 2))
         errors = [_number(row[key]) for key in ("knob_error", "audible_knob_error")]
-        knobs.add_row(str(n), *errors, _percent(row["switches"]))
+        covered = [_percent(value) for value in row["coverage"].values()]
+        knobs.add_row(str(n), *errors, _percent(row["switches"]), *covered)
     found = _table("Effects", "effect", "there", "found", "named though absent")
     for name, row in figures["effects"].items():
         found.add_row(name, str(row["there"]), str(row["found"]), str(row["false"]))
