@@ -1,0 +1,155 @@
+"""Figures of network and refine: measured on models that are known to be right or wrong."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from unmix import effects, evaluate
+from unmix.chain import Chain
+from unmix.errors import UnmixError
+from unmix.inverse.model import Belief
+from unmix.nn.mixture import Mixture, to_normal
+
+SHARP = 1e3  # precision of a belief that knows
+
+
+def mixture(name, knobs, sharp):
+    """One component at ``knobs`` (K,)."""
+    u = torch.from_numpy(knobs)[None]
+    circular = torch.from_numpy(effects.get(name).panel.circular)
+    numbers = int((~circular).sum())
+    angle = 2 * np.pi * u[:, circular]
+    return Mixture(
+        torch.zeros(1, 1),
+        to_normal(u[:, ~circular])[:, None],
+        sharp * torch.eye(numbers)[None, None],
+        angle[:, None],
+        torch.full_like(angle, min(sharp**2, 500.0))[:, None],
+        circular,
+    )
+
+
+class Informed(nn.Module):
+    """Believes what it is told: ``tell`` makes (chain, knobs by effect) of each true chain."""
+
+    def __init__(self, sampler, tell, sharp=SHARP):
+        super().__init__()
+        self.sampler, self.tell, self.sharp, self.asked = sampler, tell, sharp, 0
+
+    def believe(self, heard, beams):
+        chain = self.tell(self.sampler.example(self.asked)[1])
+        self.asked += 1
+        units = {name: effects.get(name).to_unit(settings) for name, settings in chain.steps}
+        return [
+            [
+                Belief(
+                    tuple(effects.names().index(name) for name in chain.names),
+                    0.0,
+                    {name: mixture(name, knobs, self.sharp) for name, (knobs, _) in units.items()},
+                    {name: torch.from_numpy(switches) for name, (_, switches) in units.items()},
+                    {},
+                )
+            ]
+        ]
+
+
+def measured(tell, count=6, length=3, **options):
+    sampler = evaluate._held_out(5, "probe", length=length)
+    model = Informed(sampler, tell, **options)
+    return evaluate.chains(count, seed=5, length=length, model=model)
+
+
+def test_a_model_that_knows():
+    figures = measured(lambda chain: chain.canonical())["all"]
+    assert (figures["count"], figures["equivalence"], figures["set"], figures["top5"]) == (
+        6,
+        1,
+        1,
+        1,
+    )
+    assert figures["edit"] == 0 and figures["switches"] == 1
+    assert figures["knob_error"] < 0.002 and figures["audible_knob_error"] < 0.002
+    assert figures["raw"] <= figures["equivalence"] and figures["ceiling"] <= 1
+
+
+def test_a_model_that_drops_the_last_effect():
+    figures = measured(lambda chain: Chain(chain.canonical().steps[:-1]))
+    every = figures["all"]
+    assert (every["equivalence"], every["set"], every["top5"], every["raw"]) == (0, 0, 0, 0)
+    assert every["edit"] == 1 and every["knob_error"] < 0.002
+    rows = figures["effects"].values()
+    assert sum(row["there"] for row in rows) == 18 and sum(row["found"] for row in rows) == 12
+    assert sum(row["false"] for row in rows) == 0
+
+
+def test_a_model_that_turns_the_chain_round():
+    figures = measured(lambda chain: Chain(chain.steps[::-1]).canonical(), count=4)["all"]
+    assert figures["set"] == 1 and figures["equivalence"] < 1 and figures["edit"] > 0
+
+
+def test_coverage_of_beliefs_that_are_too_sure_and_too_wide():
+    def off(chain):
+        steps = []
+        for name, settings in chain.canonical().steps:
+            knobs, switches = effects.get(name).to_unit(settings)
+            knobs = np.where(knobs < 0.5, knobs + 0.3, knobs - 0.3).astype(np.float32)
+            steps.append((name, effects.get(name).from_unit(knobs, switches)))
+        return Chain(steps)
+
+    sure = measured(off, count=2)["all"]
+    wide = measured(off, count=2, sharp=0.1)["all"]
+    assert sure["knob_error"] == pytest.approx(0.3, abs=1e-4)
+    assert sure["coverage"] == {0.5: 0, 0.8: 0, 0.9: 0}
+    assert wide["coverage"][0.9] > 0.9
+
+
+def test_knob_errors_by_hand():
+    name = next(n for n in effects.names() if effects.get(n).panel.circular.any())
+    fx = effects.get(name)
+    turn = next(k for k in fx.knobs if k.circular)
+    last = turn.low + 0.9 * (turn.high - turn.low)
+    first = turn.low + 0.1 * (turn.high - turn.low)
+    answer, true = (Chain([(name, {turn.name: value})]) for value in (last, first))
+    audible = {name: np.array([k is turn for k in fx.knobs])}
+    every, heard, switches = evaluate.knob_errors(answer, true, audible)
+    assert heard == pytest.approx([0.2], abs=1e-6) and sum(every) == pytest.approx(0.2, abs=1e-6)
+    assert switches == [True] * len(fx.switches)
+    assert evaluate.knob_errors(Chain(), true, audible) == ([], [], [])
+
+
+def test_a_band_without_gain_has_no_audible_frequency():
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 22_050).astype(np.float32)
+    chain = Chain([("eq", {"gain_2": 0.0, "gain_3": 12.0})])
+    flags = evaluate.audible_knobs(noise, chain, chain.render(noise, 44_100))["eq"]
+    audible = dict(zip((k.name for k in effects.get("eq").knobs), flags, strict=True))
+    assert audible["gain_2"] and audible["gain_3"] and audible["freq_3"] and audible["q_3"]
+    assert not audible["freq_2"] and not audible["q_2"]
+
+
+def test_refine_is_never_worse_by_the_real_render():
+    figures = evaluate.refine(count=1, seed=3, steps=4)
+    row = figures["all"]
+    assert row["count"] == 1 and row["worse"] == 0 and row["mss_after"] <= row["mss_before"]
+    assert set(figures["by_length"]) == {1}
+
+
+def test_bad_counts():
+    with pytest.raises(UnmixError, match="count must be 1 or more"):
+        evaluate.chains(count=0)
+    with pytest.raises(UnmixError, match="count and steps"):
+        evaluate.refine(count=1, steps=0)
+
+
+def test_commands(unmix_cli):
+    result = unmix_cli("evaluate", "chains", "--count", 5, "--json")
+    assert result.returncode == 0, result.stderr
+    figures = json.loads(result.stdout)
+    assert figures["count"] == 5 and set(figures["by_length"]) == {"1", "2", "3", "4", "5"}
+    assert "in 90 %" in result.stderr
+    result = unmix_cli("evaluate", "refine", "--count", 1, "--steps", 2, "--json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["all"]["worse"] == 0
+    assert "…" not in result.stderr  # no column is cut short in 80 columns
