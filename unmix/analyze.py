@@ -91,6 +91,8 @@ def analyze(
     progress: Callable[[int, int, float], None] | None = None,
     model=None,
     proxies: dict | None = None,
+    seconds: float | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Result:
     """Name the chain of effects in a recording, with every knob.
 
@@ -105,6 +107,8 @@ def analyze(
         device: where the proxies run, e.g. "cuda".
         progress: called as progress(step, steps, real distance).
         model, proxies: an InverseModel on the CPU and {effect: module}; the bundled ones if None.
+        seconds: wall-clock time for refine; alone, or beside ``refine`` as a second bound.
+        stop: asked before every step of refine; True ends it with the best answer so far.
 
     Raises:
         UnmixError: audio that cannot be read or analysed, or an argument that makes no sense.
@@ -116,15 +120,15 @@ def analyze(
     from unmix.starts import starts_from_beliefs
     from unmix.weights import load_inverse
 
-    if refine < 0 or top < 1:
-        raise UnmixError("refine must be 0 or more and top 1 or more")
+    if refine < 0 or top < 1 or (seconds is not None and seconds <= 0):
+        raise UnmixError("refine must be 0 or more, top 1 or more and seconds above 0")
     prepared = prepare(audio, sample_rate, source, gain)
     beliefs = believe(model or load_inverse(), prepared, top)
     generator = torch.Generator().manual_seed(seed)
     if prepared.dry is None:
-        return _blind(prepared, beliefs, refine, generator)
+        return _blind(prepared, beliefs, bool(refine or seconds), generator)
     starts = starts_from_beliefs(beliefs, generator=generator)
-    found = _search(prepared, starts, refine, proxies, device, progress)
+    found = _search(prepared, starts, refine, proxies, device, progress, seconds, stop)
     return _conclude(prepared, starts[0].chain, found, top, generator)
 
 
@@ -139,6 +143,8 @@ def refine_chain(
     device: str = "cpu",
     progress: Callable[[int, int, float], None] | None = None,
     proxies: dict | None = None,
+    seconds: float | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Result:
     """Refine the settings of a given chain on a recording. Arguments as ``analyze``.
 
@@ -155,17 +161,17 @@ def refine_chain(
         raise UnmixError("refine needs the source: the probe was not found; use --source")
     generator = torch.Generator().manual_seed(seed)
     starts = around(chain, AROUND, generator)
-    found = _search(prepared, starts, steps, proxies, device, progress)
+    found = _search(prepared, starts, steps, proxies, device, progress, seconds, stop)
     return _conclude(prepared, chain, found, 1, generator)
 
 
-def _search(prepared, starts, steps: int, proxies, device: str, progress):
+def _search(prepared, starts, steps: int, proxies, device: str, progress, seconds, stop):
     """Refine a prepared recording, with the bundled proxies if None are given."""
     from unmix.refine import refine
     from unmix.weights import load_proxy
 
-    if proxies is None:
-        names = {name for start in starts for name in start.chain.names} if steps else ()
+    if proxies is None and (steps or seconds):
+        names = {name for start in starts for name in start.chain.names}
         proxies = {name: load_proxy(name, device) for name in names}
     pair = prepared.pair
     return refine(
@@ -177,6 +183,8 @@ def _search(prepared, starts, steps: int, proxies, device: str, progress):
         match_gain=prepared.match_gain,
         device=device,
         progress=progress,
+        seconds=seconds,
+        stop=stop,
     )
 
 
@@ -210,13 +218,13 @@ def _conclude(prepared, prediction: Chain, found, top: int, generator) -> Result
     )
 
 
-def _blind(prepared, beliefs: list, steps: int, generator) -> Result:
+def _blind(prepared, beliefs: list, refine: bool, generator) -> Result:
     """The network's answer alone."""
     from unmix.belief import intervals
     from unmix.starts import prediction
 
     notes = [*prepared.pair.notes, BLIND_NOTE]
-    if steps:
+    if refine:
         notes.append("Refine was left out: it compares renders of the source with the recording.")
     starts = [prediction(belief) for belief in beliefs]
     mixtures = starts[0].mixtures

@@ -103,6 +103,10 @@ _Out = Annotated[
 ]
 _Json = Annotated[bool, typer.Option("--json", help="The results as JSON on stdout.")]
 _Seed = Annotated[int, typer.Option(min=0, help="Of the random starting points.")]
+_Time = Annotated[
+    float | None,
+    typer.Option("--time", help="Time for refine, alone or as a second bound.", metavar="SECONDS"),
+]
 _Device = Annotated[str, typer.Option(help="Where the proxies run: cpu, cuda, …")]
 
 
@@ -111,6 +115,7 @@ def analyze(
     files: Annotated[list[Path], typer.Argument(help="Recordings.", metavar="TAKE.wav …")],
     source: _Source = "auto",
     refine: Annotated[int, typer.Option(min=0, help="Steps of refine; 0 for none.")] = 0,
+    time: _Time = None,
     top: Annotated[int, typer.Option(min=1, max=50, help="Candidates to show.")] = 5,
     gain: _Gain = "0",
     json: _Json = False,
@@ -123,11 +128,14 @@ def analyze(
     \b
     Examples:
       unmix analyze take.wav --refine 200
-      unmix analyze wet.wav --source dry.wav --out answers
+      unmix analyze wet.wav --source dry.wav --time 60 --out answers
+
+    Ctrl+C ends refine with the best answer so far; a second one ends everything.
     """
+    _check_time(time)
     from unmix.analyze import analyze as work
 
-    def one(file, progress):
+    def one(file, progress, stop):
         return work(
             file,
             source=source,
@@ -137,9 +145,11 @@ def analyze(
             seed=seed,
             device=device,
             progress=progress,
+            seconds=time,
+            stop=stop,
         )
 
-    _answer(files, one, refine, json, out)
+    _answer(files, one, bool(refine or time), json, out)
 
 
 @app.command("refine")
@@ -148,6 +158,7 @@ def refine_command(
     file: Annotated[Path, typer.Argument(help="Recording.", metavar="TAKE.wav")],
     source: _Source = "auto",
     steps: Annotated[int, typer.Option("--steps", "--refine", min=1, help="Steps.")] = 200,
+    time: _Time = None,
     gain: _Gain = "0",
     json: _Json = False,
     out: _Out = None,
@@ -160,11 +171,12 @@ def refine_command(
     Example:
       unmix refine guess.chain.json take.wav --source dry.wav --steps 200
     """
+    _check_time(time)
     from unmix.analyze import refine_chain
 
     start = read_chain(chain)
 
-    def one(file, progress):
+    def one(file, progress, stop):
         return refine_chain(
             start,
             file,
@@ -174,12 +186,19 @@ def refine_command(
             seed=seed,
             device=device,
             progress=progress,
+            seconds=time,
+            stop=stop,
         )
 
-    _answer([file], one, steps, json, out)
+    _answer([file], one, True, json, out)
 
 
-def _answer(files: list[Path], work, steps: int, json: bool, out: Path | None) -> None:
+def _check_time(seconds: float | None) -> None:
+    if seconds is not None and not seconds > 0:
+        raise typer.BadParameter("--time must be above 0")
+
+
+def _answer(files: list[Path], work, refines: bool, json: bool, out: Path | None) -> None:
     stems = [file.stem for file in files]
     if out and len(set(stems)) < len(stems):
         raise typer.BadParameter("two of the files would write the same names into --out")
@@ -187,9 +206,11 @@ def _answer(files: list[Path], work, steps: int, json: bool, out: Path | None) -
 
     if out:
         answers.check_folder(out)
-    entries = answers.run(files, work, steps, out, say)
+    entries, stopped = answers.run(files, work, refines, out, say)
     if json:
         typer.echo(answers.as_json(entries), nl=False)
+    if stopped:
+        raise typer.Exit(130)
     if any("error" in entry for entry in entries):
         raise typer.Exit(1)
 

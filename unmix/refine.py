@@ -7,6 +7,7 @@ rendered with the real effects, and that distance alone decides what is kept and
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -79,9 +80,18 @@ class Search:
     """The loop of ``refine`` and what it remembers."""
 
     def __init__(
-        self, judge: Judge, proxies: dict, steps: int, device: str, progress: Callable | None
+        self,
+        judge: Judge,
+        proxies: dict,
+        steps: int | None,
+        seconds: float | None,
+        device: str,
+        progress: Callable | None,
+        stop: Callable[[], bool] | None,
     ):
-        self.judge, self.proxies, self.steps, self.device = judge, proxies, steps, device
+        self.judge, self.proxies, self.device = judge, proxies, device
+        self.steps, self.seconds, self.began = steps, seconds, time.monotonic()
+        self.stop = stop or (lambda: False)
         self.progress = progress or (lambda step, steps, distance: None)
         self.source = torch.from_numpy(np.ascontiguousarray(judge.source))[None].to(device)
         self.target = judge.target.to(device)
@@ -91,6 +101,13 @@ class Search:
     @property
     def nearest(self) -> float:
         return min(candidate.distance for candidate in self.best.values())
+
+    def share(self, step: int) -> float:
+        """How much of the budget is used up after so many steps, 0…1."""
+        shares = [step / self.steps] if self.steps else []
+        if self.seconds:
+            shares.append((time.monotonic() - self.began) / self.seconds)
+        return min(max(shares), 1.0)
 
     def meet(self, start: Start) -> float:
         """Judge a chain for good and remember it if it is the best of its order."""
@@ -114,26 +131,30 @@ class Search:
         return loss.cpu() + BELIEF_WEIGHT * rows.surprise(knobs)
 
     def run(self, starts: list[Start]) -> None:
-        """All steps, from rows to one row."""
+        """From rows to one row, until the budget is used up or somebody says stop."""
         rows = Rows(starts)
         optimiser = torch.optim.Adam(list(rows.free.values()))
-        halvings = {round(share * self.steps) for share in HALVE_AT}
+        halvings = list(HALVE_AT)
         first, last = LEARNING_RATE
-        for step in range(1, self.steps + 1):
-            rate = last + (first - last) * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        step, share = 0, self.share(0)
+        while share < 1 and not self.stop():
+            step += 1
+            share = max(self.share(step), 1e-6)
+            rate = last + (first - last) * 0.5 * (1 + math.cos(math.pi * share))
             for group in optimiser.param_groups:
                 group["lr"] = rate
             optimiser.zero_grad()
             loss = self.losses(rows, step)
             loss.sum().backward()
             optimiser.step()
-            if step in halvings and len(rows) > 1:
+            if halvings and share >= halvings[0] and len(rows) > 1:
+                halvings.pop(0)
                 rows = self.halve(rows)
                 optimiser = torch.optim.Adam(list(rows.free.values()))
-            elif step % CHECK_EVERY == 0 or step == self.steps:
+            elif step % CHECK_EVERY == 0 or share == 1 or self.stop():
                 self.check(rows, loss.detach())
             self.history.append((step, self.nearest))
-            self.progress(step, self.steps, self.nearest)
+            self.progress(step, max(step, round(step / share)), self.nearest)
 
     def leave_out(self, starts: Sequence[Start]) -> None:
         """Judge the nearest chain without each of its effects: an idle one explains nothing.
@@ -199,11 +220,13 @@ def refine(
     source: np.ndarray,
     starts: Sequence[Start],
     proxies: dict,
-    steps: int = 200,
+    steps: int | None = 200,
     rows: int = ROWS,
     match_gain: bool = False,
     device: str = "cpu",
     progress: Callable[[int, int, float], None] | None = None,
+    seconds: float | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Refined:
     """Search for the chain that turns the source into the recording.
 
@@ -211,22 +234,26 @@ def refine(
         recording, source: float32 (samples,) at 44.1 kHz, aligned.
         starts: where to begin; the first is the prediction that the answer is measured against.
         proxies: {effect: frozen module} for every effect that occurs; unused with 0 steps.
-        steps: of gradient descent; with 0 the starts are judged, and that is all.
+        steps: of gradient descent; with 0 the starts are judged, and that is all; with None
+            ``seconds`` alone end it.
         rows: size of the first batch.
         match_gain: the recording's gain is unknown; compare at equal RMS level.
         device: where the proxies are; beliefs are on the CPU.
-        progress: called as progress(step, steps, smallest real distance so far).
+        progress: called as progress(step, steps, smallest real distance so far); with ``seconds``
+            the number of steps is an estimate.
+        seconds: wall-clock time after which the search ends, in the middle of a step more or less.
+        stop: asked before every step; True ends the search with the best answer so far.
 
     Returns:
         Refined; its answer is never farther than the first start by the real render.
     """
     judge = Judge(recording, source, match_gain)
-    search = Search(judge, proxies, steps, device, progress)
+    search = Search(judge, proxies, steps, seconds, device, progress, stop)
     before = search.meet(starts[0])
     leaders, batch = pick(judge, starts, rows)
     for start in dict.fromkeys(leaders + batch):
         search.meet(start)
-    if steps and batch:
+    if (steps or seconds) and batch:
         search.run(batch)
         search.leave_out(starts)
     candidates = rank(list(search.best.values()), before)

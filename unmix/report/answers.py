@@ -10,6 +10,7 @@ from pathlib import Path
 from unmix.analyze import Result
 from unmix.audio import write, write_text
 from unmix.errors import UnmixError
+from unmix.interrupt import interruptible
 from unmix.report import table
 
 FORMAT, FORMAT_VERSION = "unmix-result", 1
@@ -51,45 +52,57 @@ def as_json(entries: Sequence[dict]) -> str:
 
 def run(
     files: Sequence[Path],
-    work: Callable[[Path, Callable | None], Result],
-    steps: int,
+    work: Callable[[Path, Callable | None, Callable], Result],
+    refines: bool,
     out: Path | None,
     say: Callable[[str], None],
-) -> list[dict]:
-    """Call ``work(file, progress)`` on each file, say tables and errors, write what is wanted.
+) -> tuple[list[dict], bool]:
+    """Call ``work(file, progress, stop)`` on each file, say tables and errors, write what is
+    wanted. Ctrl+C makes ``stop()`` true: this file's refine ends early, and no other is begun.
 
     Args:
-        steps: of refine; there is a progress bar if there are any.
+        refines: whether there is refine, and so a progress bar.
         out: folder for the results of ``save``.
 
     Returns:
-        An entry a file, for ``as_json``; a failed one has "error".
+        An entry a file, for ``as_json``; a failed one has "error". And whether it was stopped.
     """
-    entries = []
-    for file in files:
-        try:
-            result = _with_bar(file, work, steps)
-            written = save(result, file.stem, out) if out else []
-        except UnmixError as error:
-            text = " ".join(str(error).split())
-            text = text.removeprefix(f"{file}: ")
-            say(f"error: {file}: {text}")
-            entries.append({"file": str(file), "error": text})
-            continue
-        say(table.as_text(result, str(file)))
-        for path in written:
-            say(f"wrote {path}")
-        entries.append({"file": str(file)} | result.to_dict())
-    return entries
+    entries: list[dict] = []
+    with interruptible() as interrupted:
+        for number, file in enumerate(files):
+            if interrupted.is_set():
+                left = len(files) - number
+                say(f"stopped: {left} of {len(files)} files not begun")
+                break
+            entries.append(_entry(file, work, refines, out, say, interrupted.is_set))
+        return entries, interrupted.is_set()
 
 
-def _with_bar(file: Path, work, steps: int) -> Result:
+def _entry(file: Path, work, refines: bool, out: Path | None, say, stop) -> dict:
+    """One file: its result or its error, said and written."""
+    try:
+        result = _with_bar(file, work, refines, stop)
+        written = save(result, file.stem, out) if out else []
+    except UnmixError as error:
+        text = " ".join(str(error).split())
+        text = text.removeprefix(f"{file}: ")
+        say(f"error: {file}: {text}")
+        return {"file": str(file), "error": text}
+    if stop() and refines:
+        say(f"{file}: stopped early; this is the best answer so far")
+    say(table.as_text(result, str(file)))
+    for path in written:
+        say(f"wrote {path}")
+    return {"file": str(file)} | result.to_dict()
+
+
+def _with_bar(file: Path, work, refines: bool, stop) -> Result:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    if not steps or not console.is_terminal:
-        return work(file, None)
+    if not refines or not console.is_terminal:
+        return work(file, None, stop)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -98,7 +111,9 @@ def _with_bar(file: Path, work, steps: int) -> Result:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("refine", total=steps, distance="…")
-        return work(
-            file, lambda step, _, far: bar.update(task, completed=step, distance=f"{far:.3f}")
-        )
+        task = bar.add_task("refine", total=None, distance="…")
+
+        def progress(step: int, steps: int, distance: float) -> None:
+            bar.update(task, completed=step, total=steps, distance=f"{distance:.3f}")
+
+        return work(file, progress, stop)

@@ -17,11 +17,8 @@ from __future__ import annotations
 
 import json
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -31,6 +28,7 @@ from torch import nn
 
 from unmix.audio import write_text
 from unmix.errors import UnmixError
+from unmix.interrupt import interruptible
 from unmix.training import state
 from unmix.training.report import Report
 
@@ -173,7 +171,7 @@ def fit(
         progress = {"step": step, "seconds": seconds(), "best": lowest, "config": settings}
         state.save(run_dir / state.LAST, module, optimizer, progress)
 
-    with _interrupt() as interrupted, report:
+    with interruptible() as interrupted, report:
         validated = step if step else -1
         while config.progress(step, seconds()) < 1 and not interrupted.is_set():
             share = config.progress(step, seconds())
@@ -215,23 +213,3 @@ def _autocast(device: str):
     kind = torch.device(device).type
     half = kind == "cuda" and torch.cuda.is_bf16_supported()
     return torch.autocast(kind, torch.bfloat16, enabled=half)
-
-
-@contextmanager
-def _interrupt():
-    """An event that the first Ctrl-C sets; the second one raises KeyboardInterrupt as usual."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event  # signals reach the main thread only
-        return
-    previous = signal.getsignal(signal.SIGINT)
-
-    def handler(number, frame):
-        event.set()
-        signal.signal(signal.SIGINT, previous)
-
-    signal.signal(signal.SIGINT, handler)
-    try:
-        yield event
-    finally:
-        signal.signal(signal.SIGINT, previous)
