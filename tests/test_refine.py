@@ -1,6 +1,7 @@
 """Refine: the real effects decide, beliefs are used, and the answer never gets worse."""
 
 import math
+import time
 
 import numpy as np
 import pytest
@@ -200,3 +201,51 @@ def test_a_wrong_option_is_found_by_flipping(dry):
     recording = right.render(5 * dry, SAMPLE_RATE)
     found = refine(recording, 5 * dry, [Start(wrong), Start(wrong)], proxies(name), 10)
     assert dict(found.chain.steps)[name][switch.name] == switch.options[-1]
+
+
+def search(dry, name, **options):
+    """Refine of one effect from a guess; the result and the calls of progress."""
+    true = Chain([(name, {})])
+    starts = around(true, 3, torch.Generator().manual_seed(1))[::-1]
+    calls = []
+    found = refine(
+        true.render(dry, SAMPLE_RATE),
+        dry,
+        starts,
+        proxies(name),
+        progress=lambda *call: calls.append(call),
+        **options,
+    )
+    assert found.after <= found.before and len(found.history) == len(calls)
+    return found, calls
+
+
+def test_time_alone_ends_a_search(dry):
+    name = effects.names()[0]
+    began = time.monotonic()
+    found, calls = search(dry, name, steps=None, seconds=1.0)
+    assert 1.0 <= time.monotonic() - began < 20
+    assert len(found.history) > 3
+    steps, totals = [call[0] for call in calls], [call[1] for call in calls]
+    assert steps == list(range(1, len(steps) + 1))
+    assert totals[-1] == steps[-1] and all(total >= step for step, total, _ in calls)
+
+
+def test_steps_and_time_bound_a_search_together(dry):
+    name = effects.names()[0]
+    assert len(search(dry, name, steps=5, seconds=600.0)[0].history) == 5
+    assert len(search(dry, name, steps=100_000, seconds=0.3)[0].history) < 10_000
+
+
+def test_a_stopped_search_gives_its_best_so_far(dry):
+    name = effects.names()[0]
+    asked = []
+
+    def stop():
+        asked.append(None)
+        return len(asked) > 30
+
+    found, calls = search(dry, name, steps=1_000, stop=stop)
+    assert 3 < len(calls) < 40
+    assert found.after == found.history[-1][1] or found.after <= calls[-1][2]
+    assert search(dry, name, steps=1_000, stop=lambda: True)[0].history == []
