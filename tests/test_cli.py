@@ -1,5 +1,6 @@
 """The console script as users meet it: exit codes, what goes where, and bad input."""
 
+import hashlib
 import json
 import os
 import signal
@@ -9,8 +10,9 @@ import time
 import numpy as np
 import pytest
 import soundfile
+import torch
 
-from unmix import audio, effects, shards, sources
+from unmix import audio, effects, shards, sources, weights
 from unmix.chain import Chain
 
 
@@ -302,3 +304,26 @@ def test_train_proxy_bad_input(unmix_cli, tmp_path):
     fails(unmix_cli(*train, "--steps", 1, "--data", tmp_path / "nowhere"), "no such folder")
     misused(unmix_cli(*train, "--data", tmp_path), "give --minutes, --steps or both")
     assert not (tmp_path / "run").exists()
+
+
+# --- env -----------------------------------------------------------------------------------------
+
+
+def test_env_says_what_a_bug_report_needs(unmix_cli):
+    result = unmix_cli("env", "--json")
+    assert (result.returncode, result.stderr) == (0, "")
+    found = json.loads(result.stdout)
+    assert found["packages"]["torch"] == torch.__version__
+    assert found["devices"][0]["device"] == "cpu" and found["devices"][0]["cores"] >= 1
+    assert found["variables"]["OMP_NUM_THREADS"] == "1"
+    for name, digest in found["weights"].items():
+        assert hashlib.sha256(weights.bundled(name).read_bytes()).hexdigest() == digest
+    assert len(found["weights"]) == len(effects.names()) + 1
+    result = unmix_cli("env")
+    assert (result.returncode, result.stdout) == (0, "")
+    assert torch.__version__ in result.stderr and digest[:16] in result.stderr
+    assert max(map(len, result.stderr.splitlines())) <= 80
+
+
+def test_shell_completion_is_offered(unmix_cli):
+    assert "--install-completion" in unmix_cli("--help").stdout

@@ -34,7 +34,6 @@ app = typer.Typer(
     cls=_Group,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    add_completion=False,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Hears a recording of processed sound and names the chain of effects, with every knob.",
@@ -286,3 +285,24 @@ def effects(
         typer.echo(controls.as_json(chosen))
     else:
         say(controls.as_text(chosen))
+
+
+@app.command()
+def env(
+    json: Annotated[bool, typer.Option("--json", help="As JSON on stdout.")] = False,
+) -> None:
+    """Show versions, devices and bundled weights: put this into a bug report.
+
+    \b
+    Example:
+      unmix env
+    """
+    import json as jsonlib
+
+    from unmix.report import environment
+
+    found = environment.collect()
+    if json:
+        typer.echo(jsonlib.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        say(environment.as_text(found))
