@@ -96,10 +96,14 @@ def test_chains_of_proxies_follow_chains_of_real_effects():
 
 def test_the_same_figures_from_workers():
     name = NAMES[0]
-    alone, spread = (measured(name, Dry(), gradients=2, workers=n) for n in (1, 2))
-    for figures in (alone, spread):
-        del figures["speed"]
-    assert alone == spread
+    proxy = weights.load_proxy(name)
+    alone, spread = (measured(name, proxy, gradients=2, workers=n) for n in (1, 2))
+    # workers have one thread each: sums may come out in another order
+    for key in ("esr_db", "gradient"):
+        assert alone[key] == pytest.approx(spread[key], rel=1e-3)
+    assert alone["mss"] == pytest.approx(spread["mss"], rel=1e-3)
+    assert [case["item"] for case in alone["worst"]] == [case["item"] for case in spread["worst"]]
+    assert [c["settings"] for c in alone["worst"]] == [c["settings"] for c in spread["worst"]]
 
 
 def test_bad_arguments():
