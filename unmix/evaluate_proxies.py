@@ -45,6 +45,14 @@ def _spread(errors: list[float]) -> dict:
     }
 
 
+def _worst(errors: list[float], most: int, **about: list) -> list[dict]:
+    """The items with the largest errors, each with what ``about`` has of it."""
+    return [
+        {"esr_db": errors[i], "item": int(i)} | {key: values[i] for key, values in about.items()}
+        for i in np.argsort(errors)[::-1][:most]
+    ]
+
+
 @dataclass(frozen=True)
 class _Pairs:
     """Held-out pairs of one effect, and the modules that try to make wet from dry."""
@@ -236,11 +244,8 @@ def proxies(
                 "speed": _speeds(effects.get(name), module, sampler.item(0)),
             }
         table[name] = figures.pop("proxy") | figures
-        order = np.argsort([row["proxy"][0] for row in rows])[::-1][:worst]
-        table[name]["worst"] = [
-            {"esr_db": rows[i]["proxy"][0], "item": int(i), "settings": rows[i]["settings"]}
-            for i in order
-        ]
+        errors = [row["proxy"][0] for row in rows]
+        table[name]["worst"] = _worst(errors, worst, settings=[row["settings"] for row in rows])
         if gradients:
             checks = each(
                 _Gradients(sampler, modules["proxy"]), gradients, workers, f"{name} gradients"
@@ -291,9 +296,6 @@ def chains(
         errors = [row["esr_db"] for row in rows]
         table[length] = {
             "esr_db": _spread(errors),
-            "worst": [
-                {"esr_db": errors[i], "item": int(i), "chain": rows[i]["chain"].steps}
-                for i in np.argsort(errors)[::-1][:worst]
-            ],
+            "worst": _worst(errors, worst, chain=[row["chain"].steps for row in rows]),
         }
     return table
