@@ -6,7 +6,7 @@ import pytest
 from unmix import effects
 from unmix.audio import SAMPLE_RATE
 from unmix.chain import Chain, canonical_order
-from unmix.dataset import AUDIBLE_MSS, ChainSampler, PairSampler, audible, degrade
+from unmix.dataset import AUDIBLE_MSS, ChainSampler, PairSampler, audible
 from unmix.errors import UnmixError
 
 PROBE_ONLY = {"probe": 1.0}
@@ -66,16 +66,10 @@ def test_testing_and_training_streams_differ():
     assert train != test
 
 
-def test_degrade_keeps_length_and_adds_little():
-    x = np.random.default_rng(0).uniform(-0.5, 0.5, SAMPLE_RATE).astype(np.float32)
-    for seed in range(6):
-        y = degrade(x, np.random.default_rng(seed))
-        assert y.shape == x.shape and y.dtype == np.float32 and np.isfinite(y).all()
-        assert 0.7 < np.sqrt(np.mean(y**2) / np.mean(x**2)) < 1.3
-
-
 def test_unknown_names_are_told():
     with pytest.raises(UnmixError, match="no source 'prob'"):
         ChainSampler(1, {"prob": 1.0})
+    with pytest.raises(UnmixError, match="no degradation 'nose'"):
+        ChainSampler(1, degradation="nose")
     with pytest.raises(UnmixError, match="no effect"):
         PairSampler("flanger", 1)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from unmix import effects, evaluate
+from unmix import effects, evaluate, evaluate_chains
 from unmix.chain import Chain
 from unmix.errors import UnmixError
 from unmix.inverse.model import Belief
@@ -57,9 +57,9 @@ class Informed(nn.Module):
 
 
 def measured(tell, count=6, length=3, **options):
-    sampler = evaluate._held_out(5, "probe", length=length)
+    sampler = evaluate.held_out(5, "probe", length=length)
     model = Informed(sampler, tell, **options)
-    return evaluate.chains(count, seed=5, length=length, model=model)
+    return evaluate_chains.chains(count, seed=5, length=length, model=model)
 
 
 def test_a_model_that_knows():
@@ -106,6 +106,63 @@ def test_coverage_of_beliefs_that_are_too_sure_and_too_wide():
     assert wide["coverage"][0.9] > 0.9
 
 
+def test_confusion_aligns_the_chains():
+    names = effects.names()
+    figures = measured(lambda chain: Chain(chain.canonical().steps[1:]), count=5)
+    table, gone = figures["confusion"], evaluate_chains.NOTHING
+    assert sum(table[name][gone] for name in names) == 5  # the first of each chain
+    assert sum(table[name][name] for name in names) == 10
+    assert sum(sum(row.values()) for row in table.values()) == 15
+
+
+def test_errors_by_knob_count_the_audible_ones():
+    figures = measured(lambda chain: chain.canonical(), count=2)
+    rows = [row for knobs in figures["knobs"].values() for row in knobs.values()]
+    assert sum(row["audible"] for row in rows) > 5 and max(row["error"] for row in rows) < 0.01
+
+
+def test_a_lost_level_is_not_told_to_the_network():
+    known = []
+
+    class Listening(Informed):
+        def believe(self, heard, beams):
+            known.append(float(heard["level_known"]))
+            return super().believe(heard, beams)
+
+    for kind in ("gain", "noise"):
+        sampler = evaluate.held_out(5, "probe", 1.0, degradation=kind, length=1)
+        model = Listening(sampler, lambda chain: chain.canonical())
+        evaluate_chains.chains(1, seed=5, length=1, model=model, degrade=kind)
+    assert known == [0, 1]
+
+
+def test_baselines_answer_from_the_training_set(tmp_path):
+    """Asked for items of the data set itself, the nearest neighbour is the item."""
+    from unmix.dataset import ChainSampler
+    from unmix.generate import generate
+    from unmix.shards import Reader
+
+    generate(ChainSampler(3, shares={"probe": 1.0}), 20, tmp_path / "data", workers=1)
+    items = Reader(tmp_path / "data").load()
+    asked = []
+    for i in (3, 8, 19):
+        chain = evaluate_chains._item_chain(items, i)
+        heard = {k: torch.from_numpy(v[i : i + 1]) for k, v in items.items()}
+        every = {name: np.ones(len(effects.get(name).knobs), bool) for name in chain.names}
+        vector = evaluate_chains.coarse(heard)[0].numpy()
+        asked.append({"chain": chain, "audible": every, "tie": 0, "coarse": vector})
+    rows = evaluate_chains._baselines(tmp_path / "data", asked)
+    for row in rows["nearest neighbour"]:
+        assert row["equivalence"] and row["top5"]
+        assert max(evaluate.last(row["audible"])) < 1e-6
+    commonest = {row["named"] for row in rows["most frequent"]}
+    orders = [tuple(row) for row in items["order"].tolist()]
+    assert len(commonest) == 1
+    times = orders.count(max(orders, key=orders.count))
+    named = tuple([*map(effects.names().index, next(iter(commonest))), -1, -1, -1, -1, -1][:5])
+    assert orders.count(named) == times
+
+
 def test_knob_errors_by_hand():
     name = next(n for n in effects.names() if effects.get(n).panel.circular.any())
     fx = effects.get(name)
@@ -114,16 +171,17 @@ def test_knob_errors_by_hand():
     first = turn.low + 0.1 * (turn.high - turn.low)
     answer, true = (Chain([(name, {turn.name: value})]) for value in (last, first))
     audible = {name: np.array([k is turn for k in fx.knobs])}
-    every, heard, switches = evaluate.knob_errors(answer, true, audible)
-    assert heard == pytest.approx([0.2], abs=1e-6) and sum(every) == pytest.approx(0.2, abs=1e-6)
-    assert switches == [True] * len(fx.switches)
-    assert evaluate.knob_errors(Chain(), true, audible) == ([], [], [])
+    found = evaluate.knob_errors(answer, true, audible)
+    assert found["audible"] == [(name, turn.name, pytest.approx(0.2, abs=1e-6))]
+    assert sum(evaluate.last(found["knobs"])) == pytest.approx(0.2, abs=1e-6)
+    assert evaluate.last(found["switches"]) == [True] * len(fx.switches)
+    assert not any(evaluate.knob_errors(Chain(), true, audible).values())
 
 
 def test_a_band_without_gain_has_no_audible_frequency():
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, 22_050).astype(np.float32)
     chain = Chain([("eq", {"gain_2": 0.0, "gain_3": 12.0})])
-    flags = evaluate.audible_knobs(noise, chain, chain.render(noise, 44_100))["eq"]
+    flags = evaluate.audible_knobs(noise, chain)["eq"]
     audible = dict(zip((k.name for k in effects.get("eq").knobs), flags, strict=True))
     assert audible["gain_2"] and audible["gain_3"] and audible["freq_3"] and audible["q_3"]
     assert not audible["freq_2"] and not audible["q_2"]
@@ -138,16 +196,18 @@ def test_refine_is_never_worse_by_the_real_render():
 
 def test_bad_counts():
     with pytest.raises(UnmixError, match="count must be 1 or more"):
-        evaluate.chains(count=0)
+        evaluate_chains.chains(count=0)
     with pytest.raises(UnmixError, match="count and steps"):
         evaluate.refine(count=1, steps=0)
 
 
-def test_commands(unmix_cli):
-    result = unmix_cli("evaluate", "chains", "--count", 5, "--json")
+def test_commands(unmix_cli, tmp_path):
+    result = unmix_cli("evaluate", "chains", "--count", 5, "--json", "--out", tmp_path)
     assert result.returncode == 0, result.stderr
     figures = json.loads(result.stdout)
     assert figures["count"] == 5 and set(figures["by_length"]) == {"1", "2", "3", "4", "5"}
+    assert json.loads((tmp_path / "chains.json").read_text()) == figures
+    assert (tmp_path / "chains.png").read_bytes().startswith(b"\x89PNG")
     assert "in 90 %" in result.stderr
     result = unmix_cli("evaluate", "refine", "--count", 1, "--steps", 2, "--json")
     assert result.returncode == 0, result.stderr

@@ -13,7 +13,7 @@ def test_gain_changes_the_level_and_nothing_else():
     quiet = features.extract(NOISE * 0.25, NOISE)
     loud = features.extract(NOISE, NOISE)
     assert np.isclose(float(loud["level"] - quiet["level"]), 20 * np.log10(4), atol=0.01)
-    for name in ("mel", "stats", "transfer", "source_mel"):
+    for name in ("mel", "stats", "transfer", "source_mel", "link"):
         assert torch.allclose(quiet[name], loud[name], atol=0.05), name
 
 
@@ -36,6 +36,26 @@ def test_coherence_falls_with_noise():
     other = torch.from_numpy(np.random.default_rng(0).standard_normal(features.WINDOW)).float()
     h = features.transfer(features.long_spectra(other[None]), features.long_spectra(NOISE))[0]
     assert float(h[1].mean()) < 0.1
+
+
+def test_link_tells_a_filter_behind_a_wave_shaper_from_one_before():
+    """Distortion of noise is white: a high cut behind the shaper lowers it and the noise alike, one
+    before it leaves the noise alone too little to be seen under it."""
+
+    def cut(x):
+        for _ in range(4):
+            x = (torch.nn.functional.pad(x, (1, 0))[:, :-1] + x) / 2
+        return x
+
+    def high_band(wet):
+        real, imaginary = features.extract(wet, NOISE)["link"][0].chunk(2)
+        return float((real**2 + imaginary**2).sqrt()[70:78, 20:150].mean())
+
+    behind, before = cut((40 * NOISE).clamp(-1, 1)), (40 * cut(NOISE)).clamp(-1, 1)
+    assert high_band(NOISE) > 0.999
+    assert high_band(behind) > high_band(before) + 0.2
+    inverted = features.extract(-NOISE, NOISE)["link"][0, :, 20:150]
+    assert float((inverted[: features.MELS] + 1).abs().max()) < 0.01
 
 
 def test_mel_places_a_tone():

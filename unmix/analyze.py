@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from unmix.chain import Chain
 
 NOT_EXPLAINED_MSS = 1.0  # real distance above which the answer should not be trusted
-AROUND = 7  # starting points drawn around a chain that is refined alone
+BEAMS = 10  # chains that refine begins with
+AROUND = 30  # starting points drawn around a chain that is refined alone
 BLIND_NOTE = (
     "Without its source a recording tells less: this is the network's belief, not checked by a "
     "render. Send the probe (unmix probe probe.wav) through the effects and analyse that, or name "
@@ -93,6 +94,7 @@ def analyze(
     proxies: dict | None = None,
     seconds: float | None = None,
     stop: Callable[[], bool] | None = None,
+    polish: int = 10,
 ) -> Result:
     """Name the chain of effects in a recording, with every knob.
 
@@ -101,7 +103,7 @@ def analyze(
         source: "auto" (the probe if it is found, else blind), "probe", "noise", "chirp",
             "impulse", a dry audio file, or "none" (blind).
         refine: steps of refine; with 0 the network's candidates are compared, and that is all.
-        top: candidates in the answer, and orders of effects that refine starts from.
+        top: candidates in the answer.
         gain: in dB, what recording added and is taken out; "auto" if nobody knows.
         seed: of the random starting points.
         device: where the proxies run, e.g. "cuda".
@@ -109,6 +111,7 @@ def analyze(
         model, proxies: an InverseModel on the CPU and {effect: module}; the bundled ones if None.
         seconds: wall-clock time for refine; alone, or beside ``refine`` as a second bound.
         stop: asked before every step of refine; True ends it with the best answer so far.
+        polish: steps on the real effects at the end of refine, for the answer alone.
 
     Raises:
         UnmixError: audio that cannot be read or analysed, or an argument that makes no sense.
@@ -117,18 +120,22 @@ def analyze(
 
     from unmix.belief import believe
     from unmix.prepare import prepare
-    from unmix.starts import starts_from_beliefs
+    from unmix.starts import REFINE_SAMPLES, SAMPLES, starts_from_beliefs
     from unmix.weights import load_inverse
 
     if refine < 0 or top < 1 or (seconds is not None and seconds <= 0):
         raise UnmixError("refine must be 0 or more, top 1 or more and seconds above 0")
     prepared = prepare(audio, sample_rate, source, gain)
-    beliefs = believe(model or load_inverse(), prepared, top)
+    beliefs = believe(model or load_inverse(), prepared, max(top, BEAMS))
     generator = torch.Generator().manual_seed(seed)
+    refines = bool(refine or seconds)
     if prepared.dry is None:
-        return _blind(prepared, beliefs, bool(refine or seconds), generator)
-    starts = starts_from_beliefs(beliefs, generator=generator)
-    found = _search(prepared, starts, refine, proxies, device, progress, seconds, stop)
+        return _blind(prepared, beliefs[:top], refines, generator)
+    samples = REFINE_SAMPLES if refines else SAMPLES
+    starts = starts_from_beliefs(beliefs if refines else beliefs[:top], samples, generator)
+    found = _search(
+        prepared, starts, proxies, refine, device, progress, seconds, stop, polish, seed
+    )
     return _conclude(prepared, starts[0].chain, found, top, generator)
 
 
@@ -145,6 +152,7 @@ def refine_chain(
     proxies: dict | None = None,
     seconds: float | None = None,
     stop: Callable[[], bool] | None = None,
+    polish: int = 10,
 ) -> Result:
     """Refine the settings of a given chain on a recording. Arguments as ``analyze``.
 
@@ -161,18 +169,20 @@ def refine_chain(
         raise UnmixError("refine needs the source: the probe was not found; use --source")
     generator = torch.Generator().manual_seed(seed)
     starts = around(chain, AROUND, generator)
-    found = _search(prepared, starts, steps, proxies, device, progress, seconds, stop)
+    found = _search(prepared, starts, proxies, steps, device, progress, seconds, stop, polish, seed)
     return _conclude(prepared, chain, found, 1, generator)
 
 
-def _search(prepared, starts, steps: int, proxies, device: str, progress, seconds, stop):
+def _search(
+    prepared, starts, proxies, steps: int, device: str, progress, seconds, stop, polish, seed
+):
     """Refine a prepared recording, with the bundled proxies if None are given."""
+    from unmix import effects
     from unmix.refine import refine
     from unmix.weights import load_proxy
 
     if proxies is None and (steps or seconds):
-        names = {name for start in starts for name in start.chain.names}
-        proxies = {name: load_proxy(name, device) for name in names}
+        proxies = {name: load_proxy(name, device) for name in effects.names()}
     pair = prepared.pair
     return refine(
         pair.recording[: pair.valid],
@@ -185,6 +195,8 @@ def _search(prepared, starts, steps: int, proxies, device: str, progress, second
         progress=progress,
         seconds=seconds,
         stop=stop,
+        polish=polish,
+        seed=seed,
     )
 
 
@@ -207,7 +219,11 @@ def _conclude(prepared, prediction: Chain, found, top: int, generator) -> Result
             "before": {"mss": found.before, "esr_db": judge.esr_db(prediction)},
             "after": {"mss": found.after, "esr_db": judge.esr_db(found.chain)},
         },
-        intervals={n: intervals(n, best.mixtures[n], generator) for n in best.mixtures},
+        intervals={
+            name: intervals(name, best.mixtures[name], generator)
+            for name in found.chain.names
+            if name in best.mixtures
+        },
         source=prepared.source,
         latency_s=prepared.latency_s,
         gain_db=prepared.gain_db,

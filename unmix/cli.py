@@ -106,6 +106,9 @@ _Time = Annotated[
     float | None,
     typer.Option("--time", help="Time for refine, alone or as a second bound.", metavar="SECONDS"),
 ]
+_Polish = Annotated[
+    int, typer.Option(min=0, help="Steps on the real effects at the end of refine.")
+]
 _Device = Annotated[str, typer.Option(help="Where the proxies run: cpu, cuda, …")]
 
 
@@ -115,6 +118,7 @@ def analyze(
     source: _Source = "auto",
     refine: Annotated[int, typer.Option(min=0, help="Steps of refine; 0 for none.")] = 0,
     time: _Time = None,
+    polish: _Polish = 10,
     top: Annotated[int, typer.Option(min=1, max=50, help="Candidates to show.")] = 5,
     gain: _Gain = "0",
     json: _Json = False,
@@ -146,6 +150,7 @@ def analyze(
             progress=progress,
             seconds=time,
             stop=stop,
+            polish=polish,
         )
 
     _answer(files, one, bool(refine or time), json, out)
@@ -158,6 +163,7 @@ def refine_command(
     source: _Source = "auto",
     steps: Annotated[int, typer.Option("--steps", "--refine", min=1, help="Steps.")] = 200,
     time: _Time = None,
+    polish: _Polish = 10,
     gain: _Gain = "0",
     json: _Json = False,
     out: _Out = None,
@@ -187,6 +193,7 @@ def refine_command(
             progress=progress,
             seconds=time,
             stop=stop,
+            polish=polish,
         )
 
     _answer([file], one, True, json, out)

@@ -28,12 +28,28 @@ Model = Annotated[
 ]
 
 
-def _finish(figures: dict, tables, json: bool) -> None:
+Out = Annotated[
+    Path | None, typer.Option(help="Write figures (JSON) and plots (PNG) here.", metavar="DIR")
+]
+
+
+def _finish(figures: dict, tables, json: bool, out: Path | None = None, plot=None) -> None:
+    """Tables on stderr; JSON on stdout; and both figures and plot NAME.json, NAME.png in ``out``,
+    called as the function that draws it."""
     from unmix.report.figures import show
 
     show(tables(figures))
+    text = jsonlib.dumps(figures, indent=2, ensure_ascii=False)
     if json:
-        typer.echo(jsonlib.dumps(figures, indent=2, ensure_ascii=False))
+        typer.echo(text)
+    if out:
+        from unmix.audio import write_text
+        from unmix.report.plots import save
+
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(out / f"{plot.__name__}.json", text + "\n")
+        picture = save(plot(figures), out / f"{plot.__name__}.png")
+        typer.echo(f"wrote {picture.with_suffix('.json')} and {picture}", err=True)
 
 
 def _proxy_loader(folder: Path | None):
@@ -124,15 +140,28 @@ def chains(
         bool, typer.Option("--hidden-source", help="The network is not told the source.")
     ] = False,
     degrade: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of recordings with noise, band limits, …")
-    ] = 0.0,
+        str | None,
+        typer.Option(
+            help="gain, latency, rate, band or noise: every recording is made worse that way; "
+            "mixed: several at random, as in training."
+        ),
+    ] = None,
     length: Annotated[int | None, typer.Option(min=1, max=5, help="One length only.")] = None,
     sources: Annotated[
         Path | None,
         typer.Option(help="Folder of audio for half of --source synthetic.", metavar="DIR"),
     ] = None,
     weights: Model = None,
+    training: Annotated[
+        Path | None,
+        typer.Option(
+            help="Chains data set that the network learnt from: baselines take their answers "
+            "from it.",
+            metavar="DIR",
+        ),
+    ] = None,
     workers: Workers = 1,
+    out: Out = None,
     json: Json = False,
 ) -> None:
     """The network alone (beam search, no refine): chains, knobs and switches by length.
@@ -141,11 +170,12 @@ def chains(
     Examples:
       unmix evaluate chains --count 250
       unmix evaluate chains --source synthetic --length 2
+      unmix evaluate chains --degrade noise --out figures
     """
-    from unmix import evaluate
-    from unmix.report import figures
+    from unmix import evaluate_chains
+    from unmix.report import figures, plots
 
-    table = evaluate.chains(
+    table = evaluate_chains.chains(
         count,
         seed,
         source,
@@ -155,8 +185,9 @@ def chains(
         sources,
         model=_model(weights),
         workers=workers,
+        training=training,
     )
-    _finish(table, figures.chains, json)
+    _finish(table, figures.chains, json, out, plots.chains)
 
 
 @app.command()

@@ -127,6 +127,10 @@ def train(
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, …  [default: cuda where there is one]")
     ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(help="Begin from these weights, not from random ones.", metavar="FILE"),
+    ] = None,
     wandb: Annotated[bool, typer.Option("--wandb", help="Log to Weights & Biases.")] = False,
 ) -> None:
     """Train the inverse model on chains. The same command resumes a broken run.
@@ -135,8 +139,9 @@ def train(
     answer through the frozen proxies counts too. The result is model.safetensors.
 
     \b
-    Example:
+    Examples:
       unmix train --data data/chains --out runs/inverse --minutes 60 --hybrid-steps 200
+      torchrun --nproc-per-node 2 -m unmix train --data data/chains --out runs/two --steps 9000
     """
     if minutes is None and steps is None:
         raise typer.BadParameter("give --minutes, --steps or both")
@@ -155,6 +160,7 @@ def train(
         validation,
         device,
         wandb,
+        start,
     )
     _tell_training(result, out, f"held-out loss {result.best:.3f}")
 

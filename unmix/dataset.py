@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from unmix import effects, features, losses, sources
-from unmix.audio import SAMPLE_RATE, resample
+from unmix.audio import SAMPLE_RATE
 from unmix.chain import Chain, canonical_order
+from unmix.degradation import KINDS, degrade
 from unmix.errors import UnmixError
 
 MAX_LENGTH = 5
@@ -23,9 +24,9 @@ AUDIBLE_MSS = 0.15  # an effect nearer than this to its own absence is drawn aga
 AUDIBLE_SIZES = (1024, 128)
 DRAWS = 12
 QUIET_SHARE = 0.3
-SOURCE_SHARES = {"probe": 0.7, "noise": 0.04, "chirp": 0.04, "impulse": 0.02, "synthetic": 0.2}
+SOURCE_SHARES = {"probe": 0.6, "noise": 0.03, "chirp": 0.03, "impulse": 0.02, "synthetic": 0.32}
 EMPTY_SHARE = 0.05
-DEGRADED_SHARE = 0.2
+DEGRADED_SHARE = 0.25
 _PAIRS, _CHAINS, _TEST = 1, 2, 3  # keeps the random streams of the purposes apart
 
 
@@ -38,26 +39,6 @@ def audible(wet: np.ndarray, without: np.ndarray) -> bool:
     """Whether two renders (samples,) are at least AUDIBLE_MSS apart (multi-scale STFT)."""
     pair = [torch.from_numpy(np.ascontiguousarray(x))[None] for x in (wet, without)]
     return float(losses.mss(*pair, sizes=AUDIBLE_SIZES)) >= AUDIBLE_MSS
-
-
-def degrade(recording: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """What a real capture adds: a noise floor (30–80 dB down), a band limit, another sample rate.
-
-    (samples,) -> (samples,). Gain is left alone: the features do not depend on it.
-    """
-    out = recording
-    if rng.random() < 0.3:
-        out = resample(resample(out, SAMPLE_RATE, 48_000), 48_000, SAMPLE_RATE)[: recording.size]
-        out = np.pad(out, (0, recording.size - out.size))
-    if rng.random() < 0.3:  # the band limit of lossy coding
-        from scipy.signal import butter, sosfilt
-
-        cutoff = rng.uniform(14_000, 20_000)
-        out = sosfilt(butter(8, cutoff, fs=SAMPLE_RATE, output="sos"), out).astype(np.float32)
-    if rng.random() < 0.7:
-        level = np.sqrt(np.mean(recording**2)) * 10 ** (-rng.uniform(30, 80) / 20)
-        out = out + (level * rng.standard_normal(out.size)).astype(np.float32)
-    return out
 
 
 class _Sampler:
@@ -141,10 +122,17 @@ class ChainSampler(_Sampler):
         seed: with the item's number it decides everything.
         shares: probability of each source; the rest of the keys as SOURCE_SHARES.
         folder: audio folder that takes ``folder_share`` of the share of "synthetic".
-        degraded: share of recordings that go through ``degrade``.
+        degraded: share of recordings that go through ``degradation.degrade``.
+        degradation: the one kind (degradation.KINDS) that they go through; several at random if
+            None.
         independent: see above.
         length: fixed chain length (only with independent); 1…5 in turn if None.
     """
+
+    OPTIONS = (
+        *("seed", "shares", "folder", "degraded", "independent", "length", "folder_share"),
+        "degradation",
+    )
 
     def __init__(
         self,
@@ -155,10 +143,13 @@ class ChainSampler(_Sampler):
         independent: bool = False,
         length: int | None = None,
         folder_share: float = 0.5,
+        degradation: str | None = None,
     ):
         shares = dict(shares or SOURCE_SHARES)
         if unknown := set(shares) - set(SOURCE_SHARES):
             raise UnmixError(f"no source {sorted(unknown)[0]!r}; use {', '.join(SOURCE_SHARES)}")
+        if degradation not in (None, *KINDS):
+            raise UnmixError(f"no degradation {degradation!r}; use {', '.join(KINDS)}")
         self.folder = sources.Folder(folder) if folder else None
         self.config = {
             "kind": "chains",
@@ -166,6 +157,7 @@ class ChainSampler(_Sampler):
             "shares": shares,
             "folder": str(folder) if folder else None,
             "degraded": degraded,
+            "degradation": degradation,
             "independent": independent,
             "length": length,
             "folder_share": folder_share,
@@ -231,10 +223,12 @@ class ChainSampler(_Sampler):
         """Source (WINDOW,), true chain and recording (WINDOW,) of item i (independent only)."""
         rng = self._rng(i)
         source, steps, renders = self._draw(rng, self.length(i))
-        recording = renders[-1]
-        if rng.random() < self.config["degraded"]:
-            recording = degrade(recording, rng)
-        return source, Chain(steps), recording
+        return source, Chain(steps), self._degraded(renders[-1], source, rng)
+
+    def _degraded(self, recording, source, rng) -> np.ndarray:
+        if rng.random() >= self.config["degraded"]:
+            return recording
+        return degrade(recording, source, rng, self.config["degradation"])
 
     def audio_family(self, family: int) -> tuple[np.ndarray, list[tuple[Chain, np.ndarray]]]:
         """The source and the (chain, recording) pairs of a family, before features."""
@@ -246,22 +240,22 @@ class ChainSampler(_Sampler):
         pairs = []
         for n in range(1, len(renders)):
             n = 0 if n == 1 and rng.random() < EMPTY_SHARE else n
-            clean = renders[n]
-            wet = degrade(clean, rng) if rng.random() < self.config["degraded"] else clean
-            pairs.append((Chain(steps[:n]), wet))
+            pairs.append((Chain(steps[:n]), self._degraded(renders[n], source, rng)))
         return source, pairs
 
     def family(self, family: int) -> list[dict[str, np.ndarray]]:
-        """Items of one family: features (float16), ``order`` (5,) of registry numbers, −1 behind
-        the end, and ``knobs.NAME`` / ``switches.NAME`` of every effect (zeros where absent)."""
+        """Items of one family: features (float16), ``on_probe`` 1 or 0, ``order`` (5,) of registry
+        numbers, −1 behind the end, and ``knobs.NAME`` / ``switches.NAME`` of every effect (zeros
+        where absent)."""
         source, pairs = self.audio_family(family)
+        on_probe = {"on_probe": np.float16(np.array_equal(source, sources.probe()))}
         source = torch.from_numpy(source)[None]
         recordings = torch.from_numpy(np.stack([wet for _, wet in pairs]))
         heard = {
             k: v.to(torch.float16).numpy() for k, v in features.extract(recordings, source).items()
         }
         return [
-            {k: v[i] for k, v in heard.items()} | labels(chain)
+            {k: v[i] for k, v in heard.items()} | on_probe | labels(chain)
             for i, (chain, _) in enumerate(pairs)
         ]
 

@@ -1,4 +1,4 @@
-"""What the network hears: log-mel pictures, frame statistics, and a transfer-function estimate.
+"""What the network hears: log-mel pictures, frame statistics, and how recording and source relate.
 
 Everything is computed from mono signals of ``WINDOW`` samples at 44.1 kHz. The recording's
 pictures are relative to its own level, so that an unknown recording gain changes one number only.
@@ -19,6 +19,9 @@ FRAMES = 1 + WINDOW // HOP
 FRAME_STATS = 4
 LONG_FFT, LONG_HOP, BANDS = 8192, 2048, 96
 TRANSFER = 4
+LINK = 2
+LINK_SMOOTH = 5  # frames that a cross-spectrum is averaged over
+LINK_FRAMES = 1 + (FRAMES - 1) // 2
 FLOOR_DB = -120.0
 _POWER_FLOOR = 10 ** (FLOOR_DB / 10)
 
@@ -61,14 +64,45 @@ def _power(spectra: torch.Tensor) -> torch.Tensor:
 
 def level_db(audio: torch.Tensor) -> torch.Tensor:
     """RMS level over the last dimension in dB re full scale, not below FLOOR_DB."""
-    return 10 * torch.log10(audio.square().mean(-1) + _POWER_FLOOR)
+    return _decibels(audio.square().mean(-1))
 
 
 def log_mel(audio: torch.Tensor) -> torch.Tensor:
     """(B, WINDOW) -> (B, MELS, FRAMES) in dB re full scale, not below FLOOR_DB."""
-    power = _power(_spectra(audio, N_FFT, HOP))
-    mel = _mel_bank().to(audio.device).T @ power
-    return 10 * torch.log10(mel + _POWER_FLOOR)
+    return _decibels(_mel(_power(_spectra(audio, N_FFT, HOP))))
+
+
+def _mel(values: torch.Tensor) -> torch.Tensor:
+    """(B, N_FFT/2 + 1, frames) -> (B, MELS, frames)."""
+    return _mel_bank().to(values.device).T @ values
+
+
+def _decibels(power: torch.Tensor) -> torch.Tensor:
+    return 10 * torch.log10(power + _POWER_FLOOR)
+
+
+def link(recording: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
+    """How linearly, and with what phase, the recording follows its source, over time.
+
+    The complex coherence γ = Σ Y X* / √(Σ|Y|² Σ|X|²), sums over a mel band and LINK_SMOOTH
+    frames. A filter leaves |γ| near 1; what a wave shaper adds lowers it where the filters behind
+    the shaper let it through, which tells their order.
+
+    Args:
+        recording, source: (B, N_FFT/2 + 1, FRAMES) complex; source may have batch 1.
+
+    Returns:
+        (B, LINK · MELS, LINK_FRAMES): real parts, then imaginary parts, −1…1; 0 in silence.
+    """
+
+    def smooth(values):
+        return torch.nn.functional.avg_pool1d(
+            _mel(values), LINK_SMOOTH, stride=2, padding=LINK_SMOOTH // 2
+        )
+
+    cross = recording * source.conj()
+    strength = (smooth(_power(recording)) * smooth(_power(source))).sqrt() + _POWER_FLOOR
+    return torch.cat([smooth(cross.real) / strength, smooth(cross.imag) / strength], 1)
 
 
 def frame_stats(audio: torch.Tensor) -> torch.Tensor:
@@ -84,7 +118,7 @@ def frame_stats(audio: torch.Tensor) -> torch.Tensor:
     peak = frames.abs().amax(-1)
     kurtosis = frames.pow(4).mean(-1) / (power.square() + 1e-20)
     near_peak = (frames.abs() > 0.9 * peak[..., None]).float().mean(-1)
-    rms_db = 10 * torch.log10(power + _POWER_FLOOR)
+    rms_db = _decibels(power)
     crest_db = 20 * torch.log10((peak + 1e-9) / (power.sqrt() + 1e-9))
     return torch.stack([rms_db, crest_db, 10 * torch.log(1 + kurtosis), 40 * near_peak], 1)
 
@@ -124,28 +158,33 @@ def extract(recording: torch.Tensor, source: torch.Tensor | None) -> dict[str, t
         mel (B, MELS, FRAMES) and stats (B, FRAME_STATS, FRAMES) of the recording, in dB relative
         to the recording's level where they are levels; level (B,) in dB; and, zeros where no
         source is known: source_mel (B, MELS, FRAMES) relative to the source's level, source_level
-        (B,), transfer (B, TRANSFER, BANDS) relative to the difference of the two levels;
-        known (B,) 1 or 0.
+        (B,), transfer (B, TRANSFER, BANDS) relative to the difference of the two levels, link
+        (B, LINK · MELS, LINK_FRAMES); known (B,) 1 or 0.
     """
     batch = len(recording)
     level = level_db(recording)
     stats = frame_stats(recording)
     stats[:, 0] -= level[:, None]
-    result = {"mel": log_mel(recording) - level[:, None, None], "stats": stats, "level": level}
+    spectra = _spectra(recording, N_FFT, HOP)
+    mel = _decibels(_mel(_power(spectra))) - level[:, None, None]
+    result = {"mel": mel, "stats": stats, "level": level}
     if source is None:
         like = recording.new_zeros
         return result | {
             "source_mel": like(batch, MELS, FRAMES),
             "source_level": like(batch),
             "transfer": like(batch, TRANSFER, BANDS),
+            "link": like(batch, LINK * MELS, LINK_FRAMES),
             "known": like(batch),
         }
-    source_level = level_db(source)
+    source_level, source_spectra = level_db(source), _spectra(source, N_FFT, HOP)
+    source_mel = _decibels(_mel(_power(source_spectra))) - source_level[:, None, None]
     h = transfer(long_spectra(recording), long_spectra(source))
     h[:, 0] -= (level - source_level)[:, None]
     return result | {
-        "source_mel": (log_mel(source) - source_level[:, None, None]).expand(batch, -1, -1),
+        "source_mel": source_mel.expand(batch, -1, -1),
         "source_level": source_level.expand(batch),
         "transfer": h,
+        "link": link(spectra, source_spectra),
         "known": recording.new_ones(batch),
     }

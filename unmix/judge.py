@@ -10,6 +10,7 @@ import torch
 from unmix import losses
 from unmix.audio import SAMPLE_RATE
 from unmix.chain import Chain
+from unmix.picture import Pictures
 
 
 class Judge:
@@ -24,6 +25,7 @@ class Judge:
         self.source, self.match_gain = source, match_gain
         self.target = torch.from_numpy(np.ascontiguousarray(recording))[None]
         self.power = float(self.target.square().mean())
+        self.pictures = Pictures(self.target)
         self.renders = 0
 
     def level(self, output: torch.Tensor) -> torch.Tensor:

@@ -1,34 +1,37 @@
-"""Refine: gradient descent on the knobs through frozen proxies, judged by the real effects.
+"""Refine: a search over chains and their knobs in which the real effects alone decide.
 
-Many starting points run in one batch. The proxies only propose: every few steps leading rows are
-rendered with the real effects, and that distance alone decides what is kept and what is returned.
+The network's chains are screened with many draws of their knobs; the nearest go on as fits (fit.py)
+that descend on the real effects and through the proxies; neighbours of the leader, with an effect
+more, an effect less or two swapped, are tried; the last few go on until nothing moves.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from unmix import losses
-from unmix.chain import Chain, proxy_render
+from unmix import effects
+from unmix.chain import Chain, canonical_order
+from unmix.fit import Fit
 from unmix.judge import Judge
 from unmix.nn.mixture import Mixture
-from unmix.starts import Rows, Start, flips
+from unmix.starts import Start
+from unmix.workers import cores
 
-ROWS = 8  # starting points in the first batch
-RANK_SIZES = (1024, 128)  # FFT sizes of the cheaper distance that picks the starting points
-STEP_SIZES = ((2048, 256), (1024, 128), (512, 64))  # FFT sizes of the loss, in turn
-LEARNING_RATE = (0.1, 0.01)  # first and last, in normal space: the whole range is about 6 wide
-ESR_WEIGHT = 0.5
-BELIEF_WEIGHT = 5e-4
-CHECK_EVERY = 10
+FIRST = 4  # steps of descent of a chain that is tried
+FOLLOW, DESCEND = 8, 5  # steps of one round, through the proxies and on the real effects
+FITS = 6, 4, 2  # fits that are screened, that go on after that, and to the end
+EDITS = 2  # leaders whose neighbours are tried
+DRAWN = 24  # settings drawn for an effect that is put in
+SOLVED = 0.002  # a distance (MSS) at which nothing is left to find
 AS_NEAR = 1.15, 0.01  # a distance up to factor · nearest + offset counts as just as near
-HALVE_AT = (0.05, 0.15, 0.35)  # shares of the steps after which the worse half is dropped
 
 
 @dataclass(frozen=True)
@@ -77,86 +80,193 @@ class Refined:
 
 
 class Search:
-    """The loop of ``refine`` and what it remembers."""
+    """The course of ``refine`` and what it remembers. Fits move in threads of their own: the
+    effects and torch leave Python alone while they compute."""
 
     def __init__(
         self,
         judge: Judge,
+        starts: Sequence[Start],
         proxies: dict,
         steps: int | None,
         seconds: float | None,
+        seed: int,
         device: str,
         progress: Callable | None,
         stop: Callable[[], bool] | None,
     ):
-        self.judge, self.proxies, self.device = judge, proxies, device
+        self.judge, self.proxies, self.device, self.seed = judge, proxies, device, seed
         self.steps, self.seconds, self.began = steps, seconds, time.monotonic()
         self.stop = stop or (lambda: False)
         self.progress = progress or (lambda step, steps, distance: None)
-        self.source = torch.from_numpy(np.ascontiguousarray(judge.source))[None].to(device)
-        self.target = judge.target.to(device)
+        self.believed = {start.chain.canonical().names: start.log_prob for start in starts}
         self.best: dict[tuple[str, ...], Candidate] = {}
         self.history: list[tuple[int, float]] = []
+        self.done = 0
+        self.lock = threading.Lock()
 
     @property
     def nearest(self) -> float:
         return min(candidate.distance for candidate in self.best.values())
 
-    def share(self, step: int) -> float:
-        """How much of the budget is used up after so many steps, 0…1."""
-        shares = [step / self.steps] if self.steps else []
-        if self.seconds:
-            shares.append((time.monotonic() - self.began) / self.seconds)
-        return min(max(shares), 1.0)
+    def late(self) -> bool:
+        """Whether time is up, or somebody said stop."""
+        if self.stop():
+            return True
+        return self.seconds is not None and time.monotonic() - self.began >= self.seconds
+
+    def over(self) -> bool:
+        """Whether the budget is used up."""
+        return self.late() or (self.steps is not None and self.done >= self.steps)
+
+    def share(self, wanted: int, fits: int) -> int:
+        """How many steps each of so many fits may take, if it wants so many."""
+        left = wanted * fits if self.steps is None else self.steps - self.done
+        return 0 if self.over() else min(wanted, left // max(1, fits))
+
+    def count(self, steps: int) -> None:
+        """So many steps were taken."""
+        with self.lock:
+            used = 1e-9
+            if self.seconds is not None:
+                used = (time.monotonic() - self.began) / self.seconds
+            for _ in range(steps):
+                self.done += 1
+                self.history.append((self.done, self.nearest))
+            if self.steps is not None:
+                used = max(used, self.done / self.steps)
+            self.progress(self.done, max(self.done, round(self.done / used)), self.nearest)
 
     def meet(self, start: Start) -> float:
         """Judge a chain for good and remember it if it is the best of its order."""
         distance = self.judge.distance(start.chain)
         key = start.chain.canonical().names
-        if key not in self.best or distance < self.best[key].distance:
-            self.best[key] = Candidate(start.chain, start, distance)
+        with self.lock:
+            if key not in self.best or distance < self.best[key].distance:
+                self.best[key] = Candidate(start.chain, start, distance)
         return distance
 
-    def losses(self, rows: Rows, step: int) -> torch.Tensor:
-        """What the optimiser lowers in one step, row by row: (B,)."""
-        knobs = rows.knobs()
-        source = self.source.expand(len(rows), -1)
-        there = {name: u.to(self.device) for name, u in knobs.items()}
-        switches = {name: options.to(self.device) for name, options in rows.switches.items()}
-        output = proxy_render(self.proxies, source, rows.order.to(self.device), there, switches)
-        output = self.judge.level(output)
-        sizes = STEP_SIZES[step % len(STEP_SIZES)]
-        loss = losses.mss(output, self.target, sizes)
-        loss = loss + ESR_WEIGHT * losses.esr(output, self.target).sqrt()
-        return loss.cpu() + BELIEF_WEIGHT * rows.surprise(knobs)
+    def each(self, work: Callable, items: Iterable) -> list:
+        """``work`` on every item, on all cores; results in their order."""
 
-    def run(self, starts: list[Start]) -> None:
-        """From rows to one row, until the budget is used up or somebody says stop."""
-        rows = Rows(starts)
-        optimiser = torch.optim.Adam(list(rows.free.values()))
-        halvings = list(HALVE_AT)
-        first, last = LEARNING_RATE
-        step, share = 0, self.share(0)
-        while share < 1 and not self.stop():
-            step += 1
-            share = max(self.share(step), 1e-6)
-            rate = last + (first - last) * 0.5 * (1 + math.cos(math.pi * share))
-            for group in optimiser.param_groups:
-                group["lr"] = rate
-            optimiser.zero_grad()
-            loss = self.losses(rows, step)
-            loss.sum().backward()
-            optimiser.step()
-            if halvings and share >= halvings[0] and len(rows) > 1:
-                halvings.pop(0)
-                rows = self.halve(rows)
-                optimiser = torch.optim.Adam(list(rows.free.values()))
-            elif step % CHECK_EVERY == 0 or share == 1 or self.stop():
-                self.check(rows, loss.detach())
-            self.history.append((step, self.nearest))
-            self.progress(step, max(step, round(step / share)), self.nearest)
+        def alone(item):
+            torch.set_num_threads(1)  # of this thread
+            return work(item)
 
-    def leave_out(self, starts: Sequence[Start]) -> None:
+        with ThreadPoolExecutor(cores()) as pool:
+            return list(pool.map(alone, items))
+
+    def fit(self, starts: Sequence[Start]) -> Fit:
+        """The best of several starts of one order."""
+        seed = [self.seed, *map(ord, "".join(starts[0].chain.names))]
+        return Fit(self.judge, starts, np.random.default_rng(seed))
+
+    def descend(self, fit: Fit, steps: int) -> None:
+        """Steps down on the real effects, while it moves; then the judge's distance."""
+        for _ in range(steps):
+            if self.late() or not fit.descend():
+                break
+            self.count(1)
+        self.meet(fit.as_start())
+
+    def screen(self, fits: Sequence[Fit]) -> None:
+        """Their LFOs found, and a few steps down; before, other options of a chain that the user
+        gave, as no network has weighed them."""
+        steps = self.share(FIRST, len(fits))
+
+        def work(fit: Fit) -> None:
+            if fit.start.log_prob is None:
+                fit.kick()
+            if not self.late():
+                fit.sweep()
+            self.descend(fit, steps)
+
+        self.each(work, fits)
+
+    def round(self, fits: Sequence[Fit]) -> None:
+        """Jumps, then a way down through the proxies, then on the real effects."""
+        steps = self.share(FOLLOW + DESCEND, len(fits))
+        through = min(steps, FOLLOW)
+
+        def work(fit: Fit) -> None:
+            for jump in (fit.kick, fit.sweep):
+                if not self.late():
+                    jump()
+            if through and not self.late():
+                fit.follow(self.proxies, through, self.device)
+                self.count(through)
+            self.descend(fit, steps - through)
+
+        self.each(work, fits)
+
+    def run(self, starts: Sequence[Start]) -> None:
+        """From many chains to the last few, until the budget is used up or nothing moves."""
+        groups: dict[tuple[str, ...], list[Start]] = {}
+        for start in starts:
+            groups.setdefault(start.chain.canonical().names, []).append(start)
+        first = FITS[0] if self.steps is None else self.steps // (4 * FIRST)
+        fits = self.leading(self.each(self.fit, groups.values()), max(1, min(FITS[0], first)))
+        self.screen(fits)
+        fits = self.leading(fits, FITS[1])
+        self.round(fits)
+        edited = set()
+        while self.share(1, FITS[2]) and self.nearest > SOLVED:
+            fits = self.leading(fits, FITS[2])
+            leader, before = fits[0], fits[0].cost
+            names = leader.chain.names
+            if starts[0].log_prob is not None and names not in edited and len(edited) < EDITS:
+                edited.add(names)  # a chain that the user gave keeps its effects
+                others = self.leading(self.each(self.fit, self.edits(leader)), FITS[0])
+                self.screen(others)
+                fits = self.leading([*fits, *others], FITS[2])
+            self.round(fits)
+            if fits[0] is leader and leader.cost > 0.98 * before:
+                break
+
+    @staticmethod
+    def leading(fits: Sequence[Fit], count: int) -> list[Fit]:
+        """The nearest ones, each order of effects once."""
+        best: dict[tuple[str, ...], Fit] = {}
+        for fit in sorted(fits, key=lambda fit: fit.cost):
+            best.setdefault(fit.chain.canonical().names, fit)
+        return list(best.values())[:count]
+
+    def edits(self, fit: Fit) -> list[list[Start]]:
+        """Starts for every chain that is one edit from a fit's: neighbours swapped, one effect left
+        out, one put in with settings drawn at random."""
+        steps, found = fit.chain.steps, {}
+        rng = np.random.default_rng(self.seed)
+
+        def add(*chains):
+            known = {canonical_order(fit.chain.names), *found}
+            names = canonical_order(name for name, _ in chains[0])
+            if names not in known:
+                log_prob = self.believed.get(names, -math.inf)
+                found[names] = [
+                    replace(fit.start, chain=Chain(chain), log_prob=log_prob) for chain in chains
+                ]
+
+        for i in range(len(steps)):
+            add([*steps[:i], *steps[i + 1 :]])
+        for i in range(len(steps) - 1):
+            add([*steps[:i], steps[i + 1], steps[i], *steps[i + 2 :]])
+        for name in effects.names():
+            if name in fit.chain.names:
+                continue
+            drawn = [(name, effects.get(name).sample(rng)) for _ in range(DRAWN)]
+            for i in range(len(steps) + 1):
+                add(*([*steps[:i], step, *steps[i:]] for step in drawn))
+        return list(found.values())
+
+    def polish(self, answer: Candidate, steps: int) -> None:
+        """Steps down from the answer, until nothing moves or time is up."""
+        fit = self.fit([replace(answer.origin, chain=answer.chain)])
+        for _ in range(steps):
+            if self.late() or not fit.descend():
+                break
+        self.meet(fit.as_start())
+
+    def leave_out(self) -> None:
         """Judge the nearest chain without each of its effects: an idle one explains nothing.
 
         A chain that the user gave (no belief) keeps its effects.
@@ -167,37 +277,8 @@ class Search:
         steps = nearest.chain.steps
         for place in range(len(steps)):
             shorter = Chain(steps[:place] + steps[place + 1 :])
-            names = shorter.canonical().names
-            known = (s for s in starts if s.chain.canonical().names == names)
-            believed = next(known, Start(shorter, mixtures=nearest.mixtures))
-            self.meet(replace(believed, chain=shorter))
-
-    def check(self, rows: Rows, loss: torch.Tensor) -> None:
-        """Judge the rows that lead by the proxies' account."""
-        for row in loss.argsort()[: max(1, len(rows) // 4)].tolist():
-            self.meet(rows.start(row))
-
-    def halve(self, rows: Rows) -> Rows:
-        """Half as many rows: the nearest by the real effects; flips of the leader take part."""
-        met = [(self.meet(s), s) for s in map(rows.start, range(len(rows)))]
-        leader = min(met, key=lambda pair: pair[0])[1]
-        for chain in flips(leader.chain):
-            start = Start(chain, leader.log_prob, leader.mixtures)
-            met.append((self.meet(start), start))
-        met.sort(key=lambda pair: pair[0])
-        return Rows([start for _, start in met[: len(rows) // 2]])
-
-
-def pick(judge: Judge, starts: Sequence[Start], rows: int) -> tuple[list[Start], list[Start]]:
-    """By a cheap real distance: the best start of each order of effects, nearest first; and the
-    first batch, half of it at most from those, the rest whatever else is near."""
-    near = [(judge.distance(s.chain, RANK_SIZES), i) for i, s in enumerate(starts)]
-    ranked = [starts[i] for _, i in sorted(near)]
-    orders = [start.chain.canonical().names for start in ranked]
-    leaders = [s for i, s in enumerate(ranked) if orders.index(orders[i]) == i]
-    movable = [s for s in leaders if s.chain.steps][: max(1, rows // 2)]
-    rest = [s for s in ranked if s.chain.steps and s not in movable]
-    return leaders, movable + rest[: rows - len(movable)]
+            log_prob = self.believed.get(shorter.canonical().names, -math.inf)
+            self.meet(replace(nearest.origin, chain=shorter, log_prob=log_prob))
 
 
 def rank(candidates: Sequence[Candidate], before: float) -> list[Candidate]:
@@ -221,40 +302,44 @@ def refine(
     starts: Sequence[Start],
     proxies: dict,
     steps: int | None = 200,
-    rows: int = ROWS,
     match_gain: bool = False,
     device: str = "cpu",
     progress: Callable[[int, int, float], None] | None = None,
     seconds: float | None = None,
     stop: Callable[[], bool] | None = None,
+    polish: int = 10,
+    seed: int = 0,
 ) -> Refined:
     """Search for the chain that turns the source into the recording.
 
     Args:
         recording, source: float32 (samples,) at 44.1 kHz, aligned.
         starts: where to begin; the first is the prediction that the answer is measured against.
-        proxies: {effect: frozen module} for every effect that occurs; unused with 0 steps.
-        steps: of gradient descent; with 0 the starts are judged, and that is all; with None
-            ``seconds`` alone end it.
-        rows: size of the first batch.
+        proxies: {effect: frozen module} for every effect that may occur; unused with 0 steps.
+        steps: of descent, of all fits together; with 0 the starts are judged, and that is all; with
+            None ``seconds`` alone end it.
         match_gain: the recording's gain is unknown; compare at equal RMS level.
         device: where the proxies are; beliefs are on the CPU.
         progress: called as progress(step, steps, smallest real distance so far); with ``seconds``
             the number of steps is an estimate.
-        seconds: wall-clock time after which the search ends, in the middle of a step more or less.
+        seconds: wall-clock time after which the search ends, a few seconds more or less.
         stop: asked before every step; True ends the search with the best answer so far.
+        polish: steps on the real effects at the end, for the answer alone, beyond ``steps``.
+        seed: of everything random.
 
     Returns:
-        Refined; its answer is never farther than the first start by the real render.
+        Refined; its answer is never farther than the first start by the real render. The search may
+        end early, when nothing moves any more.
     """
     judge = Judge(recording, source, match_gain)
-    search = Search(judge, proxies, steps, seconds, device, progress, stop)
+    search = Search(judge, starts, proxies, steps, seconds, seed, device, progress, stop)
     before = search.meet(starts[0])
-    leaders, batch = pick(judge, starts, rows)
-    for start in dict.fromkeys(leaders + batch):
-        search.meet(start)
-    if (steps or seconds) and batch:
-        search.run(batch)
-        search.leave_out(starts)
+    if (steps or seconds) and not search.over():
+        search.run(starts)
+        search.leave_out()
+        search.polish(rank(list(search.best.values()), before)[0], polish)
+    else:
+        for start in starts:
+            search.meet(start)
     candidates = rank(list(search.best.values()), before)
     return Refined(candidates, before, search.history, judge.renders)

@@ -14,6 +14,7 @@ from unmix.chain import Chain
 from unmix.nn.mixture import Mixture, from_normal, to_normal
 
 SAMPLES = 4  # drawn from the belief of each chain, beside its centre
+REFINE_SAMPLES = 40  # the same, where refine follows
 LIKELY_OPTION = 0.02  # options at least this probable are tried from the start
 SPREAD = 0.3  # of starts around a given chain, in normal space
 TURN = 6.0  # one turn of a circular knob in optimiser units: like the width of the normal space
@@ -34,13 +35,21 @@ class Start:
     mixtures: dict[str, Mixture] = field(default_factory=dict)
 
 
-def _start(belief, knobs: dict[str, torch.Tensor]) -> Start:
-    """A believed chain with {effect: (K,) in 0…1}."""
+def _start(belief, knobs: dict[str, torch.Tensor], switches: dict | None = None) -> Start:
+    """A believed chain with {effect: (K,) in 0…1}, and its most probable switches if none are
+    given."""
+    switches = belief.switches if switches is None else switches
     steps = [
-        (name, effects.get(name).from_unit(knobs[name].tolist(), belief.switches[name].tolist()))
+        (name, effects.get(name).from_unit(knobs[name].tolist(), switches[name].tolist()))
         for name in belief.names
     ]
     return Start(Chain(steps), belief.log_prob, belief.mixtures)
+
+
+def _drawn(log_probs: Sequence[torch.Tensor], generator) -> torch.Tensor:
+    """One option of each switch, by its probability: (S,)."""
+    options = [torch.multinomial(row.exp(), 1, generator=generator) for row in log_probs]
+    return torch.cat(options) if options else torch.zeros(0, dtype=torch.long)
 
 
 def prediction(belief) -> Start:
@@ -51,7 +60,8 @@ def prediction(belief) -> Start:
 def starts_from_beliefs(
     beliefs: Sequence, samples: int = SAMPLES, generator: torch.Generator | None = None
 ) -> list[Start]:
-    """Prediction, samples and likely other options of each belief (inverse.model.Belief).
+    """Prediction, samples and likely other options of each belief (inverse.model.Belief). The
+    samples draw switches, too.
 
     The first start is the prediction of the first belief.
     """
@@ -61,7 +71,8 @@ def starts_from_beliefs(
         starts.append(first)
         draws = {n: m.sample(samples, generator)[:, 0] for n, m in belief.mixtures.items()}
         for i in range(samples if draws else 0):
-            starts.append(_start(belief, {name: u[i] for name, u in draws.items()}))
+            switches = {n: _drawn(belief.switch_log_probs[n], generator) for n in draws}
+            starts.append(_start(belief, {name: u[i] for name, u in draws.items()}, switches))
         for name in belief.names:
             for switch, log_probs in zip(
                 effects.get(name).switches, belief.switch_log_probs[name], strict=True
@@ -94,17 +105,6 @@ def _with_option(chain: Chain, effect: str, switch: str, option: str) -> list[Ch
         return []
     steps[effect] = steps[effect] | {switch: option}
     return [Chain(steps.items())]
-
-
-def flips(chain: Chain) -> list[Chain]:
-    """Every chain that differs from this one in a single switch."""
-    return [
-        other
-        for name in chain.names
-        for switch in effects.get(name).switches
-        for option in switch.options
-        for other in _with_option(chain, name, switch.name, option)
-    ]
 
 
 class Rows:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -14,6 +15,20 @@ import numpy as np
 from unmix.audio import SAMPLE_RATE, as_channels, resample
 from unmix.errors import UnmixError
 from unmix.knobs import Knob, Panel, Switch
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The LFO of an effect: the knobs that say where it stands at each moment.
+
+    An effect with a sweep has ``position`` and ``standing``; a search then finds these knobs
+    together, by comparing a recording with the effect standing still at every position.
+    """
+
+    rate: str
+    depth: str
+    centre: str
+    phase: str
 
 
 class Effect:
@@ -24,6 +39,7 @@ class Effect:
         order: place in the registry; neighbours that may swap are sorted by it.
         knobs, switches: the controls, with units and ranges.
         linear_time_invariant: two such neighbours may swap without a difference in sound.
+        sweep: the knobs of its LFO, if it has one.
         min_sample_rate: below this rate ``render`` works at 44.1 kHz inside and resamples back.
     """
 
@@ -33,6 +49,7 @@ class Effect:
     knobs: tuple[Knob, ...]
     switches: tuple[Switch, ...] = ()
     linear_time_invariant: bool = False
+    sweep: Sweep | None = None
     min_sample_rate: int = SAMPLE_RATE
 
     def __init__(self):
@@ -46,6 +63,15 @@ class Effect:
     def is_neutral(self, settings: dict) -> bool:
         """Whether complete ``settings`` leave every input as it is."""
         return settings.get("dry_wet") == 0
+
+    def position(self, values: dict, seconds):
+        """Where the LFO stands at times (seconds), 0…1, from knobs in units (arrays that broadcast
+        against the times); only of an effect with a ``sweep``."""
+        raise NotImplementedError
+
+    def standing(self, audio: np.ndarray, settings: dict, position: float) -> np.ndarray:
+        """``process`` at 44.1 kHz with the LFO held at a position, 0…1."""
+        raise NotImplementedError
 
     def build_proxy(self):
         """A fresh, untrained proxy: a torch module called as ``proxy(audio, knobs, switches)``."""

@@ -56,7 +56,7 @@ def _knee(excess_db, knee_db):
     return (excess_db + 0.5 * knee_db) ** 2 / (2 * knee_db)
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, fastmath=True, nogil=True)
 def _compress(x, low1, high1, low2, high2, attack, release, above, below, down, out_db, amount, y):
     """One channel. Direct form II transposed sections; see the module's figures for the law."""
     sections = np.zeros((9, 2))

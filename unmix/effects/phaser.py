@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from unmix.audio import SAMPLE_RATE
-from unmix.effects.base import Effect
+from unmix.effects.base import Effect, Sweep
 from unmix.knobs import Knob
 from unmix.nn.statespace import BlockOperators, filter_blocks
 from unmix.nn.tcn import TCN
@@ -132,18 +132,34 @@ class Phaser(Effect):
         Knob("phase", "°", 0, 360, "circular", 0, "where the LFO stands at the first sample"),
     )
 
-    def process(self, audio, sample_rate, settings):
+    sweep = Sweep("rate", "depth", "centre", "phase")
+
+    @staticmethod
+    def _device(settings: dict, depth: float, centre_hz: float):
         import pedalboard as pb
 
-        device = pb.Phaser(
+        return pb.Phaser(
             rate_hz=settings["rate"],
-            depth=settings["depth"] / 100,
-            centre_frequency_hz=settings["centre"],
+            depth=depth,
+            centre_frequency_hz=centre_hz,
             feedback=settings["feedback"] / 100,
             mix=settings["dry_wet"] / 100,
         )
+
+    def process(self, audio, sample_rate, settings):
+        device = self._device(settings, settings["depth"] / 100, settings["centre"])
         ahead = round(settings["phase"] / 360 * sample_rate / settings["rate"])
         return device(np.pad(audio, (ahead, 0)), sample_rate)[ahead:]
+
+    def position(self, values, seconds):
+        low, high = np.log(SWEEP_HZ)
+        turns = values["phase"] / 360 + values["rate"] * seconds
+        swing = values["depth"] / 200 * np.sin(2 * np.pi * turns)
+        return (np.log(values["centre"]) - low) / (high - low) - swing
+
+    def standing(self, audio, settings, position):
+        low, high = SWEEP_HZ
+        return self._device(settings, 0.0, low * (high / low) ** position)(audio, SAMPLE_RATE)
 
     def build_proxy(self):
         return PhaserProxy(self.panel)

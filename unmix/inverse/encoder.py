@@ -8,6 +8,7 @@ from torch import nn
 from unmix import features
 
 SCALARS = 4  # level difference, source level, and whether each is known
+OPTIONAL = ("source_mel", "stats", "transfer", "link")  # inputs beside the recording's log-mel
 
 
 class ResidualBlock(nn.Module):
@@ -29,20 +30,27 @@ class ResidualBlock(nn.Module):
 
 
 class Encoder(nn.Module):
-    """1D CNN over time on log-mel and frame statistics, pooled; a second branch over frequency.
+    """1D CNN over time on pictures of the recording, pooled; a second branch over frequency.
 
     Args:
         widths: channels of the stages; each halves the frame rate and has one residual block.
         size: of the embedding.
         heads: learned attention poolings beside global average pooling; what they look at is
             found by content, as one source has its bursts where another has its chords.
+        timeline: channels that are read frame by frame beside the pooling, which forgets when
+            things happen: where an LFO stands, which level step of the probe it is.
+        inputs: those of OPTIONAL that are heard; the others count as 0, in a network of the same
+            size.
 
     Shape: inputs as ``features.extract`` gives them (batch B), with ``level_known`` (B,) beside
     -> z (B, size).
     """
 
-    def __init__(self, widths=(192, 256, 384), size=512, heads=6, dropout=0.1):
+    def __init__(
+        self, widths=(192, 256, 384), size=512, heads=12, dropout=0.1, timeline=64, inputs=OPTIONAL
+    ):
         super().__init__()
+        self.inputs = frozenset(inputs)
         channels = 2 * features.MELS + features.FRAME_STATS + SCALARS
         stages: list[nn.Module] = []
         for i, width in enumerate(widths):
@@ -52,9 +60,12 @@ class Encoder(nn.Module):
                 ResidualBlock(width),
             ]
             channels = width
+        self.first = stages.pop(0)
+        self.link = nn.Conv1d(features.LINK * features.MELS, widths[0], 3, padding=1)
         self.cnn = nn.Sequential(*stages, nn.GroupNorm(1, channels), nn.GELU())
         self.attention = nn.Conv1d(channels, heads, 1)
-        self.values = nn.Conv1d(channels, channels // 2, 1)
+        self.values = nn.Conv1d(channels, channels // 3, 1)
+        self.timeline = nn.Conv1d(channels, timeline, 1)
         self.frequency = nn.Sequential(
             nn.Conv1d(features.TRANSFER, 48, 5, padding=2),
             nn.GELU(),
@@ -64,13 +75,19 @@ class Encoder(nn.Module):
             nn.GELU(),
             nn.Flatten(),
         )
-        pooled = channels + heads * (channels // 2) + 64 * (features.BANDS // 4) + SCALARS
+        frames = features.FRAMES
+        for _ in widths:
+            frames = (frames + 1) // 2
+        pooled = channels + heads * (channels // 3) + timeline * frames
+        pooled += 64 * (features.BANDS // 4) + SCALARS
         self.join = nn.Sequential(
             nn.Linear(pooled, size), nn.GELU(), nn.Dropout(dropout), nn.Linear(size, size)
         )
 
     def forward(self, heard: dict[str, torch.Tensor]) -> torch.Tensor:
         known, level_known = heard["known"], heard["level_known"]
+        use = {name: float(name in self.inputs) for name in OPTIONAL}
+        over = known[:, None, None]
         difference = (heard["level"] - heard["source_level"]) * known * level_known
         scalars = torch.stack(
             [difference / 10, heard["source_level"] * known / 20, known, level_known], -1
@@ -79,15 +96,17 @@ class Encoder(nn.Module):
         picture = torch.cat(
             [
                 (heard["mel"] + 40) / 20,
-                (heard["source_mel"] + 40) / 20 * known[:, None, None],
-                heard["stats"] / 10,
+                (heard["source_mel"] + 40) / 20 * over * use["source_mel"],
+                heard["stats"] / 10 * use["stats"],
                 scalars[..., None].expand(-1, -1, frames),
             ],
             1,
         )
-        x = self.cnn(picture)  # (B, C, T)
+        x = self.first(picture) + self.link(heard["link"] * over * use["link"])
+        x = self.cnn(x)  # (B, C, T)
         weights = self.attention(x).float().softmax(-1)  # (B, heads, T)
         looked = torch.einsum("bht,bct->bhc", weights.to(x.dtype), self.values(x)).flatten(1)
         scale = heard["transfer"].new_tensor([0.1, 1, 1, 1])[:, None]
-        bands = self.frequency(heard["transfer"] * scale * known[:, None, None])
-        return self.join(torch.cat([x.mean(-1), looked, bands, scalars], -1))
+        bands = self.frequency(heard["transfer"] * scale * over * use["transfer"])
+        when = self.timeline(x).flatten(1)
+        return self.join(torch.cat([x.mean(-1), looked, when, bands, scalars], -1))

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from unmix import effects
 from unmix.dataset import MAX_LENGTH
 from unmix.inverse.decoder import ChainDecoder
-from unmix.inverse.encoder import Encoder
+from unmix.inverse.encoder import OPTIONAL, Encoder
 from unmix.inverse.heads import Heads
 
 
@@ -21,12 +21,14 @@ class ModelConfig:
 
     widths: tuple[int, ...] = (192, 256, 384)
     size: int = 512
-    heads: int = 6
+    heads: int = 12
     hidden: int = 320
     components: int = 6
     decoder_hidden: int = 96
     geometry: str = "hyperbolic"
     dropout: float = 0.1
+    timeline: int = 64
+    inputs: tuple[str, ...] = OPTIONAL
     effects: tuple[str, ...] = field(default_factory=effects.names)
 
     def to_dict(self) -> dict:
@@ -67,7 +69,7 @@ class InverseModel(nn.Module):
     def __init__(self, config: ModelConfig | None = None):
         super().__init__()
         self.config = c = config or ModelConfig()
-        self.encoder = Encoder(c.widths, c.size, c.heads, c.dropout)
+        self.encoder = Encoder(c.widths, c.size, c.heads, c.dropout, c.timeline, c.inputs)
         self.decoder = ChainDecoder(c.size, c.decoder_hidden, c.geometry)
         self.heads = Heads(c.size, c.hidden, c.components, c.dropout)
 

@@ -84,8 +84,10 @@ def proxies(figures: dict) -> list[Table]:
 
 
 def chains(figures: dict) -> list[Table]:
-    """Tables of ``evaluate.chains``."""
+    """Tables of ``evaluate_chains.chains``."""
     title = f"Chains on {figures['source']}: {figures['count']} held-out, seed {figures['seed']}"
+    if figures["degraded"]:
+        title += f", degraded: {figures['degraded']}"
     shares = _table(
         f"{title} (shares in %)",
         "effects",
@@ -116,7 +118,41 @@ def chains(figures: dict) -> list[Table]:
     found = _table("Effects", "effect", "there", "found", "named though absent")
     for name, row in figures["effects"].items():
         found.add_row(name, str(row["there"]), str(row["found"]), str(row["false"]))
-    return [shares, knobs, found]
+    return [shares, knobs, found, _confusion(figures["confusion"]), *_baselines(figures)]
+
+
+def _confusion(table: dict) -> Table:
+    named = _table("Named (column) in the place of an effect (row), chains aligned", "", *table)
+    for name, row in table.items():
+        named.add_row(name, *(str(count) if count else "·" for count in row.values()))
+    return named
+
+
+def _baselines(figures: dict) -> list[Table]:
+    if "baselines" not in figures:
+        return []
+    answers = {"the network": figures, **figures["baselines"]}
+    lengths = [*figures["by_length"], "all"]
+    tables = []
+    for key, what in (("equivalence", "named rightly (equiv.), %"), ("top5", "among the top 5, %")):
+        table = _table(f"Against baselines: {what}, by effects in the chain", "answer")
+        for n in lengths:
+            table.add_column(str(n), justify="right")
+        for name, rows in answers.items():
+            found = [*rows["by_length"].values(), rows["all"]]
+            table.add_row(name, *(_percent(row[key]) for row in found))
+        tables.append(table)
+    knobs = _table(
+        "Against baselines: knobs of the effects named rightly",
+        "answer",
+        "error",
+        "audible",
+        "switches right %",
+    )
+    for name, rows in answers.items():
+        errors = [_number(rows["all"][key]) for key in ("knob_error", "audible_knob_error")]
+        knobs.add_row(name, *errors, _percent(rows["all"]["switches"]))
+    return [*tables, knobs]
 
 
 def refine(figures: dict) -> list[Table]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from unmix.errors import UnmixError
 from unmix.inverse.decoder import CORES
 from unmix.inverse.model import InverseModel, ModelConfig
 from unmix.losses import mss
-from unmix.training import state
+from unmix.shards import file_hash
+from unmix.training import parallel, state
 from unmix.training.loop import FitConfig, FitResult, fit
 
 MODEL = "model.safetensors"
@@ -44,13 +46,16 @@ class ChainData:
     Args:
         arrays: {name: (N, …)} as ``ChainSampler.item`` gives them; FAMILY_TENSORS hold one row a
             family of ``family_size`` neighbours.
-        hidden_share: share of a training batch whose source is hidden from the network.
+        hidden_shares: of a training batch, the share of items on the probe whose source is hidden
+            from the network, and the share of the others.
         level_unknown_share: share whose recording level is hidden (unknown capture gain).
     """
 
-    def __init__(self, arrays: dict, family_size: int, hidden_share=0.12, level_unknown_share=0.25):
+    def __init__(
+        self, arrays: dict, family_size: int, hidden_shares=(0.03, 0.3), level_unknown_share=0.25
+    ):
         self.arrays, self.family_size = arrays, family_size
-        self.hidden_share, self.level_unknown_share = hidden_share, level_unknown_share
+        self.hidden_shares, self.level_unknown_share = hidden_shares, level_unknown_share
         self.count = len(arrays["level"])
 
     @staticmethod
@@ -93,7 +98,8 @@ class ChainData:
             result[name] = tensor.to(device, non_blocking=True)
         heard = torch.ones(2, len(indices))
         if rng is not None:
-            shares = np.array([[self.hidden_share], [self.level_unknown_share]])
+            hidden = np.where(self.arrays["on_probe"][indices] > 0, *self.hidden_shares)
+            shares = np.stack([hidden, np.full(len(indices), self.level_unknown_share)])
             heard = torch.from_numpy(rng.random((2, len(indices))) >= shares).float()
         result["known"] = result["known"] * heard[0].to(device)
         result["level_known"] = heard[1].to(device)
@@ -125,8 +131,7 @@ class SpectralTerm:
     def __init__(self, config: dict, seconds: float = 2.0, device: str = "cpu"):
         from unmix.weights import load_proxy
 
-        keys = ("seed", "shares", "folder", "folder_share", "degraded", "independent", "length")
-        self.sampler = ChainSampler(**{key: config[key] for key in keys})
+        self.sampler = ChainSampler(**{key: config[key] for key in ChainSampler.OPTIONS})
         self.proxies = {name: load_proxy(name, device) for name in effects.names()}
         self.samples = round(seconds * features.SAMPLE_RATE)
         self.device = device
@@ -205,6 +210,8 @@ def train(
     validation: int = 300,
     device: str | None = None,
     wandb: bool = False,
+    start=None,
+    config: ModelConfig | None = None,
 ) -> FitResult:
     """Train the whole model; the same call resumes a broken run.
 
@@ -220,19 +227,31 @@ def train(
         geometry: a key of decoder.CORES.
         validation: held-out chains, drawn from a stream of their own.
         device: "cpu", "cuda", …; None takes CUDA when there is one.
+        start: weights of the same model to begin from, instead of random ones.
+        config: sizes and inputs of the model.
+
+    Started by ``torchrun`` several processes train one model (parallel.py), ``batch`` items each.
 
     Raises:
         UnmixError: no such data set, a run folder of another run, diverged loss.
     """
     if geometry not in CORES:
         raise UnmixError(f"no decoder {geometry!r}; the decoders are {', '.join(CORES)}")
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = device or parallel.default_device()
     out, weights = Path(out), Weights()
     chains, data_config = ChainData.load(data)
-    held_out = validation_data(seed, validation)
     torch.manual_seed(seed)
-    model = InverseModel(ModelConfig(geometry=geometry))
-    describe = {"data": data_config, "items": chains.count, "batch": batch, "geometry": geometry}
+    model = InverseModel(replace(config or ModelConfig(), geometry=geometry))
+    describe = {
+        "data": data_config,
+        "items": chains.count,
+        "batch": batch,
+        "model": model.config.to_dict(),
+    }
+    if start is not None:
+        tensors, _ = state.read(start)
+        state.load_weights(start, model, {name: value.float() for name, value in tensors.items()})
+        describe["start"] = file_hash(start)
 
     def likelihood(rng) -> tuple[torch.Tensor, dict]:
         items = chains.batch(np.sort(rng.choice(chains.count, batch)), rng, device)
@@ -244,14 +263,15 @@ def train(
     def step_likelihood(step, rng):
         return likelihood(rng)
 
+    held_out = cache(lambda: validation_data(seed, validation))
+
     def validate():
-        return _validate(model, held_out, device, weights)
+        return _validate(model, held_out(), device, weights)
 
     shared = {"weight_decay": 0.02, "clip": 5.0, "seed": seed, "describe": describe}
-    config = FitConfig(steps, minutes, learning_rate, validate_every=500, **shared)
-    result = fit(
-        model, step_likelihood, validate, out, config, score="score", device=device, wandb=wandb
-    )
+    how = {"score": "score", "device": device, "wandb": wandb}
+    budget = FitConfig(steps, minutes, learning_rate, validate_every=500, **shared)
+    result = fit(model, step_likelihood, validate, out, budget, **how)
     best = out
     if result.finished and hybrid_steps:
         tensors, _ = state.read(out / state.BEST, device)
@@ -264,12 +284,10 @@ def train(
             heard = spectral(model, chains, int(rng.integers(families)), rng)
             return loss + weights.spectral * heard, {**figures, "spectral": float(heard.detach())}
 
-        config = FitConfig(hybrid_steps, None, learning_rate / 10, validate_every=100, **shared)
+        budget = FitConfig(hybrid_steps, None, learning_rate / 10, validate_every=100, **shared)
         best = out / HYBRID
-        result = fit(
-            model, step_hybrid, validate, best, config, score="score", device=device, wandb=wandb
-        )
-    if result.finished:
+        result = fit(model, step_hybrid, validate, best, budget, **how)
+    if result.finished and parallel.rank() == 0:
         tensors, about = state.read(best / state.BEST, device)
         state.load_weights(best / state.BEST, model, tensors)
         about = {"config": model.config.to_dict(), **about, "data": data_config, "seed": seed}

@@ -10,7 +10,8 @@ A run lives in a folder:
 - ``curves.png``: loss and held-out figures over steps.
 
 Every step draws its randomness from (seed, step) alone, so that a run that was broken and resumed
-takes the same steps as one that was not.
+takes the same steps as one that was not; with several processes (parallel.py) from (seed, step,
+rank).
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ from torch import nn
 from unmix.audio import write_text
 from unmix.errors import UnmixError
 from unmix.interrupt import interruptible
-from unmix.training import state
-from unmix.training.report import Report
+from unmix.training import parallel, state
+from unmix.training.report import Report, Silence
 
 BUDGET_KEYS = ("steps", "minutes")  # may grow when a run is continued
 
@@ -136,6 +137,8 @@ def fit(
         UnmixError: the folder holds a different run, the loss is not finite, wandb is missing.
     """
     run_dir = Path(run_dir)
+    parallel.join(device)
+    rank = parallel.rank()
     module.to(device).train()
     parameters = [p for p in module.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
@@ -147,8 +150,13 @@ def fit(
         progress = state.load(run_dir / state.LAST, module, optimizer)
         _check_same_run(run_dir, progress["config"], settings)
         step, before, best = progress["step"], progress["seconds"], progress["best"]
-    report = Report(run_dir, config, step, before, wandb=wandb)
-    write_text(run_dir / "config.json", json.dumps(settings, indent=2, ensure_ascii=False))
+    parallel.same_weights(module)
+    parallel.wait()  # until every process has read where to go on
+    if rank == 0:
+        report = Report(run_dir, config, step, before, wandb=wandb)
+        write_text(run_dir / "config.json", json.dumps(settings, indent=2, ensure_ascii=False))
+    else:
+        report = Silence()
     started = time.monotonic()
 
     def seconds() -> float:
@@ -173,13 +181,18 @@ def fit(
 
     with interruptible() as interrupted, report:
         validated = step if step else -1
-        while config.progress(step, seconds()) < 1 and not interrupted.is_set():
-            share = config.progress(step, seconds())
+        while True:
+            share, stop = parallel.agree(
+                [config.progress(step, seconds()), interrupted.is_set()], device
+            )
+            if share >= 1 or stop:
+                break
             for group in optimizer.param_groups:
                 group["lr"] = config.rate(share)
-            torch.manual_seed(config.seed * 1_000_003 + step)
+            stream = [config.seed, step, rank] if rank else [config.seed, step]
+            torch.manual_seed(config.seed * 1_000_003 + step + rank * 1_000_000_007)
             with _autocast(device):
-                loss, figures = step_fn(step, np.random.default_rng([config.seed, step]))
+                loss, figures = step_fn(step, np.random.default_rng(stream))
             if not torch.isfinite(loss):
                 raise UnmixError(
                     f"the loss is {loss.item()} at step {step}; try a lower learning rate "
@@ -187,17 +200,19 @@ def fit(
                 )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
+            parallel.mean_gradients(parameters)
             nn.utils.clip_grad_norm_(parameters, config.clip)
             optimizer.step()
             step += 1
             report.step(step, seconds(), {"loss": loss.item(), **figures}, config.rate(share))
-            if step % config.validate_every == 0:
+            if rank == 0 and step % config.validate_every == 0:
                 best, validated = validate_and_save(), step
-        if interrupted.is_set():
+        if rank == 0 and stop:
             save(best)
-        elif validated != step:
+        elif rank == 0 and validated != step:
             best = validate_and_save()
-    return FitResult(step, seconds(), best, not interrupted.is_set())
+    parallel.wait()
+    return FitResult(step, seconds(), best, not stop)
 
 
 def _check_same_run(run_dir: Path, old: dict, new: dict) -> None:

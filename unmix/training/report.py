@@ -77,6 +77,19 @@ class Report:
             file.write(json.dumps(line) + "\n")
 
 
+class Silence:
+    """A report that nobody sees: of every process but the first."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        pass
+
+    def step(self, *_):
+        pass
+
+
 def _start_wandb(run_dir: Path, config):
     try:
         import wandb

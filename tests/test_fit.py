@@ -1,0 +1,161 @@
+"""Fits: their slopes are right, and every move does what it is for."""
+
+import numpy as np
+import pytest
+import torch
+
+from unmix import effects, sources
+from unmix.audio import SAMPLE_RATE
+from unmix.chain import Chain
+from unmix.fit import Fit
+from unmix.judge import Judge
+from unmix.picture import SOFT_DB, Pictures
+from unmix.starts import Start
+
+PROBE = sources.probe()
+
+
+def fitting(true, *starts, source=PROBE, **options):
+    judge = Judge(true.render(source, SAMPLE_RATE), source, **options)
+    return Fit(judge, [Start(chain) for chain in starts], np.random.default_rng(0))
+
+
+def moved(chain, effect, **settings):
+    return Chain((n, s | settings if n == effect else s) for n, s in chain.steps)
+
+
+def test_the_cost_of_a_gain_is_known():
+    """A gain of 6 dB is a difference of 6 dB in every cell that is above the floor."""
+    noise = torch.from_numpy(sources.fixed("noise"))[None]
+    pictures = Pictures(noise)
+    assert float(pictures.cost(pictures.differences(noise))) == 0
+    differences = pictures.differences(noise * 10 ** (6 / 20))
+    assert float((differences - 6).abs().mean()) < 0.01
+    expected = 2 * SOFT_DB**2 * (np.sqrt(1 + (6 / SOFT_DB) ** 2) - 1)
+    assert float(pictures.cost(differences)) == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_weights_have_the_slope_of_the_cost():
+    pictures = Pictures(torch.from_numpy(PROBE)[None])
+    differences = torch.randn(1, pictures.share.numel()) * 5
+    differences.requires_grad_()
+    pictures.cost(differences).sum().backward()
+    expected = 2 * pictures.weight(differences[0].detach()) * differences[0].detach()
+    assert torch.allclose(differences.grad[0], expected, atol=1e-7)
+
+
+def test_slopes_of_knobs_that_are_gains():
+    """On a linear chain a wet gain of g dB moves every cell by g: 24 dB over the knob's range."""
+    name = next(n for n in effects.names() if "output" in [k.name for k in effects.get(n).knobs])
+    knob = next(k for k in effects.get(name).knobs if k.name == "output")
+    chain = Chain([(name, {"drive": 0.0, "output": -12.0, "dry_wet": 100.0})])
+    found = fitting(chain, chain)
+    _, slopes = found.slopes()
+    row = [k.name for k in effects.get(name).knobs].index("output")
+    loud = found.judge.pictures.target[0] > -60
+    assert torch.allclose(slopes[row, loud], torch.tensor(float(knob.high - knob.low)), rtol=0.02)
+
+
+def test_the_best_start_is_taken():
+    true = Chain([("eq", {"gain_2": 9.0})])
+    found = fitting(true, moved(true, "eq", gain_2=-9.0), true, moved(true, "eq", gain_2=0.0))
+    assert found.cost < 1e-6
+    assert dict(found.chain.steps)["eq"]["gain_2"] == pytest.approx(9, abs=1e-3)
+
+
+def test_descent_finds_knobs_of_a_chain():
+    true = Chain([("saturator", {"drive": 12.0}), ("eq", {"gain_2": 9.0, "freq_2": 700.0})])
+    start = Chain([("saturator", {"drive": 9.0}), ("eq", {"gain_2": 5.0, "freq_2": 500.0})])
+    found = fitting(true, start)
+    before = found.cost
+    costs = [found.cost for _ in range(15) if found.descend()]
+    assert costs == sorted(costs, reverse=True) and found.cost < 1e-3 * before
+    settings = dict(found.chain.steps)
+    assert settings["saturator"]["drive"] == pytest.approx(12, abs=0.1)
+    assert settings["eq"]["gain_2"] == pytest.approx(9, abs=0.1)
+    assert settings["eq"]["freq_2"] == pytest.approx(700, rel=0.01)
+
+
+def test_slopes_are_carried_along_between_measures():
+    true = Chain([("eq", {"gain_2": 9.0, "gain_3": -6.0})])
+    found = fitting(true, Chain([("eq", {})]))
+    renders = []
+    for _ in range(4):
+        before = found.judge.renders
+        found.descend()
+        renders.append(found.judge.renders - before)
+    assert renders[0] > len(effects.get("eq").knobs) and min(renders) < renders[0] / 2
+
+
+def test_nothing_moves_at_the_answer():
+    true = Chain([("reverb", {"room_size": 50.0})])
+    found = fitting(true, true)
+    for _ in range(3):
+        found.descend()
+    assert found.still and not found.descend()
+    assert found.chain == true or found.cost < 1e-6
+
+
+@pytest.mark.parametrize("rate", [0.3, 2.7])
+def test_a_sweep_is_found_from_anywhere(rate):
+    names = [name for name in effects.names() if effects.get(name).sweep]
+    assert names
+    for name in names:
+        effect = effects.get(name)
+        settings = effect.sample(np.random.default_rng(3)) | {effect.sweep.rate: rate}
+        settings |= {effect.sweep.depth: 60.0, "feedback": 50.0, "dry_wet": 80.0}
+        true = Chain([("saturator", {"drive": 10.0}), (name, settings)])
+        wrong = {effect.sweep.rate: 1.0, effect.sweep.depth: 20.0, effect.sweep.phase: 200.0}
+        start = Chain([("saturator", {"drive": 6.0}), (name, settings | wrong)])
+        found = fitting(true, start, start)
+        assert found.sweep()
+        for _ in range(2):
+            for _ in range(6):
+                found.descend()
+            found.sweep()
+        for _ in range(6):
+            found.descend()
+        assert dict(found.chain.steps)[name][effect.sweep.rate] == pytest.approx(rate, rel=0.02)
+
+
+def test_standing_still_is_the_effect_without_depth():
+    for name in effects.names():
+        effect = effects.get(name)
+        if effect.sweep:
+            settings = effect.panel.complete({effect.sweep.depth: 0.0})
+            position = effect.position(settings, np.zeros(1))[0]
+            held = effect.standing(PROBE, settings, position)
+            assert np.abs(held - effect.render(PROBE, SAMPLE_RATE, settings)).max() < 1e-4
+
+
+def test_a_kick_finds_another_option():
+    for name in effects.names():
+        for switch in effects.get(name).switches[:1]:
+            wrong, right = switch.options[:2]
+            settings = {"drive": 20.0} if name == "saturator" else {"gain_1": 12.0, "gain_4": 12.0}
+            true = Chain([(name, settings | {switch.name: right})])
+            found = fitting(true, moved(true, name, **{switch.name: wrong}))
+            assert found.kick()
+            assert dict(found.chain.steps)[name][switch.name] == right
+
+
+def test_a_bad_proxy_does_no_harm():
+    true = Chain([("reverb", {"room_size": 60.0})])
+    found = fitting(true, moved(true, "reverb", room_size=59.0))
+    before = found.cost
+    torch.manual_seed(0)
+    found.follow({"reverb": effects.get("reverb").build_proxy().requires_grad_(False)}, 3)
+    assert found.cost <= before
+
+
+def test_an_unknown_gain_is_no_difference():
+    true = Chain([("saturator", {"drive": 12.0, "output": -3.0})])
+    quiet = 0.1 * true.render(PROBE, SAMPLE_RATE)
+    found = Fit(Judge(quiet, PROBE, True), [Start(true)], np.random.default_rng(0))
+    assert found.cost < 1e-4
+
+
+def test_an_empty_chain_stays_as_it_is():
+    found = fitting(Chain(), Chain())
+    assert found.cost == 0 and not found.descend() and not found.kick() and not found.sweep()
+    assert not found.follow({}, 3) and found.chain == Chain()

@@ -1,0 +1,346 @@
+"""Fit: one order of effects, whose knobs move until its real render is nearest to a recording.
+
+All moves are judged by the real effects, in the cost of picture.py. ``descend`` is a step of
+Levenberg and Marquardt with differences of real renders; ``follow`` goes down the gradient of the
+proxies, in another landscape; ``kick`` and ``sweep`` jump over hills that neither climbs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from unmix import effects, losses, picture
+from unmix.audio import SAMPLE_RATE
+from unmix.chain import Chain, proxy_render
+from unmix.judge import Judge
+from unmix.starts import Rows, Start
+
+DIFFERENCE = 0.001, 0.004  # of a knob in 0…1, for slopes of the real render: near, and 1 dB² away
+TRUST = 0.3  # no knob moves farther in a step
+DAMPING, LEAST_DAMPING = 1e-2, 1e-4  # at first and at least, as shares of each knob's curvature
+TRIES, REUSE_TRIES = 5, 2  # of a step with more and more damping
+REUSE = 3  # steps with the same measured slopes
+BELIEF_WEIGHT = 1e-3  # dB²: what one standard deviation from the belief costs
+BELIEF_SAMPLES = 128
+LEARNING_RATE = (0.1, 0.01)  # first and last, in normal space: the whole range is about 6 wide
+STEP_SIZES = ((2048, 256), (1024, 128), (512, 64))  # FFT sizes of the proxies' loss, in turn
+ESR_WEIGHT = 0.5
+SURPRISE_WEIGHT = 5e-4
+KICKS = 6  # draws for each effect
+POSITIONS = np.linspace(0.12, 0.98, 28)  # where an LFO is held
+SWEEP_PHASES, SWEEP_DEPTHS, SWEEP_CENTRES, SWEEP_PICTURE = 16, 7, 11, (2048, 1024, 48)
+SWEEP_CLIP_DB = 12.0
+SWEEPS = 8  # of the best ones, rendered
+SWEEP_ABOVE = 0.1  # dB²: below, the LFO is found
+
+
+class Fit:
+    """Settings on their way.
+
+    Args:
+        judge: of the recording.
+        starts: at least one, all of the same effects in the same order. A single one is near: its
+            LFOs are not looked for.
+        rng: of the kicks.
+
+    Attributes:
+        cost: of the settings as they stand, by the real effects.
+        start: where they came from, with what is believed of the knobs.
+    """
+
+    def __init__(self, judge: Judge, starts: Sequence[Start], rng: np.random.Generator):
+        self.judge, self.rng, self.start = judge, rng, starts[0]
+        self.effects = [effects.get(name) for name in starts[0].chain.names]
+        ends = np.cumsum([len(effect.knobs) for effect in self.effects])
+        self.places = [slice(a, b) for a, b in zip([0, *ends], ends, strict=False)]
+        circular = [effect.panel.circular for effect in self.effects]
+        self.circular = np.concatenate(circular) if circular else np.zeros(0, bool)
+        self.mean, self.spread = self._belief()
+        self.damping, self.still = DAMPING, False
+        self.linear, self.age = None, 0  # differences and slopes, and the steps since their measure
+        found = []
+        for start in starts:
+            knobs, switches = self._vectors(start.chain)
+            found.append((self._cost(self._wet(knobs, switches)), knobs, switches))
+        self.cost, self.knobs, self.switches = min(found, key=lambda item: item[0])
+        self.swept = self.cost if len(starts) == 1 else math.inf  # the cost at the last sweep
+        self._settle()
+
+    def _vectors(self, chain: Chain) -> tuple[np.ndarray, list[np.ndarray]]:
+        pairs = [effects.get(name).to_unit(settings) for name, settings in chain.steps]
+        knobs = np.concatenate([knobs for knobs, _ in pairs]) if pairs else np.zeros(0)
+        return knobs.astype(np.float64), [switches for _, switches in pairs]
+
+    def _belief(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and spread of the belief in each knob; an endless spread where there is none, and
+        for angles."""
+        mean, spread = np.full(len(self.circular), 0.5), np.full(len(self.circular), np.inf)
+        generator = torch.Generator().manual_seed(0)
+        for effect, place in zip(self.effects, self.places, strict=True):
+            if mixture := self.start.mixtures.get(effect.name):
+                draws = mixture.sample(BELIEF_SAMPLES, generator)[:, 0].double().numpy()
+                mean[place], spread[place] = draws.mean(0), draws.std(0) + 0.02
+        spread[self.circular] = np.inf
+        return mean, spread
+
+    # --- renders ---------------------------------------------------------------------------------
+
+    def _settings(self, i: int, knobs, switches) -> dict:
+        return self.effects[i].from_unit(knobs[self.places[i]], switches[i])
+
+    def _wet(self, knobs, switches, first: int = 0, heard=None) -> np.ndarray:
+        """The real render; the effects before ``first`` are those of the settings as they stand."""
+        audio = self.judge.source if first == 0 else self.heard[first]
+        self.judge.renders += 1
+        for i in range(first, len(self.effects)):
+            if heard is not None:
+                heard.append(audio)
+            settings = self._settings(i, knobs, switches)
+            audio = self.effects[i].render(audio, SAMPLE_RATE, settings)
+        return audio
+
+    def _differences(self, *wets: np.ndarray) -> torch.Tensor:
+        audio = self.judge.level(torch.from_numpy(np.stack(wets)))
+        return self.judge.pictures.differences(audio)
+
+    def _cost(self, wet: np.ndarray) -> float:
+        cost = float(self.judge.pictures.cost(self._differences(wet)))
+        return cost if math.isfinite(cost) else math.inf
+
+    def _settle(self) -> None:
+        """What every effect hears, now that the settings have changed."""
+        self.heard = []
+        self._wet(self.knobs, self.switches, 0, self.heard)
+
+    def _take(self, cost: float, knobs, switches) -> bool:
+        if not cost < self.cost:
+            return False
+        self.cost, self.knobs, self.switches = cost, knobs, switches
+        self.damping, self.still, self.linear = DAMPING, False, None
+        self._settle()
+        return True
+
+    @property
+    def chain(self) -> Chain:
+        return Chain(
+            (effect.name, self._settings(i, self.knobs, self.switches))
+            for i, effect in enumerate(self.effects)
+        )
+
+    def as_start(self) -> Start:
+        """The settings as they stand, with their beliefs."""
+        return replace(self.start, chain=self.chain)
+
+    # --- moves -----------------------------------------------------------------------------------
+
+    def slopes(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Differences (D,) of the settings as they stand, and their slopes (K, D) in dB per range
+        of each knob, by real renders."""
+        wets, moves = [self._wet(self.knobs, self.switches, max(len(self.effects) - 1, 0))], []
+        near, far = DIFFERENCE
+        difference = max(near, far * min(1.0, math.sqrt(self.cost)))
+        for i, place in enumerate(self.places):
+            for k in range(place.start, place.stop):
+                moved = self.knobs.copy()
+                ahead = moved[k] < 0.5 or self.circular[k]
+                moves.append(difference if ahead else -difference)
+                moved[k] += moves[-1]
+                wets.append(self._wet(moved, self.switches, i))
+        differences = self._differences(*wets)
+        change = torch.tensor(moves, dtype=torch.float32)[:, None]
+        return differences[0], (differences[1:] - differences[0]) / change
+
+    def curvature(self, differences, slopes) -> tuple[np.ndarray, np.ndarray]:
+        """Gauss-Newton: half the second derivatives (K, K) of the cost, and half its slope (K,)."""
+        weighted = slopes * self.judge.pictures.weight(differences)
+        return (weighted @ slopes.T).double().numpy(), (weighted @ differences).double().numpy()
+
+    def descend(self) -> bool:
+        """A step of Levenberg and Marquardt within the knobs' ranges (Nocedal and Wright,
+        "Numerical Optimization", 2006, section 10.3); False if no step lowers the cost.
+
+        Slopes are measured every REUSE steps; between, Broyden's update carries them along: the
+        smallest change that explains what the last step did.
+        """
+        if self.still or not len(self.knobs):
+            return False
+        damping = self.damping
+        if self.linear is not None and self.age < REUSE and self._step(REUSE_TRIES):
+            return True
+        self.linear, self.age, self.damping = self.slopes(), 0, damping
+        if self._step(TRIES):
+            return True
+        self.still = True
+        return False
+
+    def _step(self, tries: int) -> bool:
+        from scipy.optimize import lsq_linear
+
+        differences, slopes = self.linear
+        curvature, slope = self.curvature(differences, slopes)
+        ease = BELIEF_WEIGHT / self.spread**2
+        away = np.where(np.isinf(self.spread), 0.0, self.knobs - self.mean)
+        curvature += np.diag(ease)
+        slope += ease * away
+        before = self.cost + float(ease @ away**2)
+        scale = np.maximum(curvature.diagonal(), 1e-3 * curvature.diagonal().max() + 1e-9)
+        low = np.where(self.circular, -TRUST, np.maximum(-self.knobs, -TRUST))
+        high = np.where(self.circular, TRUST, np.minimum(1 - self.knobs, TRUST))
+        low, high = np.minimum(low, -1e-9), np.maximum(high, 1e-9)
+        for _ in range(tries):
+            root = np.linalg.cholesky(curvature + np.diag(self.damping * scale + 1e-9))
+            step = lsq_linear(root.T, -np.linalg.solve(root, slope), (low, high), method="bvls").x
+            moved = self.knobs + step
+            moved = np.where(self.circular, moved % 1.0, moved.clip(0, 1))
+            after = self._differences(self._wet(moved, self.switches))
+            cost = float(self.judge.pictures.cost(after))
+            away = np.where(np.isinf(self.spread), 0.0, moved - self.mean)
+            if cost + float(ease @ away**2) < before:
+                gain = (self.cost - cost) / self.cost
+                self.still = self.age == 0 and gain < 1e-3
+                self.age = REUSE if gain < 0.05 else self.age + 1
+                along = torch.from_numpy(step).float()
+                missed = after[0] - differences - along @ slopes
+                self.linear = after[0], slopes + torch.outer(along / along.square().sum(), missed)
+                self.cost, self.knobs = cost, moved
+                self.damping = max(self.damping / 5, LEAST_DAMPING)
+                self._settle()
+                return True
+            self.damping *= 8
+        return False
+
+    def follow(self, proxies: dict, steps: int, device: str = "cpu") -> bool:
+        """Adam on the unconstrained knobs down the gradient of the proxies; taken if the real
+        effects agree."""
+        if not len(self.knobs):
+            return False
+        rows = Rows([self.as_start()])
+        source = torch.from_numpy(np.ascontiguousarray(self.judge.source))[None].to(device)
+        target = self.judge.target.to(device)
+        switches = {name: options.to(device) for name, options in rows.switches.items()}
+        optimiser = torch.optim.Adam(list(rows.free.values()))
+        first, last = LEARNING_RATE
+        for step in range(steps):
+            for group in optimiser.param_groups:
+                group["lr"] = last + (first - last) * 0.5 * (1 + math.cos(math.pi * step / steps))
+            knobs = rows.knobs()
+            there = {name: u.to(device) for name, u in knobs.items()}
+            output = proxy_render(proxies, source, rows.order.to(device), there, switches)
+            output = self.judge.level(output)
+            loss = losses.mss(output, target, STEP_SIZES[step % len(STEP_SIZES)])
+            loss = loss + ESR_WEIGHT * losses.esr(output, target).sqrt()
+            loss = loss.cpu() + SURPRISE_WEIGHT * rows.surprise(knobs)
+            optimiser.zero_grad()
+            loss.sum().backward()
+            optimiser.step()
+        knobs, switches = self._vectors(rows.chain(0))
+        return self._take(self._cost(self._wet(knobs, switches)), knobs, switches)
+
+    def kick(self) -> bool:
+        """Effect by effect: other options of its switches, and knobs drawn anew, some of them or
+        all, from the belief or from their whole range; the best is taken."""
+        moved = False
+        for i, effect in enumerate(self.effects):
+            place, options = self.places[i], []
+            for s, switch in enumerate(effect.switches):
+                for option in range(len(switch.options)):
+                    other = self.switches[i].copy()
+                    other[s] = option
+                    if option != self.switches[i][s]:
+                        options.append((self.knobs[place], other))
+            mixture = self.start.mixtures.get(effect.name)
+            generator = torch.Generator().manual_seed(int(self.rng.integers(2**31)))
+            for n in range(KICKS):
+                u = self.rng.random(len(effect.knobs))
+                if mixture and n % 2:
+                    u = mixture.sample(1, generator)[0, 0].double().numpy()
+                if n % 4 < 2:  # one knob or two alone
+                    alone = np.zeros(len(u), bool)
+                    alone[self.rng.integers(len(u), size=2)] = True
+                    u = np.where(alone, u, self.knobs[place])
+                options.append((u, self.switches[i]))
+            best = self.cost, None, None
+            for u, other in options:
+                knobs, switches = self.knobs.copy(), list(self.switches)
+                knobs[place], switches[i] = u, other
+                cost = self._cost(self._wet(knobs, switches, i))
+                best = min(best, (cost, knobs, switches), key=lambda item: item[0])
+            if best[1] is not None:
+                moved |= self._take(*best)
+        return moved
+
+    def sweep(self) -> bool:
+        """Find where the LFO of each effect that has one stands, over time, and take its knobs.
+
+        The effect is rendered standing still at POSITIONS. In each frame of a picture every
+        position has a distance to the recording; the knobs of an LFO choose a position in each
+        frame, so that millions of them are compared by looking up. The best are rendered.
+        """
+        if self.cost == self.swept or self.cost < SWEEP_ABOVE:
+            return False
+        self.swept, moved = self.cost, False
+        for i, effect in enumerate(self.effects):
+            if effect.sweep is None:
+                continue
+            settings = self._settings(i, self.knobs, self.switches)
+            best = self.cost, None, None
+            for values in self._sweeps(i, effect, settings):
+                knobs = self.knobs.copy()
+                knobs[self.places[i]] = effect.to_unit(settings | values)[0]
+                cost = self._cost(self._wet(knobs, self.switches, i))
+                best = min(best, (cost, knobs, self.switches), key=lambda item: item[0])
+            if best[1] is not None:
+                moved |= self._take(*best)
+        return moved
+
+    def _sweeps(self, i: int, effect, settings: dict) -> list[dict]:
+        """The most promising settings of the sweep's four knobs."""
+        distances = self._held(i, effect, settings)  # (positions, frames)
+        panel = {knob.name: knob for knob in effect.knobs}
+        sweep = effect.sweep
+        seconds = np.arange(distances.shape[1]) * SWEEP_PICTURE[1] / SAMPLE_RATE
+        spacing = 0.25 / seconds[-1]  # a quarter of a turn over the whole recording
+        rate = panel[sweep.rate]
+        slow = np.geomspace(rate.low, 8 * spacing, 14)
+        rates = [*slow, *np.arange(8 * spacing, rate.high, spacing)]
+        grids = {
+            sweep.centre: panel[sweep.centre].from_unit(np.linspace(0, 1, SWEEP_CENTRES)),
+            sweep.depth: panel[sweep.depth].from_unit(np.linspace(0.12, 1, SWEEP_DEPTHS)),
+            sweep.phase: panel[sweep.phase].from_unit(np.arange(SWEEP_PHASES) / SWEEP_PHASES),
+        }
+        mesh = dict(zip(grids, np.meshgrid(*grids.values(), indexing="ij"), strict=True))
+        mesh = {name: values.reshape(-1, 1) for name, values in mesh.items()}
+        step, columns, found = POSITIONS[1] - POSITIONS[0], np.arange(len(seconds)), []
+        for value in rates:
+            position = effect.position(mesh | {sweep.rate: value}, seconds)
+            rows = np.rint((position - POSITIONS[0]) / step).clip(0, len(POSITIONS) - 1)
+            scores = distances[rows.astype(np.intp), columns].mean(1)
+            for n in np.argpartition(scores, 2)[:2]:
+                values = {name: float(grid[n, 0]) for name, grid in mesh.items()}
+                found.append((float(scores[n]), values | {sweep.rate: float(value)}))
+        found.sort(key=lambda item: item[0])
+        return [values for _, values in found[:SWEEPS]]
+
+    def _held(self, i: int, effect, settings: dict) -> np.ndarray:
+        """Distance to the recording in dB, with the effect held at POSITIONS: (positions, frames),
+        about its mean in each frame."""
+        rest = Chain(
+            (after.name, self._settings(j, self.knobs, self.switches))
+            for j, after in enumerate(self.effects)
+            if j > i
+        )
+        wets = []
+        for position in POSITIONS:
+            wet = effect.standing(self.heard[i], settings, position)
+            wets.append(rest.render(wet, SAMPLE_RATE))
+        self.judge.renders += len(wets)
+        audio = self.judge.level(torch.from_numpy(np.stack(wets)))
+        held = picture.levels(audio, *SWEEP_PICTURE)
+        target = picture.levels(self.judge.target, *SWEEP_PICTURE)
+        distances = (held - target).abs().clamp(max=SWEEP_CLIP_DB).mean(1).numpy()
+        return distances - distances.mean(0)

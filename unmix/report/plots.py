@@ -1,0 +1,100 @@
+"""Pictures of measured figures, as PNG."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from unmix.audio import write_atomic
+
+DPI = 120
+
+
+def _figure(width: float, height: float):
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save(figure, path) -> Path:
+    """Publish a figure as PNG, whole or not at all."""
+    write_atomic(path, lambda temporary: figure.savefig(temporary, dpi=DPI, format="png"))
+    return Path(path)
+
+
+def chains(figures: dict):
+    """``evaluate_chains.chains`` at a glance: accuracy, confusion, calibration, knobs."""
+    figure = _figure(12, 9)
+    axes = figure.subplots(2, 2)
+    degraded = f", degraded: {figures['degraded']}" if figures["degraded"] else ""
+    figure.suptitle(
+        f"The network alone on {figures['count']:,} held-out chains, "
+        f"source {figures['source']}{degraded}, seed {figures['seed']}"
+    )
+    _accuracy(axes[0, 0], figures)
+    _confusion(axes[0, 1], figures["confusion"])
+    _calibration(axes[1, 0], figures)
+    _knobs(axes[1, 1], figures["knobs"])
+    return figure
+
+
+def _accuracy(axis, figures: dict) -> None:
+    lengths = list(figures["by_length"])
+    x = np.arange(len(lengths))
+    series = (("top5", "among the top 5"), ("set", "right set"), ("equivalence", "named rightly"))
+    for i, (key, label) in enumerate(series):
+        shares = [100 * row[key] for row in figures["by_length"].values()]
+        bars = axis.bar(x + 0.27 * (i - 1), shares, 0.25, label=label)
+        axis.bar_label(bars, [f"{share:.0f}" for share in shares], fontsize=7)
+    for name, rows in figures.get("baselines", {}).items():
+        shares = [100 * row["equivalence"] for row in rows["by_length"].values()]
+        axis.plot(x + 0.27, shares, "_", ms=22, mew=2, label=f"named rightly: {name}")
+    axis.set_xticks(x, [str(n) for n in lengths])
+    axis.set(xlabel="effects in the chain", ylabel="recordings, %", ylim=(0, 109))
+    axis.set_title("Chains, by equivalence")
+    axis.legend(fontsize=8)
+
+
+def _confusion(axis, table: dict) -> None:
+    labels = list(table)
+    counts = np.array([[table[x][y] for y in labels] for x in labels], float)
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(counts):
+        if count:
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            axis.text(column, row, f"{count:.0f}", ha="center", va="center", color=colour)
+    axis.set_xticks(range(len(labels)), labels)
+    axis.set_yticks(range(len(labels)), labels)
+    axis.set(xlabel="named in its place (– nothing)", ylabel="effect (– nothing)")
+    axis.set_title("Confusion, chains aligned")
+
+
+def _calibration(axis, figures: dict) -> None:
+    rows = [*figures["by_length"].items(), ("all", figures["all"])]
+    axis.plot([0, 100], [0, 100], ":", color="grey", label="right")
+    for n, row in rows:
+        covered = row["coverage"]
+        x = [100 * float(share) for share in covered]
+        y = [100 * value if value is not None else np.nan for value in covered.values()]
+        style = {"lw": 2.5, "color": "black"} if n == "all" else {"lw": 1}
+        axis.plot(x, y, "o-", ms=4, label=f"{n}", **style)
+    axis.set(xlabel="interval believed, %", ylabel="knobs inside, %")
+    axis.set(xlim=(45, 95), ylim=(30, 100))
+    axis.set_title("Calibration of the knobs' intervals, by effects in the chain")
+    axis.legend(fontsize=8)
+
+
+def _knobs(axis, table: dict) -> None:
+    names, errors, colours = [], [], []
+    for i, (effect, knobs) in enumerate(table.items()):
+        for knob, row in knobs.items():
+            names.append(f"{effect} {knob}")
+            errors.append(row["error"])
+            colours.append(f"C{i}")
+    axis.barh(range(len(names)), errors, color=colours)
+    axis.set_yticks(range(len(names)), names, fontsize=6)
+    axis.invert_yaxis()
+    axis.set(xlabel="mean error of the knob where audible, share of its range")
+    axis.set_title("Knobs of the effects named rightly")
