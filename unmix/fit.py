@@ -51,6 +51,7 @@ class Fit:
     Attributes:
         cost: of the settings as they stand, by the real effects.
         start: where they came from, with what is believed of the knobs.
+        others: the starts that were farther, nearest first.
     """
 
     def __init__(self, judge: Judge, starts: Sequence[Start], rng: np.random.Generator):
@@ -66,8 +67,10 @@ class Fit:
         found = []
         for start in starts:
             knobs, switches = self._vectors(start.chain)
-            found.append((self._cost(self._wet(knobs, switches)), knobs, switches))
-        self.cost, self.knobs, self.switches = min(found, key=lambda item: item[0])
+            found.append((self._cost(self._wet(knobs, switches)), knobs, switches, start))
+        found.sort(key=lambda item: item[0])
+        self.cost, self.knobs, self.switches, _ = found[0]
+        self.others = [start for *_, start in found[1:]]
         self.swept = self.cost if len(starts) == 1 else math.inf  # the cost at the last sweep
         self._settle()
 

@@ -28,6 +28,7 @@ from unmix.workers import cores
 FIRST = 4  # steps of descent of a chain that is tried
 FOLLOW, DESCEND = 8, 5  # steps of one round, through the proxies and on the real effects
 FITS = 6, 4, 2  # fits that are screened, that go on after that, and to the end
+RESTARTS = 2  # other starts of the leader's order, when it does not move any more
 EDITS = 2  # leaders whose neighbours are tried
 DRAWN = 24  # settings drawn for an effect that is put in
 SOLVED = 0.002  # a distance (MSS) at which nothing is left to find
@@ -221,7 +222,15 @@ class Search:
                 fits = self.leading([*fits, *others], FITS[2])
             self.round(fits)
             if fits[0] is leader and leader.cost > 0.98 * before:
-                break
+                again = [[leader.others.pop(0)] for _ in leader.others[:RESTARTS]]
+                if not again:
+                    break
+                others = self.each(self.fit, again)
+                self.screen(others)
+                self.round(others)
+                for fit in others:
+                    fit.others = leader.others
+                fits = [*fits, *others]
 
     @staticmethod
     def leading(fits: Sequence[Fit], count: int) -> list[Fit]:
