@@ -1,0 +1,26 @@
+"""The examples run as their documentation says."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def test_the_study_prints_a_table(tmp_path, unmix_cli):
+    made = unmix_cli("gen-data", "--chains", "--count", 5, "--out", tmp_path / "data")
+    assert made.returncode == 0, made.stderr
+    options = {"--data": tmp_path / "data", "--out": tmp_path, "--steps": 1, "--seeds": 2}
+    arguments = [str(x) for pair in {**options, "--count": 5}.items() for x in pair]
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "study.py", "geometry", *arguments, "--batch", "4"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows = done.stdout.splitlines()
+    assert rows[-2].startswith("| hyperbolic |") and rows[-1].startswith("| euclidean |")
+    assert all(row.count("±") == 7 for row in rows[-2:])
