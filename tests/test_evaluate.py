@@ -209,7 +209,10 @@ def test_commands(unmix_cli, tmp_path):
     assert json.loads((tmp_path / "chains.json").read_text()) == figures
     assert (tmp_path / "chains.png").read_bytes().startswith(b"\x89PNG")
     assert "in 90 %" in result.stderr
-    result = unmix_cli("evaluate", "refine", "--count", 1, "--steps", 2, "--json")
+    options = ("--count", 1, "--steps", 2, "--rivals", "--json", "--out", tmp_path)
+    result = unmix_cli("evaluate", "refine", *options)
     assert result.returncode == 0, result.stderr
-    assert json.loads(result.stdout)["all"]["worse"] == 0
+    figures = json.loads(result.stdout)
+    assert figures["all"]["worse"] == 0 and len(figures["rivals"]) == 3
+    assert (tmp_path / "refine.png").read_bytes().startswith(b"\x89PNG")
     assert "…" not in result.stderr  # no column is cut short in 80 columns

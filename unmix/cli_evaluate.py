@@ -200,17 +200,23 @@ def refine(
     ] = "probe",
     weights: Proxies = None,
     model: Model = None,
+    rivals: Annotated[
+        bool,
+        typer.Option("--rivals", help="Also CMA-ES and the proxies alone, in the same time each."),
+    ] = False,
     workers: Workers = 1,
+    out: Out = None,
     json: Json = False,
 ) -> None:
     """What refine makes of the first answers, by the real effects.
 
     \b
-    Example:
+    Examples:
       unmix evaluate refine --count 100 --steps 200
+      unmix evaluate refine --count 20 --rivals --out figures
     """
     from unmix import evaluate
-    from unmix.report import figures
+    from unmix.report import figures, plots
 
     table = evaluate.refine(
         count,
@@ -220,5 +226,6 @@ def refine(
         model=_model(model),
         load=_proxy_loader(weights),
         workers=workers,
+        rivals=rivals,
     )
-    _finish(table, figures.refine, json)
+    _finish(table, figures.refine, json, out, plots.refine)

@@ -21,6 +21,7 @@ from unmix.errors import UnmixError
 from unmix.features import extract
 from unmix.workers import each
 
+RIVAL_CHAINS = 5
 AUDIBLE_MOVE, AUDIBLE_ESR_DB = 0.1, -40.0
 
 
@@ -102,6 +103,7 @@ class _Searches:
     proxies: dict
     steps: int
     beams: int
+    rivals: bool
 
     def item(self, i: int) -> dict:
         """Network, search and figures of one held-out chain."""
@@ -124,10 +126,43 @@ class _Searches:
             "before": found.before,
             "after": found.after,
             "si_sdr": metrics.si_sdr_db(found.chain.render(dry, SAMPLE_RATE), recording),
+            "timeline": found.timeline,
+            "rivals": self.compete(dry, true, recording, starts, seconds) if self.rivals else {},
             "right_before": canonical_order(starts[0].chain.names) == right,
             "right_after": canonical_order(found.chain.names) == right,
             "audible_before": last(knob_errors(starts[0].chain, true, audible)["audible"]),
             "audible": last(knob_errors(found.chain, true, audible)["audible"]),
+        }
+
+    def compete(self, dry, true, recording, starts, seconds: float) -> dict:
+        """What others make of the same recording in the same time, on as many cores."""
+        from unmix import rivals
+        from unmix.judge import Judge
+
+        believed = {}
+        for start in starts:  # the prediction comes first for each order of effects
+            believed.setdefault(start.chain.canonical().names, start.chain)
+        chains = list(believed.values())[:RIVAL_CHAINS]
+        gift = Chain(
+            (n, effects.get(n).from_unit([0.5] * len(effects.get(n).knobs), options))
+            for n, settings in true.steps
+            for _, options in [effects.get(n).to_unit(settings)]
+        )
+        judge = Judge(recording, dry)
+        attempts = {
+            "CMA-ES, the same chains": rivals.cma(judge, chains, seconds),
+            "CMA-ES, the true chain": rivals.cma(judge, [gift], seconds),
+            "proxies alone": rivals.proxies_only(judge, chains, self.proxies, seconds),
+        }
+        right = canonical_order(true.names)
+        return {
+            name: {
+                "after": attempt.distance,
+                "right": canonical_order(attempt.chain.names) == right,
+                "renders": attempt.renders,
+                "timeline": attempt.timeline,
+            }
+            for name, attempt in attempts.items()
         }
 
 
@@ -140,6 +175,7 @@ def refine(
     model=None,
     load=None,
     workers: int = 1,
+    rivals: bool = False,
 ) -> dict:
     """What refine makes of the network's first answers, by the real render.
 
@@ -148,18 +184,22 @@ def refine(
         steps: of refine. beams: believed chains that the search starts from.
         model, load: an InverseModel and name -> proxy; the bundled ones if None.
         workers: processes of one thread each, if more than 1.
+        rivals: also give the time that each search took to other methods (rivals.py).
 
     Returns:
         {"count", "worse", "better" (shares), "mss_before", "mss_after" (medians), "si_sdr_db"
         (median after), "equivalence_before", "equivalence_after", "audible_knob_error",
-        "seconds" and "renders" (means an item), "by_length"}
+        "seconds" and "renders" (means an item), "by_length"},
+        and "rivals" {name: {"wins": share of items in which refine ended nearer, "mss_after",
+        "equivalence", "renders", "by_length": wins}}, "timelines" {name: of each item}
     """
     from unmix.weights import load_inverse, load_proxy
 
     if count < 1 or steps < 1:
         raise UnmixError("count and steps must be 1 or more")
     stand_ins = {name: (load or load_proxy)(name) for name in effects.names()}
-    searches = _Searches(held_out(seed, source), model or load_inverse(), stand_ins, steps, beams)
+    model = model or load_inverse()
+    searches = _Searches(held_out(seed, source), model, stand_ins, steps, beams, rivals)
     rows = each(searches, count, workers, "refine")
     lengths = range(1, MAX_LENGTH + 1)
     return {
@@ -172,7 +212,32 @@ def refine(
             for n in lengths
             if (part := [r for r in rows if r["length"] == n])
         },
+        "rivals": _rivals(rows),
+        "timelines": {
+            "unmix": [row["timeline"] for row in rows],
+            **{
+                name: [row["rivals"][name]["timeline"] for row in rows]
+                for name in rows[0]["rivals"]
+            },
+        },
+        "before": [row["before"] for row in rows],
     }
+
+
+def _rivals(rows: list[dict]) -> dict:
+    result = {}
+    for name in rows[0]["rivals"]:
+        own = [(row["length"], row["after"], row["rivals"][name]) for row in rows]
+        wins = [(length, after < other["after"]) for length, after, other in own]
+        lengths = sorted({length for length, _ in wins})
+        result[name] = {
+            "wins": mean([win for _, win in wins]),
+            "wins_by_length": {n: mean([win for m, win in wins if m == n]) for n in lengths},
+            "mss_after": float(np.median([other["after"] for *_, other in own])),
+            "equivalence": mean([other["right"] for *_, other in own]),
+            "renders": mean([other["renders"] for *_, other in own]),
+        }
+    return result
 
 
 def _refine_summary(rows: list[dict]) -> dict:

@@ -128,6 +128,16 @@ class Fit:
         self._settle()
         return True
 
+    def cost_of(self, knobs: np.ndarray) -> float:
+        """The cost with these knobs (all of the chain's, 0…1) and the switches as they stand."""
+        return self._cost(self._wet(np.asarray(knobs, np.float64), self.switches))
+
+    def move_to(self, knobs: np.ndarray) -> bool:
+        """Take these knobs if they are nearer."""
+        knobs = np.asarray(knobs, np.float64)
+        knobs = np.where(self.circular, knobs % 1.0, knobs.clip(0, 1))
+        return self._take(self.cost_of(knobs), knobs, self.switches)
+
     @property
     def chain(self) -> Chain:
         return Chain(

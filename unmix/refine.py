@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -64,12 +64,14 @@ class Refined:
         before: real distance (MSS) of the prediction it started from.
         history: (step, smallest real distance so far).
         renders: how often the real effects ran.
+        timeline: (seconds, smallest real distance so far) whenever it fell.
     """
 
     candidates: list[Candidate]
     before: float
     history: list[tuple[int, float]]
     renders: int
+    timeline: list[tuple[float, float]] = field(default_factory=list)
 
     @property
     def chain(self) -> Chain:
@@ -103,6 +105,7 @@ class Search:
         self.believed = {start.chain.canonical().names: start.log_prob for start in starts}
         self.best: dict[tuple[str, ...], Candidate] = {}
         self.history: list[tuple[int, float]] = []
+        self.timeline: list[tuple[float, float]] = []
         self.done = 0
         self.lock = threading.Lock()
 
@@ -143,6 +146,8 @@ class Search:
         distance = self.judge.distance(start.chain)
         key = start.chain.canonical().names
         with self.lock:
+            if not self.best or distance < self.nearest:
+                self.timeline.append((time.monotonic() - self.began, distance))
             if key not in self.best or distance < self.best[key].distance:
                 self.best[key] = Candidate(start.chain, start, distance)
         return distance
@@ -351,4 +356,4 @@ def refine(
         for start in starts:
             search.meet(start)
     candidates = rank(list(search.best.values()), before)
-    return Refined(candidates, before, search.history, judge.renders)
+    return Refined(candidates, before, search.history, judge.renders, search.timeline)

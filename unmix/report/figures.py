@@ -189,7 +189,23 @@ def refine(figures: dict) -> list[Table]:
         shares = [_percent(row[f"equivalence_{when}"]) for when in ("before", "after")]
         errors = [_number(row[f"audible_{when}"]) for when in ("before", "after")]
         named.add_row(str(n), *shares, *errors)
-    return [distance, named]
+    rivals = _table(
+        "Against others in the same time: items in which refine ended nearer; what each reached",
+        "method",
+        "refine wins %",
+        "MSS",
+        "equiv. %",
+        "renders",
+    )
+    own = figures["all"]
+    for name, row in figures["rivals"].items():
+        values = _percent(row["wins"]), _number(row["mss_after"]), _percent(row["equivalence"])
+        rivals.add_row(name, *values, f"{row['renders']:.0f}")
+    if rivals.row_count:
+        shares = _percent(own["equivalence_after"])
+        renders = f"{own['renders']:.0f}"
+        rivals.add_row("refine itself", "", _number(own["mss_after"]), shares, renders)
+    return [table for table in (distance, named, rivals) if table.row_count]
 
 
 def show(tables: list[Table]) -> None:

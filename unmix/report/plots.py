@@ -39,6 +39,45 @@ def chains(figures: dict):
     return figure
 
 
+def refine(figures: dict):
+    """``evaluate.refine`` at a glance: distance over time, and before and after by length."""
+    figure = _figure(12, 4.8)
+    left, right = figure.subplots(1, 2)
+    figure.suptitle(
+        f"Refine, {figures['steps']} steps, on {figures['count']:,} held-out recordings, "
+        f"seed {figures['seed']}"
+    )
+    longest = max(line[-1][0] for lines in figures["timelines"].values() for line in lines)
+    seconds = np.linspace(0, longest, 200)
+    for name, lines in figures["timelines"].items():
+        courses = [
+            _course(line, before, seconds)
+            for line, before in zip(lines, figures["before"], strict=True)
+        ]
+        left.plot(seconds, np.median(courses, 0), label=name)
+    left.set(xlabel="seconds", ylabel="median distance (MSS) by the real effects", yscale="log")
+    left.set_title("Distance over time")
+    left.legend(fontsize=8)
+    lengths = list(figures["by_length"])
+    x = np.arange(len(lengths))
+    for i, when in enumerate(("before", "after")):
+        values = [row[f"mss_{when}"] for row in figures["by_length"].values()]
+        bars = right.bar(x + 0.4 * (i - 0.5), values, 0.38, label=f"{when} refine")
+        right.bar_label(bars, [f"{value:.3f}" for value in values], fontsize=7)
+    right.set_xticks(x, [str(n) for n in lengths])
+    right.set(xlabel="effects in the chain", ylabel="median distance (MSS)")
+    right.set_title("By length of the chain")
+    right.legend(fontsize=8)
+    return figure
+
+
+def _course(line, before: float, seconds: np.ndarray) -> np.ndarray:
+    """Smallest distance so far at each of ``seconds``, from (second, distance) pairs."""
+    times = [0.0, *(second for second, _ in line)]
+    lowest = np.minimum.accumulate([before, *(distance for _, distance in line)])
+    return lowest[np.searchsorted(times, seconds, side="right") - 1]
+
+
 def _accuracy(axis, figures: dict) -> None:
     lengths = list(figures["by_length"])
     x = np.arange(len(lengths))

@@ -1,0 +1,54 @@
+"""Other methods, on problems that they can solve."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from unmix import effects, rivals, sources
+from unmix.audio import SAMPLE_RATE
+from unmix.chain import Chain
+from unmix.errors import UnmixError
+from unmix.judge import Judge
+from unmix.weights import load_proxy
+
+DRY = sources.probe()
+NAME = effects.names()[0]
+TRUE = Chain([(NAME, {"drive": 18.0, "output": -6.0})])
+JUDGE = Judge(TRUE.render(DRY, SAMPLE_RATE), DRY)
+START = Chain([(NAME, {"drive": 9.0, "output": -12.0})])
+
+
+def test_cma_comes_near():
+    found = rivals.cma(JUDGE, [START], 4.0)
+    assert found.distance < 0.1 * JUDGE.distance(START) and found.renders > 50
+    assert found.distance == pytest.approx(JUDGE.distance(found.chain))
+
+
+def test_cma_shares_its_time_and_returns_the_best():
+    other = Chain([(effects.names()[-1], {})])
+    found = rivals.cma(JUDGE, [other, START], 4.0)
+    assert found.chain.names == (NAME,)
+    seconds, distances = zip(*found.timeline, strict=True)
+    assert len(seconds) == 2 and 1.5 < seconds[0] < 3.5 < seconds[1] < 6
+    assert distances[1] < distances[0]
+
+
+def test_circular_knobs_have_no_bounds():
+    name = next(n for n in effects.names() if effects.get(n).panel.circular.any())
+    chain = Chain([(name, {})])
+    found = rivals.cma(Judge(chain.render(DRY, SAMPLE_RATE), DRY), [chain], 1.0)
+    assert np.isfinite(found.distance)
+
+
+def test_proxies_come_near_without_a_render():
+    before = JUDGE.renders
+    found = rivals.proxies_only(JUDGE, [START, Chain()], {NAME: load_proxy(NAME)}, 4.0)
+    assert found.distance < 0.3 * JUDGE.distance(START)
+    assert JUDGE.renders - before == 2  # one to report the answer, one in this test
+
+
+def test_a_missing_package_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cma", None)
+    with pytest.raises(UnmixError, match=r"unmix\[cma\]"):
+        rivals.cma(JUDGE, [START], 1.0)
