@@ -283,6 +283,19 @@ def test_a_stopped_search_gives_its_best_so_far(dry):
     assert search(dry, name, steps=1_000, stop=lambda: True)[0].history == []
 
 
+def test_a_search_leaves_the_number_of_threads_alone(dry):
+    before = torch.get_num_threads()
+    search(dry, effects.names()[-1], steps=4)
+    assert torch.get_num_threads() == before
+
+
+def test_the_timeline_falls(dry):
+    found = search(dry, effects.names()[-1], steps=8)[0]
+    seconds, distances = zip(*found.timeline, strict=True)
+    assert list(seconds) == sorted(seconds) and distances[0] == found.before
+    assert list(distances) == sorted(set(distances), reverse=True)
+
+
 def test_polish_goes_on_where_the_steps_end(dry):
     name = effects.names()[0]
     rough, fine = (search(dry, name, steps=2, polish=polish)[0].after for polish in (0, 10))

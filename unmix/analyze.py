@@ -164,6 +164,8 @@ def refine_chain(
     from unmix.prepare import prepare
     from unmix.starts import around
 
+    if steps < 0 or (seconds is not None and seconds <= 0):
+        raise UnmixError("steps must be 0 or more and seconds above 0")
     prepared = prepare(audio, sample_rate, source, gain)
     if prepared.dry is None:
         raise UnmixError("refine needs the source: the probe was not found; use --source")

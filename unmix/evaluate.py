@@ -26,6 +26,7 @@ AUDIBLE_MOVE, AUDIBLE_ESR_DB = 0.1, -40.0
 
 
 def esr_db(estimate: np.ndarray, target: np.ndarray) -> float:
+    """ESR of two signals (samples,) in dB."""
     pair = torch.from_numpy(np.stack([estimate, target]))
     return float(metrics.ratio_db(float(losses.esr(*pair))))
 
@@ -77,6 +78,7 @@ def last(rows) -> list:
 
 
 def mean(values) -> float | None:
+    """The mean, or None of nothing."""
     return float(np.mean(values)) if len(values) else None
 
 

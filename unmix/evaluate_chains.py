@@ -211,9 +211,9 @@ def _by_knob(rows: list[dict]) -> dict[str, dict[str, dict]]:
             errors.setdefault((name, knob), []).append(error)
     return {
         name: {
-            knob: {"audible": len(found), "error": mean(found)}
-            for (effect, knob), found in errors.items()
-            if effect == name
+            knob.name: {"audible": len(found), "error": mean(found)}
+            for knob in effects.get(name).knobs
+            if (found := errors.get((name, knob.name)))
         }
         for name in effects.names()
     }

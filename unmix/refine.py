@@ -156,11 +156,15 @@ class Search:
         """``work`` on every item, on all cores; results in their order."""
 
         def alone(item):
-            torch.set_num_threads(1)  # of this thread
+            torch.set_num_threads(1)  # of this thread, and of MKL everywhere
             return work(item)
 
-        with ThreadPoolExecutor(cores()) as pool:
-            return list(pool.map(alone, items))
+        threads = torch.get_num_threads()
+        try:
+            with ThreadPoolExecutor(cores()) as pool:
+                return list(pool.map(alone, items))
+        finally:
+            torch.set_num_threads(threads)
 
     def fit(self, starts: Sequence[Start]) -> Fit:
         """The best of several starts of one order."""
