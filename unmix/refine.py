@@ -166,6 +166,15 @@ class Search:
         finally:
             torch.set_num_threads(threads)
 
+    def fits(self, groups: Sequence[Sequence[Start]]) -> list[Fit]:
+        """The best start of each group, which is of one order of effects; those that time is left
+        for, but one at least."""
+
+        def work(starts):
+            return self.fit(starts) if starts is groups[0] or not self.late() else None
+
+        return [fit for fit in self.each(work, groups) if fit]
+
     def fit(self, starts: Sequence[Start]) -> Fit:
         """The best of several starts of one order."""
         seed = [self.seed, *map(ord, "".join(starts[0].chain.names))]
@@ -211,11 +220,8 @@ class Search:
 
     def run(self, starts: Sequence[Start]) -> None:
         """From many chains to the last few, until the budget is used up or nothing moves."""
-        groups: dict[tuple[str, ...], list[Start]] = {}
-        for start in starts:
-            groups.setdefault(start.chain.canonical().names, []).append(start)
         first = FITS[0] if self.steps is None else self.steps // (4 * FIRST)
-        fits = self.leading(self.each(self.fit, groups.values()), max(1, min(FITS[0], first)))
+        fits = self.leading(self.fits(by_order(starts)), max(1, min(FITS[0], first)))
         self.screen(fits)
         fits = self.leading(fits, FITS[1])
         self.round(fits)
@@ -226,7 +232,7 @@ class Search:
             names = leader.chain.names
             if starts[0].log_prob is not None and names not in edited and len(edited) < EDITS:
                 edited.add(names)  # a chain that the user gave keeps its effects
-                others = self.leading(self.each(self.fit, self.edits(leader)), FITS[0])
+                others = self.leading(self.fits(self.edits(leader)), FITS[0])
                 self.screen(others)
                 fits = self.leading([*fits, *others], FITS[2])
             self.round(fits)
@@ -234,7 +240,7 @@ class Search:
                 again = [[leader.others.pop(0)] for _ in leader.others[:RESTARTS]]
                 if not again:
                     break
-                others = self.each(self.fit, again)
+                others = self.fits(again)
                 self.screen(others)
                 self.round(others)
                 for fit in others:
@@ -299,6 +305,14 @@ class Search:
             self.meet(replace(nearest.origin, chain=shorter, log_prob=log_prob))
 
 
+def by_order(starts: Sequence[Start]) -> list[list[Start]]:
+    """The starts of each order of effects, in the order in which they come."""
+    groups: dict[tuple[str, ...], list[Start]] = {}
+    for start in starts:
+        groups.setdefault(start.chain.canonical().names, []).append(start)
+    return list(groups.values())
+
+
 def rank(candidates: Sequence[Candidate], before: float) -> list[Candidate]:
     """The answer, then the others, nearest first.
 
@@ -357,7 +371,7 @@ def refine(
         search.leave_out()
         search.polish(rank(list(search.best.values()), before)[0], polish)
     else:
-        for start in starts:
-            search.meet(start)
+        for fit in search.fits(by_order(starts)):
+            search.meet(fit.as_start())
     candidates = rank(list(search.best.values()), before)
     return Refined(candidates, before, search.history, judge.renders, search.timeline)
