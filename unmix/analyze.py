@@ -38,6 +38,8 @@ class Result:
             render of the prediction and of the answer; None where the source is not known.
         intervals: {effect: {knob: (low, high)}}, in units: where the network believes each knob of
             ``chain`` to be, with 90 %. On a circular knob low may exceed high: through 0.
+        undetermined: {effect: knobs that this recording does not tell}: moved by 0.2 of their range
+            they change the real render by less than −30 dB. Empty where the source is not known.
         source: the kind that was used: "probe", …, "file" or "none".
         latency_s: what was taken out. gain_db: what was taken out, None if unknown.
         notes: remarks in plain English.
@@ -51,6 +53,7 @@ class Result:
     distance: dict[str, dict[str, float]] | None
     intervals: dict[str, dict[str, tuple[float, float]]]
     source: str
+    undetermined: dict[str, list[str]] = field(default_factory=dict)
     latency_s: float = 0.0
     gain_db: float | None = 0.0
     notes: list[str] = field(default_factory=list)
@@ -68,6 +71,7 @@ class Result:
             ],
             "distance": self.distance,
             "intervals": self.intervals,
+            "undetermined": self.undetermined,
             "source": self.source,
             "latency_s": self.latency_s,
             "gain_db": self.gain_db,
@@ -205,6 +209,7 @@ def _search(
 def _conclude(prepared, prediction: Chain, found, top: int, generator) -> Result:
     """The result of a search: distances, intervals, remarks, and the answer's sound."""
     from unmix.belief import intervals
+    from unmix.effect_of_knobs import undetermined
 
     judge, notes = prepared.judge(), list(prepared.pair.notes)
     if found.after > NOT_EXPLAINED_MSS:
@@ -227,6 +232,7 @@ def _conclude(prepared, prediction: Chain, found, top: int, generator) -> Result
             if name in best.mixtures
         },
         source=prepared.source,
+        undetermined=undetermined(judge.source, found.chain),
         latency_s=prepared.latency_s,
         gain_db=prepared.gain_db,
         notes=notes,

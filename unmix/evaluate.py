@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from unmix import effects, losses, metrics
+from unmix import effects, metrics
 from unmix.audio import SAMPLE_RATE
 from unmix.chain import Chain, canonical_order
 from unmix.dataset import MAX_LENGTH, ChainSampler
+from unmix.effect_of_knobs import moved
 from unmix.errors import UnmixError
 from unmix.features import extract
 from unmix.workers import each
@@ -25,28 +26,11 @@ RIVAL_CHAINS = 5
 AUDIBLE_MOVE, AUDIBLE_ESR_DB = 0.1, -40.0
 
 
-def esr_db(estimate: np.ndarray, target: np.ndarray) -> float:
-    """ESR of two signals (samples,) in dB."""
-    pair = torch.from_numpy(np.stack([estimate, target]))
-    return float(metrics.ratio_db(float(losses.esr(*pair))))
-
-
 def audible_knobs(source: np.ndarray, chain: Chain) -> dict:
     """{effect: (K,) bool}: whether moving a knob alone by AUDIBLE_MOVE changes the real render of
     the chain by more than AUDIBLE_ESR_DB."""
-    result, heard, whole = {}, source, chain.render(source, SAMPLE_RATE)
-    for place, (name, settings) in enumerate(chain.steps):
-        effect, rest = effects.get(name), Chain(chain.steps[place + 1 :])
-        knobs, switches = effect.to_unit(settings)
-        flags = []
-        for k in range(len(knobs)):
-            moved = knobs.copy()
-            moved[k] += AUDIBLE_MOVE if moved[k] < 0.5 else -AUDIBLE_MOVE
-            wet = effect.render(heard, SAMPLE_RATE, effect.from_unit(moved, switches))
-            flags.append(esr_db(rest.render(wet, SAMPLE_RATE), whole) > AUDIBLE_ESR_DB)
-        result[name] = np.array(flags)
-        heard = effect.render(heard, SAMPLE_RATE, settings)
-    return result
+    changes = moved(source, chain, AUDIBLE_MOVE)
+    return {name: change > AUDIBLE_ESR_DB for name, change in changes.items()}
 
 
 def knob_errors(answer: Chain, true: Chain, audible: dict) -> dict[str, list]:

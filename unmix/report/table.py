@@ -54,6 +54,8 @@ def _settings(result: Result):
         for knob in effect.knobs:
             interval = result.intervals.get(name, {}).get(knob.name)
             between = " … ".join(map(knob.format, interval)) if interval else ""
+            if knob.name in result.undetermined.get(name, ()):
+                between = "not determined"
             table.add_row(*head, knob.name, knob.format(settings[knob.name]), between)
             head = ("", "")
     return table

@@ -1,0 +1,61 @@
+"""What a knob does to a render: which knobs of a chain a recording can tell at all."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from unmix import effects
+from unmix.audio import SAMPLE_RATE
+from unmix.chain import Chain
+
+UNDETERMINED_MOVE, UNDETERMINED_ESR_DB = 0.2, -30.0
+
+
+def _esr_db(estimate: np.ndarray, target: np.ndarray) -> float:
+    error = np.sum((estimate - target) ** 2, dtype=np.float64)
+    power = max(np.sum(target**2, dtype=np.float64), 1e-20)
+    return float(10 * np.log10(max(error / power, 1e-15)))
+
+
+def moved(source: np.ndarray, chain: Chain, amount: float, both: bool = False) -> dict:
+    """How much the real render of a chain changes when one knob alone is moved.
+
+    Args:
+        source: float32 (samples,) at 44.1 kHz.
+        amount: of the move, in 0…1, towards the farther end of the range.
+        both: move it the other way as well, as far as there is room, and take the larger change.
+
+    Returns:
+        {effect: (K,) ESR in dB against the render as it is}.
+    """
+    result, heard, whole = {}, source, chain.render(source, SAMPLE_RATE)
+    for place, (name, settings) in enumerate(chain.steps):
+        effect, rest = effects.get(name), Chain(chain.steps[place + 1 :])
+        knobs, switches = effect.to_unit(settings)
+        changes = []
+        for k, u in enumerate(knobs):
+            inward = amount if u < 0.5 else -amount
+            found = []
+            for move in (inward, -inward)[: 1 + both]:
+                other = knobs.copy()
+                other[k] += move
+                wet = effect.render(heard, SAMPLE_RATE, effect.from_unit(other, switches))
+                found.append(_esr_db(rest.render(wet, SAMPLE_RATE), whole))
+            changes.append(max(found))
+        result[name] = np.array(changes)
+        heard = effect.render(heard, SAMPLE_RATE, settings)
+    return result
+
+
+def undetermined(source: np.ndarray, chain: Chain) -> dict[str, list[str]]:
+    """{effect: its knobs that the render hardly depends on}: moved by UNDETERMINED_MOVE either way
+    they change it by less than UNDETERMINED_ESR_DB."""
+    changes = moved(source, chain, UNDETERMINED_MOVE, both=True)
+    return {
+        name: [
+            knob.name
+            for knob, change in zip(effects.get(name).knobs, changes[name], strict=True)
+            if change < UNDETERMINED_ESR_DB
+        ]
+        for name in chain.names
+    }
