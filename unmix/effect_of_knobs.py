@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
-from unmix import effects
+from unmix import effects, losses, metrics
 from unmix.audio import SAMPLE_RATE
 from unmix.chain import Chain
 
@@ -12,9 +13,8 @@ UNDETERMINED_MOVE, UNDETERMINED_ESR_DB = 0.2, -30.0
 
 
 def _esr_db(estimate: np.ndarray, target: np.ndarray) -> float:
-    error = np.sum((estimate - target) ** 2, dtype=np.float64)
-    power = max(np.sum(target**2, dtype=np.float64), 1e-20)
-    return float(10 * np.log10(max(error / power, 1e-15)))
+    pair = torch.from_numpy(np.stack([estimate, target]))
+    return float(metrics.ratio_db(float(losses.esr(*pair))))
 
 
 def moved(source: np.ndarray, chain: Chain, amount: float, both: bool = False) -> dict:

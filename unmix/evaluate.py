@@ -124,11 +124,9 @@ class _Searches:
         """What others make of the same recording in the same time, on as many cores."""
         from unmix import rivals
         from unmix.judge import Judge
+        from unmix.refine import by_order
 
-        believed = {}
-        for start in starts:  # the prediction comes first for each order of effects
-            believed.setdefault(start.chain.canonical().names, start.chain)
-        chains = list(believed.values())[:RIVAL_CHAINS]
+        chains = [group[0].chain for group in by_order(starts)[:RIVAL_CHAINS]]  # predictions
         gift = Chain(
             (n, effects.get(n).from_unit([0.5] * len(effects.get(n).knobs), options))
             for n, settings in true.steps
@@ -177,7 +175,7 @@ def refine(
         (median after), "equivalence_before", "equivalence_after", "audible_knob_error",
         "seconds" and "renders" (means an item), "by_length"},
         and "rivals" {name: {"wins": share of items in which refine ended nearer, "mss_after",
-        "equivalence", "renders", "by_length": wins}}, "timelines" {name: of each item}
+        "equivalence", "renders", "wins_by_length"}}, "timelines" {name: of each item}
     """
     from unmix.weights import load_inverse, load_proxy
 

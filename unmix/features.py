@@ -18,6 +18,7 @@ N_FFT, HOP, MELS = 2048, 512, 80
 FRAMES = 1 + WINDOW // HOP
 FRAME_STATS = 4
 LONG_FFT, LONG_HOP, BANDS = 8192, 2048, 96
+BAND_RANGE_HZ = 18, 20_500
 TRANSFER = 4
 LINK = 2
 LINK_SMOOTH = 5  # frames that a cross-spectrum is averaged over
@@ -37,10 +38,10 @@ def _mel_bank() -> torch.Tensor:
 
 
 @cache
-def _band_bank() -> torch.Tensor:
-    """(BANDS, LONG_FFT/2 + 1): log-spaced triangles from 20 Hz to 20 kHz, each of sum 1."""
-    freqs = np.fft.rfftfreq(LONG_FFT, 1 / SAMPLE_RATE)
-    edges = np.geomspace(18, 20_500, BANDS + 2)
+def band_bank(n_fft: int, bands: int, low_hz: float, high_hz: float) -> torch.Tensor:
+    """(bands, n_fft/2 + 1): log-spaced triangles between two frequencies, each of sum 1."""
+    freqs = np.fft.rfftfreq(n_fft, 1 / SAMPLE_RATE)
+    edges = np.geomspace(low_hz, high_hz, bands + 2)
     width = freqs[1]
     rows = []
     for low, mid, high in zip(edges[:-2], edges[1:-1], edges[2:], strict=True):
@@ -50,7 +51,7 @@ def _band_bank() -> torch.Tensor:
     return torch.tensor(np.array(rows), dtype=torch.float32)
 
 
-def _spectra(audio: torch.Tensor, n_fft: int, hop: int) -> torch.Tensor:
+def short_spectra(audio: torch.Tensor, n_fft: int, hop: int) -> torch.Tensor:
     """(…, samples) -> complex (…, n_fft/2 + 1, frames), Hann window of sum 1."""
     window = torch.hann_window(n_fft, device=audio.device)
     return torch.stft(
@@ -58,7 +59,7 @@ def _spectra(audio: torch.Tensor, n_fft: int, hop: int) -> torch.Tensor:
     )
 
 
-def _power(spectra: torch.Tensor) -> torch.Tensor:
+def power_of(spectra: torch.Tensor) -> torch.Tensor:
     return spectra.real.square() + spectra.imag.square()
 
 
@@ -69,7 +70,7 @@ def level_db(audio: torch.Tensor) -> torch.Tensor:
 
 def log_mel(audio: torch.Tensor) -> torch.Tensor:
     """(B, WINDOW) -> (B, MELS, FRAMES) in dB re full scale, not below FLOOR_DB."""
-    return _decibels(_mel(_power(_spectra(audio, N_FFT, HOP))))
+    return _decibels(_mel(power_of(short_spectra(audio, N_FFT, HOP))))
 
 
 def _mel(values: torch.Tensor) -> torch.Tensor:
@@ -101,7 +102,7 @@ def link(recording: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
         )
 
     cross = recording * source.conj()
-    strength = (smooth(_power(recording)) * smooth(_power(source))).sqrt() + _POWER_FLOOR
+    strength = (smooth(power_of(recording)) * smooth(power_of(source))).sqrt() + _POWER_FLOOR
     return torch.cat([smooth(cross.real) / strength, smooth(cross.imag) / strength], 1)
 
 
@@ -125,7 +126,7 @@ def frame_stats(audio: torch.Tensor) -> torch.Tensor:
 
 def long_spectra(audio: torch.Tensor) -> torch.Tensor:
     """(B, WINDOW) -> (B, LONG_FFT/2 + 1, frames) complex, for ``transfer``."""
-    return _spectra(audio, LONG_FFT, LONG_HOP)
+    return short_spectra(audio, LONG_FFT, LONG_HOP)
 
 
 def transfer(recording: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
@@ -140,12 +141,12 @@ def transfer(recording: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
         (B, TRANSFER, BANDS): output-to-input power ratio in dB, coherence, and cosine and sine of
         the phase weighted by how steady it is within the band.
     """
-    bank = _band_bank().to(recording.device)
+    bank = band_bank(LONG_FFT, BANDS, *BAND_RANGE_HZ).to(recording.device)
     cross = (recording * source.conj()).sum(-1)
-    power_x = _power(source).sum(-1) + 1e-12
-    power_y = _power(recording).sum(-1) + 1e-12
+    power_x = power_of(source).sum(-1) + 1e-12
+    power_y = power_of(recording).sum(-1) + 1e-12
     ratio_db = 10 * torch.log10((power_y @ bank.T) / (power_x @ bank.T))
-    coherence = (_power(cross) / (power_x * power_y)) @ bank.T
+    coherence = (power_of(cross) / (power_x * power_y)) @ bank.T
     direction = cross / (cross.abs() + 1e-12)
     cosine, sine = direction.real @ bank.T, direction.imag @ bank.T
     return torch.stack([ratio_db.expand_as(coherence), coherence, cosine, sine], 1)
@@ -165,8 +166,8 @@ def extract(recording: torch.Tensor, source: torch.Tensor | None) -> dict[str, t
     level = level_db(recording)
     stats = frame_stats(recording)
     stats[:, 0] -= level[:, None]
-    spectra = _spectra(recording, N_FFT, HOP)
-    mel = _decibels(_mel(_power(spectra))) - level[:, None, None]
+    spectra = short_spectra(recording, N_FFT, HOP)
+    mel = _decibels(_mel(power_of(spectra))) - level[:, None, None]
     result = {"mel": mel, "stats": stats, "level": level}
     if source is None:
         like = recording.new_zeros
@@ -177,8 +178,8 @@ def extract(recording: torch.Tensor, source: torch.Tensor | None) -> dict[str, t
             "link": like(batch, LINK * MELS, LINK_FRAMES),
             "known": like(batch),
         }
-    source_level, source_spectra = level_db(source), _spectra(source, N_FFT, HOP)
-    source_mel = _decibels(_mel(_power(source_spectra))) - source_level[:, None, None]
+    source_level, source_spectra = level_db(source), short_spectra(source, N_FFT, HOP)
+    source_mel = _decibels(_mel(power_of(source_spectra))) - source_level[:, None, None]
     h = transfer(long_spectra(recording), long_spectra(source))
     h[:, 0] -= (level - source_level)[:, None]
     return result | {

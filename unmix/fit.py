@@ -39,6 +39,36 @@ SWEEPS = 8  # of the best ones, rendered
 SWEEP_ABOVE = 0.1  # dB²: below, the LFO is found
 
 
+def proxy_step(
+    judge: Judge, proxies: dict, rows: Rows, optimiser, step: int, share: float, device: str
+) -> torch.Tensor:
+    """One step of Adam on the knobs of rows, down the gradient of the proxies.
+
+    Args:
+        step: its number, which chooses the FFT sizes of the loss.
+        share: of the way, 0…1, which sets the learning rate.
+
+    Returns:
+        Distance of each row by the proxies, before the step: (B,).
+    """
+    first, last = LEARNING_RATE
+    for group in optimiser.param_groups:
+        group["lr"] = last + (first - last) * 0.5 * (1 + math.cos(math.pi * share))
+    knobs = rows.knobs()
+    there = {name: u.to(device) for name, u in knobs.items()}
+    switches = {name: options.to(device) for name, options in rows.switches.items()}
+    source = torch.from_numpy(np.ascontiguousarray(judge.source))[None].to(device)
+    source, target = source.expand(len(rows), -1), judge.target.to(device)
+    output = judge.level(proxy_render(proxies, source, rows.order.to(device), there, switches))
+    distance = losses.mss(output, target, STEP_SIZES[step % len(STEP_SIZES)])
+    distance = distance + ESR_WEIGHT * losses.esr(output, target).sqrt()
+    loss = distance.cpu() + SURPRISE_WEIGHT * rows.surprise(knobs)
+    optimiser.zero_grad()
+    loss.sum().backward()
+    optimiser.step()
+    return distance.detach().cpu()
+
+
 class Fit:
     """Settings on their way.
 
@@ -128,14 +158,17 @@ class Fit:
         self._settle()
         return True
 
+    def _within(self, knobs: np.ndarray) -> np.ndarray:
+        """Angles wrapped, other knobs clipped to their range."""
+        return np.where(self.circular, knobs % 1.0, knobs.clip(0, 1))
+
     def cost_of(self, knobs: np.ndarray) -> float:
         """The cost with these knobs (all of the chain's, 0…1) and the switches as they stand."""
         return self._cost(self._wet(np.asarray(knobs, np.float64), self.switches))
 
     def move_to(self, knobs: np.ndarray) -> bool:
         """Take these knobs if they are nearer."""
-        knobs = np.asarray(knobs, np.float64)
-        knobs = np.where(self.circular, knobs % 1.0, knobs.clip(0, 1))
+        knobs = self._within(np.asarray(knobs, np.float64))
         return self._take(self.cost_of(knobs), knobs, self.switches)
 
     @property
@@ -197,7 +230,7 @@ class Fit:
         differences, slopes = self.linear
         curvature, slope = self.curvature(differences, slopes)
         ease = BELIEF_WEIGHT / self.spread**2
-        away = np.where(np.isinf(self.spread), 0.0, self.knobs - self.mean)
+        away = self.knobs - self.mean
         curvature += np.diag(ease)
         slope += ease * away
         before = self.cost + float(ease @ away**2)
@@ -208,21 +241,18 @@ class Fit:
         for _ in range(tries):
             root = np.linalg.cholesky(curvature + np.diag(self.damping * scale + 1e-9))
             step = lsq_linear(root.T, -np.linalg.solve(root, slope), (low, high), method="bvls").x
-            moved = self.knobs + step
-            moved = np.where(self.circular, moved % 1.0, moved.clip(0, 1))
-            after = self._differences(self._wet(moved, self.switches))
+            moved, heard = self._within(self.knobs + step), []
+            after = self._differences(self._wet(moved, self.switches, 0, heard))
             cost = float(self.judge.pictures.cost(after))
-            away = np.where(np.isinf(self.spread), 0.0, moved - self.mean)
-            if cost + float(ease @ away**2) < before:
+            if cost + float(ease @ (moved - self.mean) ** 2) < before:
                 gain = (self.cost - cost) / self.cost
                 self.still = self.age == 0 and gain < 1e-3
                 self.age = REUSE if gain < 0.05 else self.age + 1
                 along = torch.from_numpy(step).float()
                 missed = after[0] - differences - along @ slopes
                 self.linear = after[0], slopes + torch.outer(along / along.square().sum(), missed)
-                self.cost, self.knobs = cost, moved
+                self.cost, self.knobs, self.heard = cost, moved, heard
                 self.damping = max(self.damping / 5, LEAST_DAMPING)
-                self._settle()
                 return True
             self.damping *= 8
         return False
@@ -233,24 +263,9 @@ class Fit:
         if not len(self.knobs):
             return False
         rows = Rows([self.as_start()])
-        source = torch.from_numpy(np.ascontiguousarray(self.judge.source))[None].to(device)
-        target = self.judge.target.to(device)
-        switches = {name: options.to(device) for name, options in rows.switches.items()}
         optimiser = torch.optim.Adam(list(rows.free.values()))
-        first, last = LEARNING_RATE
         for step in range(steps):
-            for group in optimiser.param_groups:
-                group["lr"] = last + (first - last) * 0.5 * (1 + math.cos(math.pi * step / steps))
-            knobs = rows.knobs()
-            there = {name: u.to(device) for name, u in knobs.items()}
-            output = proxy_render(proxies, source, rows.order.to(device), there, switches)
-            output = self.judge.level(output)
-            loss = losses.mss(output, target, STEP_SIZES[step % len(STEP_SIZES)])
-            loss = loss + ESR_WEIGHT * losses.esr(output, target).sqrt()
-            loss = loss.cpu() + SURPRISE_WEIGHT * rows.surprise(knobs)
-            optimiser.zero_grad()
-            loss.sum().backward()
-            optimiser.step()
+            proxy_step(self.judge, proxies, rows, optimiser, step, step / steps, device)
         knobs, switches = self._vectors(rows.chain(0))
         return self._take(self._cost(self._wet(knobs, switches)), knobs, switches)
 

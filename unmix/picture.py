@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
-
-import numpy as np
 import torch
 
-from unmix.audio import SAMPLE_RATE
+from unmix import features
 
 SHAPES = ((2048, 512, 80), (512, 256, 32))  # FFT size, hop and bands of each picture
 RANGE_HZ = (20.0, 20_500.0)
@@ -15,26 +12,11 @@ FLOOR = 1e-8  # −80 dB re full scale: over the rounding noise of a low 32-bit 
 SOFT_DB = 3.0
 
 
-@cache
-def _bank(n_fft: int, bands: int) -> torch.Tensor:
-    """(bands, n_fft/2 + 1): log-spaced triangles, at least one bin wide, each of sum 1."""
-    freqs = np.fft.rfftfreq(n_fft, 1 / SAMPLE_RATE)
-    edges, width = np.geomspace(*RANGE_HZ, bands + 2), freqs[1]
-    rows = []
-    for low, mid, high in zip(edges[:-2], edges[1:-1], edges[2:], strict=True):
-        row = np.interp(freqs, [min(low, mid - width), mid, max(high, mid + width)], [0, 1, 0])
-        rows.append(row / row.sum())
-    return torch.tensor(np.array(rows), dtype=torch.float32)
-
-
 def levels(audio: torch.Tensor, n_fft: int, hop: int, bands: int) -> torch.Tensor:
     """(B, samples) -> (B, bands, frames) in dB re full scale, not below FLOOR."""
-    window = torch.hann_window(n_fft)
-    spectra = torch.stft(
-        audio, n_fft, hop, window=window / window.sum(), return_complex=True, pad_mode="constant"
-    )
-    power = spectra.real.square() + spectra.imag.square()
-    return 10 * torch.log10(_bank(n_fft, bands) @ power + FLOOR)
+    bank = features.band_bank(n_fft, bands, *RANGE_HZ)
+    power = features.power_of(features.short_spectra(audio, n_fft, hop))
+    return 10 * torch.log10(bank @ power + FLOOR)
 
 
 class Pictures:

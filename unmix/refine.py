@@ -180,12 +180,13 @@ class Search:
         seed = [self.seed, *map(ord, "".join(starts[0].chain.names))]
         return Fit(self.judge, starts, np.random.default_rng(seed))
 
-    def descend(self, fit: Fit, steps: int) -> None:
+    def descend(self, fit: Fit, steps: int, counted: bool = True) -> None:
         """Steps down on the real effects, while it moves; then the judge's distance."""
         for _ in range(steps):
             if self.late() or not fit.descend():
                 break
-            self.count(1)
+            if counted:
+                self.count(1)
         self.meet(fit.as_start())
 
     def screen(self, fits: Sequence[Fit]) -> None:
@@ -285,10 +286,7 @@ class Search:
     def polish(self, answer: Candidate, steps: int) -> None:
         """Steps down from the answer, until nothing moves or time is up."""
         fit = self.fit([replace(answer.origin, chain=answer.chain)])
-        for _ in range(steps):
-            if self.late() or not fit.descend():
-                break
-        self.meet(fit.as_start())
+        self.descend(fit, steps, counted=False)
 
     def leave_out(self) -> None:
         """Judge the nearest chain without each of its effects: an idle one explains nothing.

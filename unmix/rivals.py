@@ -7,7 +7,6 @@ through the proxies, which also decide what is returned; the real effects are ne
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from unmix import losses
-from unmix.chain import Chain, proxy_render
+from unmix.chain import Chain
 from unmix.errors import UnmixError
-from unmix.fit import ESR_WEIGHT, LEARNING_RATE, STEP_SIZES, Fit
+from unmix.fit import STEP_SIZES, Fit, proxy_step
 from unmix.judge import Judge
 from unmix.starts import Rows, Start
 
@@ -74,21 +72,11 @@ def proxies_only(judge: Judge, chains: Sequence[Chain], proxies: dict, seconds: 
     at the end is returned."""
     began, timeline = time.monotonic(), []
     rows = Rows([Start(chain) for chain in chains if chain.steps] or [Start(chains[0])])
-    source = torch.from_numpy(np.ascontiguousarray(judge.source))[None].expand(len(rows), -1)
     optimiser = torch.optim.Adam(list(rows.free.values()))
-    first, last = LEARNING_RATE
     step, seen = 0, [torch.zeros(len(rows))] * len(STEP_SIZES)
     while (share := (time.monotonic() - began) / seconds) < 1 and rows.free:
-        for group in optimiser.param_groups:
-            group["lr"] = last + (first - last) * 0.5 * (1 + math.cos(math.pi * share))
-        output = proxy_render(proxies, source, rows.order, rows.knobs(), rows.switches)
-        output = judge.level(output)
-        loss = losses.mss(output, judge.target, STEP_SIZES[step % len(STEP_SIZES)])
-        loss = loss + ESR_WEIGHT * losses.esr(output, judge.target).sqrt()
-        optimiser.zero_grad()
-        loss.sum().backward()
-        optimiser.step()
-        seen[step % len(STEP_SIZES)] = loss.detach()
+        distance = proxy_step(judge, proxies, rows, optimiser, step, share, "cpu")
+        seen[step % len(STEP_SIZES)] = distance
         step += 1
     answer = rows.chain(int(sum(seen).argmin()))
     distance = judge.distance(answer)
