@@ -59,6 +59,7 @@ class Pair:
         recording, source: float32 (WINDOW,), aligned, silence behind ``valid``; source may be None.
         valid: samples that hold sound from both.
         start: where the window starts in the aligned signals, in samples at 44.1 kHz.
+        whole: samples of the whole recording, after it was aligned.
         latency: samples that were taken out.
         notes: what a person should know, in plain English.
     """
@@ -69,6 +70,7 @@ class Pair:
     start: int = 0
     latency: int = 0
     notes: list[str] = field(default_factory=list)
+    whole: int = 0
 
 
 def to_mono(channels: np.ndarray) -> tuple[np.ndarray, list[str]]:
@@ -192,7 +194,7 @@ def pair(recording: np.ndarray, source: np.ndarray | None, slack: int = 1) -> Pa
         start = loudest(recording, WINDOW)
         window = recording[start : start + WINDOW]
         notes = _window_notes(start, recording.size)
-        return Pair(fit(window, WINDOW), None, window.size, start, 0, notes)
+        return Pair(fit(window, WINDOW), None, window.size, start, 0, notes, recording.size)
     found = match(recording, source)
     if found.unrelated:
         raise UnmixError(
@@ -213,11 +215,11 @@ def pair(recording: np.ndarray, source: np.ndarray | None, slack: int = 1) -> Pa
     recording, source = fit(recording, whole), fit(source, whole)
     start = loudest(recording[:valid], WINDOW)
     notes += _window_notes(start, valid)
-    valid = min(valid - start, WINDOW)
+    length, valid = valid, min(valid - start, WINDOW)
     wet, dry = (fit(x[start : start + valid], WINDOW) for x in (recording, source))
     if np.abs(dry).max() < 10 ** (SILENCE_DB / 20):
         raise UnmixError("goes with a part of the source that is silent; check the source")
-    return Pair(wet, dry, valid, start, lag, notes)
+    return Pair(wet, dry, valid, start, lag, notes, length)
 
 
 def _lag_notes(lag: int) -> list[str]:
