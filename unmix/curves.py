@@ -69,7 +69,7 @@ class Axis:
             inside = [v for v in found if self.low * (1 - 1e-9) <= v <= self.high * (1 + 1e-9)]
             if len(inside) <= count + 1:
                 break
-        return inside
+        return inside if len(inside) > 2 else self._steps(count)  # a range of less than a decade
 
 
 def tick_text(value: float, unit: str = "") -> str:

@@ -175,7 +175,7 @@ class OTT(Effect):
 
     @staticmethod
     def thresholds(settings: dict) -> tuple[np.ndarray, np.ndarray]:
-        """Above and below (3,) in dB, of the low, mid and high band; above wins where they cross."""
+        """Above and below (3,) in dB, band by band; above wins where they cross."""
         above = np.array([settings[f"above_{b}"] for b in BAND_NAMES])
         return above, np.minimum(above, [settings[f"below_{b}"] for b in BAND_NAMES])
 
@@ -205,7 +205,8 @@ class OTT(Effect):
         gains = gains[:, ::every]
         seconds = np.arange(gains.shape[1]) * every / sample_rate
         lines = tuple(
-            Line(f"{name} band", seconds, gain) for name, gain in zip(BAND_NAMES, gains, strict=True)
+            Line(f"{name} band", seconds, gain)
+            for name, gain in zip(BAND_NAMES, gains, strict=True)
         )
         ends = 6 * math.floor(gains.min(initial=0) / 6), 6 * math.ceil(gains.max(initial=1) / 6)
         note = "What the follower of each band does with this sound."

@@ -27,7 +27,11 @@ ALL_PASSES = (556, 441, 341, 225)
 ALL_PASS_GAIN = 0.5
 
 # of the picture of the decay
-DECAY_BANDS_HZ = {"below 500 Hz": (20, 500), "500 Hz to 4 kHz": (500, 4_000), "above 4 kHz": (4_000, 16_000)}
+DECAY_BANDS_HZ = {
+    "below 500 Hz": (20, 500),
+    "500 Hz to 4 kHz": (500, 4_000),
+    "above 4 kHz": (4_000, 16_000),
+}
 DECAY_DB = 60.0
 LONGEST_S = 16.0  # the largest room falls by 60 dB in less
 

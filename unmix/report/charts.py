@@ -90,18 +90,18 @@ def _bar(curve: Curve) -> str:
     )
 
 
-def figure(curve: Curve) -> str:
-    """One picture with title, legend, axes with units, colour bar and note."""
+def figure(curve: Curve, above: str = "") -> str:
+    """One picture with title, legend, axes with units, colour bar and note; HTML ``above`` it."""
     kind = " image" if curve.image else ""
     timeline = f' data-timeline="{curve.x.high:g}"' if curve.timeline else ""
-    picture = head = ""
+    picture = unit = ""
     if curve.image:
         picture = f'<img alt="" src="{colours.data_uri(curve.image)}">'
-        head = f'<span class="unit">{escape(curve.image.scale.title)}</span>'
+        unit = f'<span class="unit">{escape(curve.image.scale.title)}</span>'
     note = f'<p class="note">{escape(curve.note)}</p>' if curve.note else ""
     return f"""<figure class="plot{kind}"{timeline}>
-<figcaption><h4>{escape(curve.title)}</h4>{_legend(curve)}</figcaption>
-<div class="units"><span class="unit">{escape(curve.y.title)}</span>{head}</div>
+<figcaption>{above}<h4>{escape(curve.title)}</h4>{_legend(curve)}</figcaption>
+<div class="units"><span class="unit">{escape(curve.y.title)}</span>{unit}</div>
 <div class="frame"><div class="ys">{_ticks(curve.y, "bottom", 6)}</div>
 <div class="area">{picture}{_svg(curve)}</div>{_bar(curve)}
 <div class="xs">{_ticks(curve.x, "left", 6)}</div></div>

@@ -85,11 +85,14 @@ def in_words(knob: Knob, interval: tuple[float, float]) -> str:
     low, high = (knob.format(value) for value in interval)
     number, _, unit = low.rpartition(" ")
     low = number if number and high.endswith(f" {unit}") else low
-    return typeset(f"{low} … {high}")
+    return f"{typeset(low)} … {typeset(high)}"
 
 
 def typeset(text: str) -> str:
-    """With real minus signs."""
+    """With real minus signs; a zero has no sign."""
+    number = text.split(" ")[0]
+    if number[:1] in "+-" and not number.strip("+-0."):
+        text = text[1:]
     return text.replace("-", "−")
 
 

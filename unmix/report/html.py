@@ -44,8 +44,8 @@ def page(result: Result, name: str, command: str | None = None) -> str:
             _made(command),
         )
     )
-    source = escape(sections.source_words(result))
-    path = f"<span>{source}</span><i>→</i>{sections.chain_html(result.chain)}<i>→</i><span>recording</span>"
+    source = "unknown source" if result.source == "none" else sections.source_words(result)
+    path = "<i>→</i>".join((escape(source), sections.chain_html(result.chain), "recording"))
     return Template(_asset("page.html")).substitute(
         version=version("unmix"),
         title=escape(name),

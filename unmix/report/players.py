@@ -51,10 +51,13 @@ def matched_db(sounds: list[np.ndarray]) -> list[float]:
     """Gains in dB with which sounds (samples,) have one RMS level and no peak above PEAK: the
     level is that of the sound with the highest peaks over its RMS, LOUDEST_DB at most."""
     levels = [rms_db(sound) for sound in sounds]
-    heard = [level > QUIETEST_DB for level in levels]
-    room = [level + _headroom_db(x) for level, x, loud in zip(levels, sounds, heard, strict=True) if loud]
+    room = [
+        level + _headroom_db(sound)
+        for level, sound in zip(levels, sounds, strict=True)
+        if level > QUIETEST_DB
+    ]
     target = min([LOUDEST_DB, *room])
-    return [target - level if loud else 0.0 for level, loud in zip(levels, heard, strict=True)]
+    return [target - level if level > QUIETEST_DB else 0.0 for level in levels]
 
 
 def _headroom_db(sound: np.ndarray) -> float:
@@ -75,7 +78,8 @@ def wave(sound: np.ndarray) -> str:
     """Peaks of (samples,) within ±1 as a closed SVG path in a box of 1000 × 100."""
     blocks = np.array_split(sound, min(WAVE_COLUMNS, sound.size))
     x = np.linspace(0, 1000, len(blocks))
-    tops, bottoms = (50 - 49 * np.array([end(block) for block in blocks]) for end in (np.max, np.min))
+    tops = 50 - 49 * np.array([block.max() for block in blocks])
+    bottoms = 50 - 49 * np.array([block.min() for block in blocks])
     there = [f"{a:.0f} {b:.1f}" for a, b in zip(x, tops, strict=True)]
     back = [f"{a:.0f} {b:.1f}" for a, b in zip(x[::-1], bottoms[::-1], strict=True)]
     return f"M{'L'.join([*there, *back])}Z"

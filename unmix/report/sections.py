@@ -6,6 +6,7 @@ from html import escape
 
 from unmix import effects
 from unmix.analyze import NOT_EXPLAINED_MSS, Result
+from unmix.audio import SAMPLE_RATE
 from unmix.chain import Chain
 from unmix.report import charts, dials, views
 from unmix.report.players import Track
@@ -16,6 +17,11 @@ SOURCES = {"none": "not known (blind)", "file": "a dry file"}
 def source_words(result: Result) -> str:
     """What went in, for a person."""
     return SOURCES.get(result.source, f"the {result.source}")
+
+
+def chain_words(chain: Chain) -> str:
+    """The effects in order."""
+    return " → ".join(chain.names) or "no effect"
 
 
 def chain_html(chain: Chain) -> str:
@@ -60,10 +66,14 @@ def facts(result: Result) -> str:
                 f"{decibels(before['esr_db'])} for the prediction; re the recording (ESR)",
             ),
         ]
-    about = [f"latency {1000 * result.latency_s:.1f} ms" if result.source != "none" else ""]
-    gain = result.gain_db
-    about.append("gain unknown" if gain is None else f"gain {decibels(gain)} taken out" if gain else "")
-    parts.append(_fact("Source", escape(source_words(result)), ", ".join(filter(None, about))))
+    about = []
+    if result.source != "none":
+        about.append(f"latency {1000 * result.latency_s:.1f} ms")
+    if result.gain_db is None:
+        about.append("gain of the recording unknown")
+    elif result.gain_db:
+        about.append(f"gain {decibels(result.gain_db)} taken out")
+    parts.append(_fact("Source", escape(source_words(result)), ", ".join(about)))
     return f'<dl class="facts">{"".join(parts)}</dl>'
 
 
@@ -72,9 +82,10 @@ def _probability(result: Result) -> str:
     probability = result.candidates[0][1] if result.candidates else None
     more = "by the network, before any render"
     if len(result.candidates) > 1:
-        chain, next_best, _ = result.candidates[1]
-        names = escape(" → ".join(chain.names) or "no effect")
-        more += f"; next: {names}, {percent(next_best)}"
+        other, next_best, distance = result.candidates[1]
+        more += f". Next best: {escape(chain_words(other))}"
+        more += f", {percent(next_best)}" if next_best else ""
+        more += "" if distance is None else f", distance {distance:.3f}"
     return _fact("Probability of this chain", percent(probability), more)
 
 
@@ -86,7 +97,13 @@ def remarks(result: Result) -> str:
     warn = far or result.distance is None
     items = "".join(f"<li>{escape(note)}</li>" for note in result.notes)
     head = "<strong>Take care with this answer</strong>" if warn else ""
-    return f'<section class="remarks{" warn" if warn else ""}" aria-label="Remarks">{head}<ul>{items}</ul></section>'
+    style = "remarks warn" if warn else "remarks"
+    return f'<section class="{style}" aria-label="Remarks">{head}<ul>{items}</ul></section>'
+
+
+def head(place: int, name: str) -> str:
+    """A device's place in the chain and its name."""
+    return f'<span class="place">{place}</span><h3>{escape(name)}</h3>'
 
 
 KEY = """<div class="key"><span><svg viewBox="0 0 20 8" aria-hidden="true"><path class="value"
@@ -102,6 +119,7 @@ def chain(result: Result) -> str:
     if not result.chain.steps:
         lead = "No effect: the recording is taken for the source as it was."
     devices = []
+    following = ["", *result.chain.names[1:], "recording"]
     for place, (name, settings) in enumerate(result.chain.steps, 1):
         effect = effects.get(name)
         panel = dials.controls(
@@ -112,17 +130,19 @@ def chain(result: Result) -> str:
         )
         devices.append(
             f'<article class="device" aria-label="{place}: {escape(name, True)}"><header>'
-            f"<i>{place}</i><h3>{escape(name)}</h3><p>{escape(effect.description)}</p></header>"
+            f"{head(place, name)}<span class=next>→ {escape(following[place])}</span>"
+            f"<p>{escape(effect.description)}</p></header>"
             f'<div class="panel">{panel}</div></article>'
         )
     key = KEY if devices else ""
-    return f'<h2>Chain</h2><p class="lead">{lead}</p><div class="chain">{"".join(devices)}</div>{key}'
+    row = f'<div class="chain">{"".join(devices)}</div>'
+    return f'<h2>Chain</h2><p class="lead">{lead}</p>{row}{key}'
 
 
 def excerpt_words(result: Result) -> str:
     """Which part of the recording is in the page."""
     excerpt = result.excerpt
-    start, length = excerpt.start_s, excerpt.recording.size / 44_100
+    start, length = excerpt.start_s, excerpt.recording.size / SAMPLE_RATE
     if excerpt.whole_s - length < 0.01:
         return f"All {length:.2f} s of the recording, mono, as they were analysed."
     return (
@@ -143,28 +163,33 @@ def _pick(number: int, track: Track, chosen: bool) -> str:
 
 def player(result: Result, tracks: list[Track]) -> str:
     """Buttons, waveform and time; the sounds themselves stand at the end of the page."""
-    blind = "" if result.excerpt.answer is not None else (
-        " There is no source and so no answer to hear beside it."
+    blind = (
+        ""
+        if result.excerpt.answer is not None
+        else (" There is no source and so no answer to hear beside it.")
     )
     first = next(i for i, track in enumerate(tracks) if track.name == "Recording")
     picks = "".join(_pick(i + 1, track, i == first) for i, track in enumerate(tracks))
     waves = "".join(
-        f'<path d="{track.wave}"{"" if i == first else " hidden"}/>' for i, track in enumerate(tracks)
+        f'<path d="{track.wave}"{"" if i == first else " hidden"}/>'
+        for i, track in enumerate(tracks)
     )
-    seconds = result.excerpt.recording.size / 44_100
+    seconds = result.excerpt.recording.size / SAMPLE_RATE
+    alone = " hidden" if len(tracks) == 1 else ""
     keys = f"<kbd>1</kbd>–<kbd>{len(tracks)}</kbd> switch" if len(tracks) > 1 else ""
     return f"""<h2>Listen</h2><p class="lead">{excerpt_words(result)}{blind}</p>
 <section class="player" id="player" aria-label="Player" data-first="{first}" data-playing="false">
 <div class="transport"><button type="button" id="play"><svg viewBox="0 0 12 12" aria-hidden="true"
 ><path d="M1 0L12 6L1 12Z"/></svg><b>Play</b></button>
 <div class="tracks" role="group" aria-label="Which sound is heard">{picks}</div>
-<button type="button" class="toggle" id="match" aria-pressed="true">Match levels</button>
+<button type="button" class="toggle" id="match" aria-pressed="true"{alone}>Match levels</button>
 <button type="button" class="toggle" id="loop" aria-pressed="false">Loop</button></div>
 <div class="lane"><svg viewBox="0 0 1000 100" preserveAspectRatio="none" aria-hidden="true">{waves}
 </svg><input type="range" id="seek" min="0" max="{seconds:.4f}" step="0.01" value="0"
 aria-label="Position"></div>
 <div class="below"><output id="time">0.00 / {seconds:.2f} s</output>
-<span class="keys"><kbd>space</kbd> play {keys} <kbd>m</kbd> match levels <kbd>l</kbd> loop</span>
+<span class="keys"><kbd>space</kbd> play {keys}
+<span{alone}><kbd>m</kbd> match levels</span> <kbd>l</kbd> loop</span>
 <span>Gain by RMS, in dB</span></div>
 <p class="note" id="status" role="status"></p><noscript><p class="note">The player needs
 JavaScript; everything else on this page does not.</p></noscript></section>"""
@@ -181,32 +206,44 @@ def spectrograms(result: Result) -> str:
 
 def curves(result: Result) -> str:
     """What each device does."""
-    parts = []
     steps = zip(result.chain.names, views.devices(result), strict=True)
-    for place, (name, found) in enumerate(steps, 1):
-        figures = "".join(map(charts.figure, found))
-        if found:
-            parts.append(
-                f'<div class="of"><i>{place}</i><h3>{escape(name)}</h3></div>'
-                f'<div class="plots">{figures}</div>'
-            )
-    if not parts:
+    figures = [
+        charts.figure(curve, f'<div class="of">{head(place, name)}</div>')
+        for place, (name, found) in enumerate(steps, 1)
+        for curve in found
+    ]
+    if not figures:
         return ""
     lead = "By the real effects at these settings."
     if result.excerpt is None or result.excerpt.source is None:
         lead += " What depends on the sound that goes in is left out: the source is not known."
-    return f'<h2>What each device does</h2><p class="lead">{lead}</p>{"".join(parts)}'
+    return (
+        f'<h2>What each device does</h2><p class="lead">{lead}</p>'
+        f'<div class="plots">{"".join(figures)}</div>'
+    )
+
+
+def _share(probability: float | None) -> str:
+    """A bar under a probability that is large enough to be seen."""
+    if not probability or probability < 0.005:
+        return ""
+    return f'<i class="share" style="width:{100 * probability:.1f}%"></i>'
+
+
+def _row(place: int, chain: Chain, probability: float | None, distance: float | None) -> str:
+    """One candidate."""
+    near = "–" if distance is None else f"{distance:.3f}"
+    return (
+        f"<tr{' class=answer' if place == 1 else ''}><td>{place}</td>"
+        f"<td>{escape(chain_words(chain))}</td>"
+        f"<td class=number>{percent(probability)}{_share(probability)}</td>"
+        f"<td class=number>{near}</td></tr>"
+    )
 
 
 def search(result: Result) -> str:
     """The candidates, and the distance before, during and after refine."""
-    rows = "".join(
-        f"<tr{' class=answer' if place == 1 else ''}><td>{place}</td><td>"
-        f"{escape(' → '.join(chain.names) or 'no effect')}</td><td class=number>"
-        f'{percent(probability)}<i class="share" style="width:{100 * (probability or 0):.1f}%"></i>'
-        f"</td><td class=number>{'–' if distance is None else f'{distance:.3f}'}</td></tr>"
-        for place, (chain, probability, distance) in enumerate(result.candidates, 1)
-    )
+    rows = "".join(_row(place, *one) for place, one in enumerate(result.candidates, 1))
     course = views.search(result)
     picture = charts.figure(course) if course else ""
     lead = (
@@ -217,4 +254,5 @@ def search(result: Result) -> str:
         lead += " There was no refine, so there is no course of it to draw."
     return f"""<h2>Candidates</h2><p class="lead">{lead}</p><div class="split"><div class="card">
 <table><thead><tr><th scope="col"><th scope="col">chain<th scope="col" class=number>probability
-<th scope="col" class=number>distance</tr></thead><tbody>{rows}</tbody></table></div>{picture}</div>"""
+<th scope="col" class=number>distance</tr></thead><tbody>{rows}</tbody></table></div>
+{picture}</div>"""

@@ -14,7 +14,8 @@ from unmix.curves import FREQUENCY, Axis, Curve, Image, Line, time_axis
 
 ROWS, COLUMNS = 180, 420  # of a spectrogram, about
 RANGE_DB = 80.0
-DIFFERENCE_DB = 24.0
+DIFFERENCES_DB = 3.0, 6.0, 12.0, 24.0  # ends of the difference's scale: the first that holds …
+HELD = 99.5  # … so many percent of it
 FULL_SCALE_SINE = 4.0  # a sine at full scale has power 1/4 behind a window of sum 1
 NEAREST = 1e-4  # a distance below which nothing is drawn
 
@@ -42,17 +43,17 @@ def spectrograms(excerpt: Excerpt) -> list[Curve]:
     time = time_axis(excerpt.recording.size, SAMPLE_RATE)
     notes = {"Recording − answer": "The waveforms' difference: dark where the answer is right."}
     found = [
-        Curve(
-            name, time, FREQUENCY, (), Image(levels, scale), notes.get(name, ""), timeline=True
-        )
+        Curve(name, time, FREQUENCY, (), Image(levels, scale), notes.get(name, ""), timeline=True)
         for name, levels in decibels.items()
     ]
     if excerpt.answer is not None:
         recording, answer = (
             np.maximum(decibels[name], scale.low) for name in ("Recording", "Answer")
         )
-        scale = Axis("answer louder by", "dB", -DIFFERENCE_DB, DIFFERENCE_DB)
-        image = Image(answer - recording, scale, diverging=True)
+        louder = answer - recording
+        most = np.percentile(np.abs(louder), HELD)
+        end = next((end for end in DIFFERENCES_DB if end >= most), DIFFERENCES_DB[-1])
+        image = Image(louder, Axis("answer louder by", "dB", -end, end), diverging=True)
         note = "Levels only, blind to phase: black where both are equally loud."
         found.append(Curve("Level difference", time, FREQUENCY, (), image, note, timeline=True))
     return found

@@ -34,6 +34,7 @@
 
   function show() {
     const at = position();
+    document.body.classList.toggle("begun", playing || at > 0);
     for (const head of heads) head.style.left = `${(100 * at) / seconds}%`;
     seek.value = at;
     seek.setAttribute("aria-valuetext", `${at.toFixed(1)} of ${seconds.toFixed(1)} seconds`);
