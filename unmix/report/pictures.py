@@ -13,6 +13,7 @@ from unmix.report import colours, dials, plots, views
 
 WIDTH, HEIGHT = 6.4, 3.9  # inches of one picture; plots.DPI
 LINES = ("#b04a12", "#1a66b3", "#2a7548", "#7c479e")
+QUIET = "#6a6a6a"
 DASHES = ("-", "--", ":", "-.")
 KNOB_HEIGHT = 0.27  # inches of a row
 
@@ -50,26 +51,27 @@ def draw(axes, curve: Curve, title: str = "") -> None:
     for line in curve.lines:
         number = numbers[line.faint] % len(LINES)
         numbers[line.faint] += 1
-        colour = "grey" if line.faint else LINES[number]
+        style = {"color": QUIET if line.faint else LINES[number], "ls": DASHES[number]}
         if curve.image:
-            colour = "#7fe0ff"
+            style = {"color": "#7fe0ff", "ls": (0, (2, 3))}  # must not hide what lies under it
         width = 1.0 if line.faint or curve.image else 1.8
-        axes.plot(line.x, line.y, DASHES[number], color=colour, lw=width, label=line.label)
+        axes.plot(line.x, line.y, lw=width, label=line.label, **style)
     _axis(axes, curve.x, "x")
     _axis(axes, curve.y, "y")
     axes.set_title(title or curve.title, fontsize=11)
     if len(curve.lines) > 1 or (curve.lines and curve.image):
-        axes.legend(fontsize=8, loc="upper right")
+        axes.legend(fontsize=8, loc="upper right" if curve.image else "best")
 
 
 def _grid(curves: list[tuple[str, Curve]], columns: int, title: str):
     """A figure of several pictures (title, curve)."""
     columns = min(columns, len(curves))
     figure = _figure(columns, math.ceil(len(curves) / columns), title)
-    places = figure.subplots(math.ceil(len(curves) / columns), columns, squeeze=False).flat
+    places = figure.subplots(math.ceil(len(curves) / columns), columns, squeeze=False)
+    places = places.flatten()
     for (name, curve), axes in zip(curves, places, strict=False):
         draw(axes, curve, name)
-    for axes in list(places)[len(curves) :]:
+    for axes in places[len(curves) :]:
         axes.set_axis_off()
     return figure
 
@@ -87,14 +89,14 @@ def knobs(result: Result, title: str):
     for y, (name, knob, value) in enumerate(rows):
         interval = result.intervals.get(name, {}).get(knob.name)
         unclear = knob.name in result.undetermined.get(name, ())
-        colour = "grey" if unclear else LINES[1]
+        colour = QUIET if unclear else LINES[1]
         for low, high in _spans(knob, interval):
             axes.barh(y, high - low, 0.5, low, color=colour, alpha=0.3, lw=0)
-        axes.plot(knob.to_unit(value), y, "o", color="grey" if unclear else LINES[0], ms=6)
+        axes.plot(knob.to_unit(value), y, "o", color=QUIET if unclear else LINES[0], ms=6)
         words = dials.in_words(knob, interval) if interval else ""
         words = "not determined by this recording" if unclear else words
         text = f"{dials.typeset(knob.format(value))}   {words}"
-        axes.text(1.03, y, text, va="center", fontsize=9, color="grey" if unclear else "black")
+        axes.text(1.03, y, text, va="center", fontsize=9, color=QUIET if unclear else "black")
     names = [f"{name}  {knob.name.replace('_', ' ')}" for name, knob, _ in rows]
     axes.set_yticks(range(len(rows)), names, fontsize=9)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["low end", "", "middle", "", "high end"])
