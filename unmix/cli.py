@@ -100,6 +100,14 @@ _Out = Annotated[
     Path | None,
     typer.Option(help="Folder for NAME.chain.json, .answer.wav and .result.json.", metavar="DIR"),
 ]
+_Report = Annotated[
+    bool | None,
+    typer.Option(
+        help="NAME.report.html in --out, or here: chain, players, pictures. On with --out.",
+        show_default=False,
+    ),
+]
+_Plots = Annotated[bool, typer.Option("--plots", help="Its pictures as PNG: NAME.*.png.")]
 _Json = Annotated[bool, typer.Option("--json", help="The results as JSON on stdout.")]
 _Seed = Annotated[int, typer.Option(min=0, help="Of the random starting points.")]
 _Time = Annotated[
@@ -123,6 +131,8 @@ def analyze(
     gain: _Gain = "0",
     json: _Json = False,
     out: _Out = None,
+    report: _Report = None,
+    plots: _Plots = False,
     seed: _Seed = 0,
     device: _Device = "cpu",
 ) -> None:
@@ -153,7 +163,7 @@ def analyze(
             polish=polish,
         )
 
-    _answer(files, one, bool(refine or time), json, out)
+    _answer(files, one, bool(refine or time), json, out, _extras(out, report, plots))
 
 
 @app.command("refine")
@@ -167,6 +177,8 @@ def refine_command(
     gain: _Gain = "0",
     json: _Json = False,
     out: _Out = None,
+    report: _Report = None,
+    plots: _Plots = False,
     seed: _Seed = 0,
     device: _Device = "cpu",
 ) -> None:
@@ -196,7 +208,7 @@ def refine_command(
             polish=polish,
         )
 
-    _answer([file], one, True, json, out)
+    _answer([file], one, True, json, out, _extras(out, report, plots))
 
 
 def _check_time(seconds: float | None) -> None:
@@ -204,15 +216,41 @@ def _check_time(seconds: float | None) -> None:
         raise typer.BadParameter("--time must be above 0")
 
 
-def _answer(files: list[Path], work, refines: bool, json: bool, out: Path | None) -> None:
+def _extras(out: Path | None, report: bool | None, plots: bool) -> list:
+    """What else is written for each result: functions (result, name) -> paths."""
+    folder, found = out or Path(), []
+
+    def page(result, name: str) -> list[Path]:
+        import shlex
+        import sys
+
+        from unmix.report import html
+
+        return [html.write(result, name, folder, shlex.join(["unmix", *sys.argv[1:]]))]
+
+    def pictures(result, name: str) -> list[Path]:
+        from unmix.report import pictures
+
+        return pictures.write(result, name, folder)
+
+    if report or (report is None and out):
+        found.append(page)
+    if plots:
+        found.append(pictures)
+    return found
+
+
+def _answer(
+    files: list[Path], work, refines: bool, json: bool, out: Path | None, extras: list
+) -> None:
     stems = [file.stem for file in files]
-    if out and len(set(stems)) < len(stems):
-        raise typer.BadParameter("two of the files would write the same names into --out")
+    if (out or extras) and len(set(stems)) < len(stems):
+        raise typer.BadParameter("two of the files would write the same names")
     from unmix.report import answers
 
     if out:
         answers.check_folder(out)
-    entries, stopped = answers.run(files, work, refines, out, say)
+    entries, stopped = answers.run(files, work, refines, out, say, extras)
     if json:
         typer.echo(answers.as_json(entries), nl=False)
     if stopped:

@@ -52,12 +52,13 @@ class Axis:
         return [(value, tick_text(value, self.unit)) for value in values]
 
     def _steps(self, count: int) -> list[float]:
-        """Multiples of 1, 2 or 5 times a power of ten."""
+        """Multiples of 1, 2 or 5 times a power of ten; decibels go in threes, sixes and twelves."""
         raw = (self.high - self.low) / max(1, count)
         power = 10.0 ** math.floor(math.log10(raw))
-        step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * (1 - 1e-9))
-        if self.unit == "dB" and 2 < step < 20:  # musicians count in 6 dB, not in 5
-            step = 6.0 if step <= 5 else 12.0
+        steps = [m * power for m in (1, 2, 5, 10)]
+        if self.unit == "dB" and 2 < raw <= 12:
+            steps = [3, 6, 12]
+        step = next(step for step in steps if step >= raw * (1 - 1e-9))
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
         return [n * step for n in range(first, last + 1)]
 

@@ -222,7 +222,7 @@ class OTT(Effect):
             law = np.array([_law_db(x, above[i], below[i], DOWN_SLOPE[i]) for x in detected])
             gain = settings["amount"] / 100 * (INPUT_GAIN_DB + law + OUTPUT_GAIN_DB[i])
             lines.append(Line(f"{name} band", level, level + gain))
-        note = "A steady sound in each band: its level in front of the device and behind it."
+        note = "A steady level in each band, as its follower hears it, in front and behind."
         level_in, level_out = Axis("level in", "dB", -80, 0), Axis("level out", "dB", -80, 12)
         return Curve("Level in, level out", level_in, level_out, tuple(lines), note=note)
 

@@ -56,6 +56,7 @@ def run(
     refines: bool,
     out: Path | None,
     say: Callable[[str], None],
+    extras: Sequence[Callable[[Result, str], list[Path]]] = (),
 ) -> tuple[list[dict], bool]:
     """Call ``work(file, progress, stop)`` on each file, say tables and errors, write what is
     wanted. Ctrl+C makes ``stop()`` true: this file's refine ends early, and no other is begun.
@@ -63,6 +64,7 @@ def run(
     Args:
         refines: whether there is refine, and so a progress bar.
         out: folder for the results of ``save``.
+        extras: called with each result and the file's stem; they write more and give the paths.
 
     Returns:
         An entry a file, for ``as_json``; a failed one has "error". And whether it was stopped.
@@ -74,15 +76,16 @@ def run(
                 left = len(files) - number
                 say(f"stopped: {left} of {len(files)} files not begun")
                 break
-            entries.append(_entry(file, work, refines, out, say, interrupted.is_set))
+            entries.append(_entry(file, work, refines, out, say, interrupted.is_set, extras))
         return entries, interrupted.is_set()
 
 
-def _entry(file: Path, work, refines: bool, out: Path | None, say, stop) -> dict:
+def _entry(file: Path, work, refines: bool, out: Path | None, say, stop, extras) -> dict:
     """One file: its result or its error, said and written."""
     try:
         result = _with_bar(file, work, refines, stop)
         written = save(result, file.stem, out) if out else []
+        written += [path for extra in extras for path in extra(result, file.stem)]
     except UnmixError as error:
         text = " ".join(str(error).split())
         text = text.removeprefix(f"{file}: ")
