@@ -243,6 +243,33 @@ def test_command_with_good_and_bad_files(command, wet, dry):
     answer, rate = audio.read("answers/a.answer.wav")
     assert rate == SAMPLE_RATE
     np.testing.assert_array_equal(answer[0], chain.render(sources.probe(), SAMPLE_RATE))
+    page = Path("answers/a.report.html").read_text(encoding="utf-8")
+    assert "<title>a – unmix</title>" in page and not list(Path("answers").glob("*.png"))
+    assert "wrote answers/a.report.html" in done.stderr
+
+
+def test_report_and_pictures_are_made_when_asked_for(command, wet):
+    audio.write("a.wav", wet, SAMPLE_RATE)
+    assert command("analyze", "a.wav", "--out", "o", "--no-report").exit_code == 0
+    assert not Path("o/a.report.html").exists()
+    assert command("analyze", "a.wav").exit_code == 0 and not list(Path().glob("a.*.*"))
+    done = command("analyze", "a.wav", "--source", "none", "--report", "--plots")
+    assert done.exit_code == 0, done.output
+    assert {path.name for path in Path().glob("a.*.*")} >= {"a.report.html", "a.spectrograms.png"}
+
+
+def test_the_excerpt_holds_what_was_compared(wet, dry, model):
+    late = np.concatenate([np.zeros(2 * SAMPLE_RATE, np.float32), wet, np.zeros(9_000, np.float32)])
+    result = unmix.analyze(late, SAMPLE_RATE, source="probe", model=model)
+    excerpt = result.excerpt
+    assert excerpt.recording.shape == excerpt.source.shape == excerpt.answer.shape
+    assert excerpt.start_s == 0 and excerpt.whole_s == pytest.approx(4, abs=0.3)
+    error = np.square(excerpt.recording - excerpt.answer, dtype=np.float64).sum()
+    share_db = 10 * np.log10(error / np.square(excerpt.recording, dtype=np.float64).sum())
+    assert share_db == pytest.approx(result.distance["after"]["esr_db"], abs=0.01)
+    blind = unmix.analyze(late, SAMPLE_RATE, source="none", model=model).excerpt
+    assert blind.source is None and blind.answer is None
+    assert blind.whole_s == pytest.approx(late.size / SAMPLE_RATE)
 
 
 def test_command_with_a_dry_file_at_another_rate(command, dry):
