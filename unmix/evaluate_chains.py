@@ -15,6 +15,7 @@ from unmix.chain import Chain, canonical_order, equivalents
 from unmix.dataset import ChainSampler
 from unmix.errors import UnmixError
 from unmix.evaluate import audible_knobs, hear, held_out, knob_errors, last, mean
+from unmix.features import unpack
 from unmix.workers import each
 
 SHARES = (0.5, 0.8, 0.9)  # of the intervals whose coverage is measured
@@ -245,7 +246,7 @@ def _baselines(training, asked: list[dict]) -> dict[str, list[dict]]:
     near = torch.full((len(asked), NEIGHBOURS), torch.inf), torch.zeros(len(asked), NEIGHBOURS)
     labels, first = [], 0
     for shard in Reader(training).shards():
-        vectors = coarse({k: torch.from_numpy(v) for k, v in shard.items()})
+        vectors = coarse({k: unpack(k, torch.from_numpy(v)) for k, v in shard.items()})
         distances = torch.cdist(questions, vectors, compute_mode="use_mm_for_euclid_dist")
         numbers = first + torch.arange(len(vectors)).expand(len(asked), -1)
         together = torch.cat([near[0], distances], 1), torch.cat([near[1], numbers], 1)
