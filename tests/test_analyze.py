@@ -1,6 +1,7 @@
 """Analyze: what the user gives, what is found in it, and what is said about it."""
 
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +145,49 @@ def test_the_same_place_of_a_long_file_is_cut_from_both(dry):
     assert pair.start > 0 and pair.valid == WINDOW
     np.testing.assert_array_equal(pair.source, source[pair.start : pair.start + WINDOW])
     np.testing.assert_allclose(chain.render(pair.source, SAMPLE_RATE), pair.recording, atol=1e-5)
+
+
+def test_windows_tell_much_and_do_not_overlap():
+    rng = np.random.default_rng(0)
+    dry = np.concatenate([noise(1, 10 * WINDOW, 1e-4)])
+    for place in (3, 7):  # loud and changing there, hardly anything elsewhere
+        steps = np.repeat(10 ** (rng.uniform(-40, 0, 20) / 20), WINDOW // 20)
+        dry[place * WINDOW : (place + 1) * WINDOW] += noise(place, WINDOW, 0.3) * steps
+    starts = pairing.windows(dry, dry)
+    assert sorted(round(start / WINDOW) for start in starts[:2]) == [3, 7]
+    gaps = np.diff(sorted(starts))
+    assert len(starts) == 1 + pairing.CHECKS and gaps.min() >= WINDOW
+    assert pairing.windows(dry[:WINDOW], dry[:WINDOW]) == [0]
+
+
+def test_a_long_recording_is_checked_where_the_search_did_not_hear():
+    rng = np.random.default_rng(5)
+    dry = np.concatenate([sources.synthetic(rng, WINDOW) for _ in range(4)])
+    true = Chain([("phaser", {"rate": 0.37, "phase": 200.0}), ("reverb", {"room_size": 60.0})])
+    result = _refined(true, dry)
+    assert len(result.checks) >= 2
+    assert max(check["mss"] for check in result.checks) < 0.05
+    assert any("did not hear" in note for note in result.notes)
+    other = _refined(
+        true,
+        dry,
+        wet=np.concatenate([true.render(dry, SAMPLE_RATE)[: 2 * WINDOW], dry[2 * WINDOW :]]),
+    )
+    assert max(check["mss"] for check in other.checks) > 0.2
+    assert any("holds less well" in note for note in other.notes)
+
+
+def _refined(true, dry, wet=None):
+    """The true chain judged on a recording (no step is taken)."""
+    import soundfile
+
+    from unmix.analyze import refine_chain
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "dry.wav"
+        soundfile.write(file, dry, SAMPLE_RATE, subtype="FLOAT")
+        wet = true.render(dry, SAMPLE_RATE) if wet is None else wet
+        return refine_chain(true, wet, SAMPLE_RATE, str(file), steps=0)
 
 
 def test_clipping_is_remarked():

@@ -28,6 +28,7 @@ Model = Annotated[
 ]
 
 
+Length = Annotated[int | None, typer.Option(min=1, max=5, help="One length of chain only.")]
 Out = Annotated[
     Path | None, typer.Option(help="Write figures (JSON) and plots (PNG) here.", metavar="DIR")
 ]
@@ -146,7 +147,7 @@ def chains(
             "mixed: several at random, as in training."
         ),
     ] = None,
-    length: Annotated[int | None, typer.Option(min=1, max=5, help="One length only.")] = None,
+    length: Length = None,
     sources: Annotated[
         Path | None,
         typer.Option(help="Folder of audio for half of --source synthetic.", metavar="DIR"),
@@ -198,6 +199,7 @@ def refine(
     source: Annotated[
         str, typer.Option(help="probe, noise, chirp, impulse or synthetic.")
     ] = "probe",
+    length: Length = None,
     weights: Proxies = None,
     model: Model = None,
     rivals: Annotated[
@@ -227,5 +229,6 @@ def refine(
         load=_proxy_loader(weights),
         workers=workers,
         rivals=rivals,
+        length=length,
     )
     _finish(table, figures.refine, json, out, plots.refine)

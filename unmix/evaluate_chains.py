@@ -16,6 +16,7 @@ from unmix.dataset import ChainSampler
 from unmix.errors import UnmixError
 from unmix.evaluate import audible_knobs, hear, held_out, knob_errors, last, mean
 from unmix.features import unpack
+from unmix.judge import Judge
 from unmix.workers import each
 
 SHARES = (0.5, 0.8, 0.9)  # of the intervals whose coverage is measured
@@ -86,6 +87,7 @@ class _Naming:
         generator = torch.Generator().manual_seed(config["seed"])
         return {
             **_score(answer, ranked, true, asked["audible"], asked["tie"]),
+            "mss": Judge(recording, dry, config["degradation"] == "gain").distance(answer),
             "coverage": _coverage(beliefs[0], true, generator),
             "asked": asked | {"coarse": coarse(heard)[0].numpy()},
         }
@@ -122,8 +124,8 @@ def chains(
         "baselines" {name: {"all", "by_length"}} where there is a training set. Figures: by
         equivalence, raw with its ceiling (a right class gives a right order by chance 1 in as many
         as it has orders), as a set, top5, edit distance, knob error (all and audible knobs of the
-        effects named rightly), share of switches right, coverage {share: …} of their knobs by
-        intervals of 50, 80 and 90 % of the belief.
+        effects named rightly), share of switches right, median real distance of the first answer
+        (MSS), coverage {share: …} of their knobs by intervals of 50, 80 and 90 % of the belief.
     """
     from unmix.weights import load_inverse
 
@@ -172,6 +174,7 @@ def _summary(rows: list[dict]) -> dict:
         "switches": mean(flat["switches"]),
     }
     if "coverage" in rows[0]:
+        figures["mss"] = float(np.median([row["mss"] for row in rows]))
         figures["coverage"] = {
             share: mean([hit for row in rows for hit in row["coverage"][share]]) for share in SHARES
         }

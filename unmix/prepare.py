@@ -38,8 +38,7 @@ class Prepared:
 
     def judge(self) -> Judge:
         """Of the part that holds sound from both."""
-        valid = self.pair.valid
-        return Judge(self.pair.recording[:valid], self.pair.source[:valid], self.match_gain)
+        return Judge(*self.pair.sounds(), self.match_gain)
 
 
 def prepare(

@@ -64,6 +64,15 @@ class Effect:
         """Whether complete ``settings`` leave every input as it is."""
         return settings.get("dry_wet") == 0
 
+    def later(self, settings: dict, seconds: float) -> dict:
+        """The settings that it has, with its LFO run on, for sound that begins so much later (or
+        earlier, if below 0)."""
+        if self.sweep is None:
+            return settings
+        span = next(k.high - k.low for k in self.knobs if k.name == self.sweep.phase)
+        turned = settings[self.sweep.phase] + span * settings[self.sweep.rate] * seconds
+        return settings | {self.sweep.phase: turned % span}
+
     def position(self, values: dict, seconds):
         """Where the LFO stands at times (seconds), 0…1, from knobs in units (arrays that broadcast
         against the times); only of an effect with a ``sweep``."""
