@@ -123,6 +123,13 @@ def test_a_missing_tail_is_said_and_left_out_of_the_comparison(wet):
     assert prepared.judge().distance(Chain([(FIRST, {}), (LAST, {})])) < 1e-3
 
 
+def test_a_turned_polarity_is_turned_back(wet):
+    prepared = prepare(-wet, SAMPLE_RATE)
+    np.testing.assert_array_equal(prepared.pair.recording, wet)
+    assert any("polarity" in note for note in prepared.pair.notes)
+    assert not any("polarity" in note for note in prepare(wet, SAMPLE_RATE).pair.notes)
+
+
 def test_channels_that_cancel_are_not_mixed(wet):
     mono, notes = pairing.to_mono(np.stack([wet, -wet]))
     np.testing.assert_array_equal(mono, wet)

@@ -22,8 +22,10 @@ from unmix.judge import Judge
 from unmix.starts import Rows, Start
 
 DIFFERENCE = 0.001, 0.004  # of a knob in 0…1, for slopes of the real render: near, and 1 dB² away
-FINE_DIFFERENCE = 2e-5, 1e-3, 0.03  # least and most, and share of the root of the waveform's cost
+FINE_DIFFERENCE = 1e-5, 1e-4, 3e-3  # least, at first and most, for slopes of the waveform
+FINE_CHANGE = 0.1  # what a difference changes, as a share of what is left
 FINE_TRUST, FINE_DAMPING = 0.1, 1e-8
+CURVED, FINE_CURVED = 1e-3, 1e-6  # least curvature of a knob that damping reckons with, as a share
 FINE_LEAST = 0.1  # relative gain of a step below which the waveform's descent ends
 FINE_SOLVED = 1e-8  # the waveform's cost at which nothing is left
 TRUST = 0.3  # no knob moves farther in a step
@@ -194,15 +196,16 @@ class Fit:
         of each knob, by real renders."""
         near, far = DIFFERENCE
         difference = max(near, far * min(1.0, math.sqrt(self.cost)))
-        return self._slopes(self.judge.pictures, difference)
+        return self._slopes(self.judge.pictures, np.full(len(self.knobs), difference))
 
-    def _slopes(self, view, difference: float) -> tuple[torch.Tensor, torch.Tensor]:
+    def _slopes(self, view, sizes: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same in any view, with the sizes (K,) of the knobs' differences."""
         wets, moves = [self._wet(self.knobs, self.switches, max(len(self.effects) - 1, 0))], []
         for i, place in enumerate(self.places):
             for k in range(place.start, place.stop):
                 moved = self.knobs.copy()
                 ahead = moved[k] < 0.5 or self.circular[k]
-                moves.append(difference if ahead else -difference)
+                moves.append(sizes[k] if ahead else -sizes[k])
                 moved[k] += moves[-1]
                 wets.append(self._wet(moved, self.switches, i))
         differences = self._differences(*wets, view=view)
@@ -233,14 +236,14 @@ class Fit:
         self.still = True
         return False
 
-    def _bounded(self, curvature, slope, damping: float, trust: float) -> np.ndarray:
+    def _bounded(self, curvature, slope, damping, trust: float, curved: float) -> np.ndarray:
         """The damped step (K,) that stays within the knobs' ranges and ``trust``."""
         from scipy.optimize import lsq_linear
 
         low = np.where(self.circular, -trust, np.maximum(-self.knobs, -trust))
         high = np.where(self.circular, trust, np.minimum(1 - self.knobs, trust))
         low, high = np.minimum(low, -1e-9), np.maximum(high, 1e-9)
-        scale = np.maximum(curvature.diagonal(), 1e-3 * curvature.diagonal().max() + 1e-9)
+        scale = np.maximum(curvature.diagonal(), curved * curvature.diagonal().max() + 1e-12)
         root = np.linalg.cholesky(curvature + np.diag(damping * scale + 1e-9))
         target = -np.linalg.solve(root, slope)
         return lsq_linear(root.T, target, (low, high), method="bvls").x
@@ -254,7 +257,7 @@ class Fit:
         slope += ease * away
         before = self.cost + float(ease @ away**2)
         for _ in range(tries):
-            step = self._bounded(curvature, slope, self.damping, TRUST)
+            step = self._bounded(curvature, slope, self.damping, TRUST, CURVED)
             moved, heard = self._within(self.knobs + step), []
             after = self._differences(self._wet(moved, self.switches, 0, heard))
             cost = float(self.judge.pictures.cost(after))
@@ -283,17 +286,19 @@ class Fit:
         if not len(self.knobs):
             return 0
         view, stood = self.judge.waveform, (self.knobs, self.heard)
-        least, most, share = FINE_DIFFERENCE
+        least, first, most = FINE_DIFFERENCE
+        sizes = np.full(len(self.knobs), first)
         damping, done, gain = DAMPING, 0, 1.0
         cost = float(view.cost(self._differences(self._wet(self.knobs, self.switches), view=view)))
         while done < steps and gain > FINE_LEAST and cost > FINE_SOLVED and not late():
             done += 1
-            difference = min(max(share * math.sqrt(cost), least), most)
-            differences, slopes = self._slopes(view, difference)
+            differences, slopes = self._slopes(view, sizes)
+            change = FINE_CHANGE * math.sqrt(cost) / (slopes.norm(dim=1).double().numpy() + 1e-9)
+            sizes = change.clip(least, most)
             curvature, slope = self.curvature(differences, slopes, view)
             gain = 0.0
             for _ in range(TRIES):
-                step = self._bounded(curvature, slope, damping, FINE_TRUST)
+                step = self._bounded(curvature, slope, damping, FINE_TRUST, FINE_CURVED)
                 knobs, heard = self._within(self.knobs + step), []
                 wet = self._wet(knobs, self.switches, 0, heard)
                 after = float(view.cost(self._differences(wet, view=view)))

@@ -26,6 +26,9 @@ CLIPPED_SHARE = 1e-4
 HOP = SAMPLE_RATE // 10
 LEAD = 2 * SAMPLE_RATE
 CHECKS = 3
+# In 200 recordings of the probe behind random chains the figure of ``turned`` was −0.04 at least,
+# and above 0.06 in four of five.
+TURNED, TURNED_BANDS = -0.06, 20
 RANGE_DB, START_SHARE = 60.0, 0.9
 
 
@@ -222,6 +225,14 @@ def windows(recording: np.ndarray, source: np.ndarray) -> list[int]:
     return found or [0]
 
 
+def turned(recording: np.ndarray, source: np.ndarray) -> bool:
+    """Whether the polarity of a recording (WINDOW,) is turned beyond doubt against its source: the
+    bass, which filters hardly delay, follows it with the opposite sign."""
+    y, x = (features.Spectra(torch.from_numpy(signal)) for signal in (recording, source))
+    real = features.link(y, x)[: features.MELS]
+    return float(real[:TURNED_BANDS].mean()) < TURNED
+
+
 def pair(recording: np.ndarray, source: np.ndarray | None, slack: int = 1) -> Pair:
     """Align, and cut the window that is analysed.
 
@@ -262,6 +273,13 @@ def pair(recording: np.ndarray, source: np.ndarray | None, slack: int = 1) -> Pa
         raise UnmixError("goes with a part of the source that is silent; check the source")
     chosen.latency, chosen.others = lag, others
     chosen.notes = notes + _window_notes(chosen.start, valid)
+    if turned(chosen.recording, chosen.source):
+        for part in (chosen, *others):
+            part.recording = -part.recording
+        chosen.notes.append(
+            "The polarity of the recording is turned (a cable or an input does that); it was "
+            "turned back."
+        )
     return chosen
 
 

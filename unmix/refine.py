@@ -34,7 +34,7 @@ EDITS = 3  # times that the neighbours of the leader are tried …
 CLEARER = 0.25  # … again for the same order when its cost has fallen to that share
 DRAWN = 24  # settings drawn for an effect that is put in
 POLISHED = 2  # answers that are polished: which is nearer shows at the end
-SOLVED = 0.002  # a distance (MSS) at which nothing is left to find
+SOLVED = 0.003  # a distance (MSS) at which nothing is left to find
 AS_NEAR = 1.15, 0.01  # a distance up to factor · nearest + offset counts as just as near …
 NO_FARTHER = 1.05, 0.0003  # … and this for chains of as many effects
 
@@ -134,6 +134,8 @@ class Search:
 
     def count(self, steps: int) -> None:
         """So many steps were taken."""
+        if not steps:
+            return
         with self.lock:
             used = 1e-9
             if self.seconds is not None:
@@ -184,37 +186,35 @@ class Search:
         seed = [self.seed, *map(ord, "".join(starts[0].chain.names))]
         return Fit(self.judge, starts, np.random.default_rng(seed))
 
-    def descend(self, fit: Fit, steps: int, finish: int = 0, counted: bool = True) -> None:
-        """Steps down on the real effects, while it moves, and some on the waveform; then the
-        judge's distance."""
-        for _ in range(steps):
-            if self.late() or not fit.descend():
-                break
-            if counted:
-                self.count(1)
-        done = fit.finish(finish, self.late)
-        if counted:
-            self.count(done)
+    def descend(self, fit: Fit, steps: int, finish: int = 0) -> None:
+        """Steps down on the real effects, while it moves, and ``finish`` on the waveform, which
+        also takes what the others left; then the judge's distance."""
+        left = steps + finish
+        while left > finish and not self.late() and fit.descend():
+            self.count(1)
+            left -= 1
+        self.count(fit.finish(left if finish else 0, self.late))
         self.meet(fit.as_start())
 
     def screen(self, fits: Sequence[Fit], finish: int = 0) -> None:
         """Their LFOs found, and a few steps down; before, other options of a chain that the user
         gave, as no network has weighed them."""
-        steps = self.share(FIRST, len(fits))
+        steps = self.share(FIRST + finish, len(fits))
 
         def work(fit: Fit) -> None:
             if fit.start.log_prob is None:
                 fit.kick()
             if not self.late():
                 fit.sweep()
-            self.descend(fit, steps, finish)
+            self.descend(fit, min(steps, FIRST), max(0, steps - FIRST))
 
         self.each(work, fits)
 
     def round(self, fits: Sequence[Fit]) -> None:
         """Jumps, then a way down through the proxies, then on the real effects."""
-        steps = self.share(FOLLOW + DESCEND, len(fits))
+        steps = self.share(FOLLOW + DESCEND + FINISH, len(fits))
         through = min(steps, FOLLOW)
+        down = min(steps - through, DESCEND)
 
         def work(fit: Fit) -> None:
             for jump in (fit.kick, fit.sweep):
@@ -223,7 +223,7 @@ class Search:
             if through and not self.late():
                 fit.follow(self.proxies, through, self.device)
                 self.count(through)
-            self.descend(fit, steps - through, FINISH)
+            self.descend(fit, down, steps - through - down)
 
         self.each(work, fits)
 
@@ -293,11 +293,16 @@ class Search:
         return list(found.values())
 
     def polish(self, answers: Sequence[Candidate], steps: int) -> None:
-        """Steps down from the answer and the next ones, until nothing moves or time is up."""
+        """Steps down from the answer and the next ones, until nothing moves or time is up; beyond
+        the budget."""
 
         def work(answer: Candidate) -> None:
             fit = self.fit([replace(answer.origin, chain=answer.chain)])
-            self.descend(fit, steps, steps, counted=False)
+            for _ in range(steps):
+                if self.late() or not fit.descend():
+                    break
+            fit.finish(steps, self.late)
+            self.meet(fit.as_start())
 
         self.each(work, answers)
 
