@@ -24,7 +24,7 @@ ARRIVAL = 0.5  # share of the highest correlation that counts as the first arriv
 ARRIVAL_SAMPLES = 3000  # … at most this much earlier: the longest delay of a diffuse effect
 CLIPPED_SHARE = 1e-4
 HOP = SAMPLE_RATE // 10
-LEAD = 2 * SAMPLE_RATE
+LEAD = WINDOW
 CHECKS = 3
 # In 200 recordings of the probe behind random chains the figure of ``turned`` was −0.04 at least,
 # and above 0.06 in four of five.
