@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import numpy as np
@@ -56,6 +57,16 @@ def test_help_answers_at_once(unmix_cli):
         return time.perf_counter() - start
 
     assert min(seconds() for _ in range(5)) < 0.6
+
+
+def test_effects_are_listed_without_torch():
+    """torch takes longer to import than everything else together."""
+    program = "import sys; from unmix.cli import app; app(standalone_mode=False); "
+    program += "print('torch' in sys.modules, 'effects' in vars(sys.modules['unmix']))"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "effects"], capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "False True\n", done.stderr
 
 
 def test_version(unmix_cli):
