@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from unmix import cli_evaluate, cli_tools, cli_training
-from unmix.cli_tools import Quiet, read_chain
+from unmix.cli_tools import Quiet, check_device, read_chain
 from unmix.errors import UnmixError
 from unmix.report import hush, remark, say
 
@@ -38,7 +38,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Hears a recording of processed sound and names the chain of effects, with every knob.",
+    help="""Hears a recording of processed sound and names the chain of effects, with every knob.
+
+    \b
+    Examples:
+      unmix probe probe.wav      1. send this through your effects and record it
+      unmix analyze take.wav     2. the chain; with --refine 200 nearer
+      unmix effects              what is known, with every knob
+    """,
 )
 
 
@@ -197,13 +204,13 @@ def _check(source: str, gain: str, device: str, seconds: float | None) -> None:
     """What would be wrong for every recording is said once, before the first of them."""
     if seconds is not None and not seconds > 0:
         raise typer.BadParameter("--time must be above 0")
-    from unmix import audio, devices, prepare
+    from unmix import audio, prepare
 
     try:
         prepare.check(source, gain)
-        devices.check(device)
     except UnmixError as error:
         raise typer.BadParameter(str(error)) from None
+    check_device(device)
     if source not in prepare.KINDS:
         audio.read(source)
 

@@ -19,6 +19,8 @@ from unmix.report.bars import Bars
 
 def check_folder(folder: Path) -> None:
     """Make the folder if need be; UnmixError if nothing can be written there."""
+    if folder.exists() and not folder.is_dir():
+        raise UnmixError(f"cannot write to {folder}: it is a file, and a folder is wanted")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -85,7 +87,7 @@ def run(
     kept_ones = 0
     brief = len(recordings) > 1 and out is not None  # a line each, else a whole table each
     try:
-        with interruptible() as interrupted, Bars(len(recordings), hushed()) as bars:
+        with interruptible() as interrupted, Bars(len(recordings)) as bars:
             for recording in recordings:
                 if interrupted.is_set():
                     break

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
+from unmix.report import hushed
+
+
+def steps(items: Sequence, what: str) -> Iterable:
+    """The items one by one, with a bar called ``what``."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    hidden = hushed() or not console.is_terminal
+    return track(items, what, console=console, transient=True, disable=hidden)
+
 
 class Bars:
     """A bar over the files where there are several, and one within the file. A context manager.
 
     Args:
         count: number of recordings.
-        disable: no bars.
     """
 
-    def __init__(self, count: int, disable: bool):
+    def __init__(self, count: int):
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
         from rich.table import Column
 
         console = Console(stderr=True)
         self.count, self.number, self.finished, self.total = count, 0, 0, count
-        name = Column(max_width=26, no_wrap=True, overflow="ellipsis")
+        name = Column(max_width=20, no_wrap=True, overflow="ellipsis")
         self.bars = Progress(
             TextColumn("{task.description}", markup=False, table_column=name),
             BarColumn(bar_width=18),
@@ -26,7 +39,7 @@ class Bars:
             TimeRemainingColumn(),
             console=console,
             transient=True,
-            disable=disable or not console.is_terminal,
+            disable=hushed() or not console.is_terminal,
             speed_estimate_period=3_600,  # one file may take minutes
         )
         self.files = self.bars.add_task("", total=count, state="", visible=count > 1)
