@@ -31,30 +31,37 @@ def picture(effect: Effect):
 
 def _plot(axis, course: Course, effect: Effect) -> None:
     control, view = course.control, course.view
-    for value, curve, colour in zip(
-        course.values, course.curves, _colours(control, len(course.values)), strict=True
-    ):
-        axis.plot(view.x, curve, color=colour, lw=1.3, label=in_words(control, value))
-    if view.log:
-        axis.set_xscale("log")
-        axis.set_xticks([50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4], minor=False)
-        axis.set_xticklabels(["50", "100", "200", "500", "1k", "2k", "5k", "10k"])
-        axis.minorticks_off()
-    axis.set_xlim(view.x[0], view.x[-1])
+    labels = [in_words(control, value) for value in course.values]
+    colours = _colours(control, len(labels))
     lowest = min(curve.min() for curve in course.curves)
     highest = max(curve.max() for curve in course.curves)
-    if highest - lowest < 6:  # so that little looks little
+    strip = 1.1 * (highest - lowest) if view.strips else 0.0
+    for i, (curve, colour, label) in enumerate(zip(course.curves, colours, labels, strict=True)):
+        axis.plot(view.x, curve + i * strip, color=colour, lw=1.3, label=label)
+    if view.log:
+        axis.set_xscale("log")
+        axis.set_xticks([50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4])
+        axis.set_xticklabels(["50", "100", "200", "500", "1k", "2k", "5k", "10k"])
+        axis.minorticks_off()
+    if strip:
+        axis.set_yticks([(lowest + highest) / 2 + i * strip for i in range(len(labels))], labels)
+    elif highest - lowest < 6:  # so that little looks little
         axis.set_ylim(lowest - 3, highest + 3)
     elif lowest <= FLOOR_DB:
         axis.set_ylim(FLOOR_DB, highest + 4)
+    moved = [f"{name} {in_words(_control(effect, name), v)}" for name, v in course.moved.items()]
+    about = ", ".join([view.title, *moved])
+    if strip:
+        axis.set_ylabel(f"level of a {about}\n({lowest:.0f} … {highest:.0f} dB each)", fontsize=8)
+    else:
+        axis.set_ylabel(view.y_label, fontsize=8)
+        style = {"framealpha": 0.75, "labelspacing": 0.25}
+        axis.legend(fontsize=7, title=about, title_fontsize=7, **style)
+    axis.set_xlim(view.x[0], view.x[-1])
     axis.set_xlabel(view.x_label, fontsize=8)
-    axis.set_ylabel(view.y_label, fontsize=8)
     axis.tick_params(labelsize=7)
     axis.grid(alpha=0.25, lw=0.5)
     axis.set_title(f"{control.name}: {control.description}", fontsize=9, loc="left", wrap=True)
-    moved = [f"{name} {in_words(_control(effect, name), v)}" for name, v in course.moved.items()]
-    about = f"{view.title}; {', '.join(moved)}" if moved else view.title
-    axis.legend(fontsize=7, title=about, title_fontsize=7, framealpha=0.75, labelspacing=0.25)
 
 
 def _colours(control: Knob | Switch, count: int):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import combinations
 
 import numpy as np
 
@@ -16,9 +17,10 @@ from unmix.report import bars
 
 VALUES = 5  # positions of a knob in its course
 ENOUGH_DB = 1.5  # a control that changes less is looked at with another one moved
-FLOOR_DB = -70.0
-FRAME = 441  # samples of a level: 10 ms
-TONE_SECONDS, TONE_HZ, TONE_DB = 4.0, 1_000.0, -12.0
+FLOOR_DB = -80.0
+FRAME = 401  # samples of a level: two periods of the probe's rising sine
+SECONDS, TONE_HZ, TONE_DB = 2.0, 1_000.0, -12.0  # of the sounds beside the probe
+MOMENT_SECONDS = 0.2
 BANDS_HZ = 30 * 2 ** np.arange(0, 9.3, 1 / 8)  # edges
 
 
@@ -28,10 +30,11 @@ class View:
 
     Attributes:
         title, x_label, y_label: of a plot. log: of its x axis.
-        sound: "probe" or "tone". part: the samples of it that are looked at.
+        sound: a name in ``_sounds``. part: the samples of it that are looked at.
         x: (N,). look: called as look(dry part, wet part), gives (N,) dB.
-        linear: it says something about an effect that is linear and time-invariant.
-        weight: how well it explains what it shows: of two views the heavier one is taken.
+        weights: by the kind of effect — "still" (linear and time-invariant), "swept" (by an LFO),
+            "other" — how well the view explains what it shows; none where it would mislead.
+        strips: the curves cross so often that each wants a strip of its own.
     """
 
     title: str
@@ -41,33 +44,42 @@ class View:
     part: slice
     x: np.ndarray
     look: Callable[[np.ndarray, np.ndarray], np.ndarray]
-    weight: float
+    weights: dict[str, float]
     log: bool = False
-    linear: bool = False
+    strips: bool = False
 
 
 @cache
 def _sounds() -> dict[str, np.ndarray]:
-    seconds = np.arange(round(TONE_SECONDS * SAMPLE_RATE)) / SAMPLE_RATE
+    seconds = np.arange(round(SECONDS * SAMPLE_RATE)) / SAMPLE_RATE
     tone = 10 ** (TONE_DB / 20) * np.sin(2 * np.pi * TONE_HZ * seconds)
-    return {"probe": sources.probe(), "tone": tone.astype(np.float32)}
+    return {
+        "probe": sources.probe(),
+        "tone": tone.astype(np.float32),
+        "impulse": sources.fixed("impulse")[: tone.size],
+    }
 
 
 @cache
 def _views() -> tuple[View, ...]:
     sounds, parts = _sounds(), sources.probe_parts()
-    sine, noise, tail = (parts[name] for name in ("sine", "steps", "impulse"))
-    late = slice(tail.start + 5 * FRAME, tail.stop)
-    whole = slice(0, sounds["tone"].size)
+    sine, steps = parts["sine"], parts["steps"]
+    tone, impulse = (slice(0, sounds[name].size) for name in ("tone", "impulse"))
+    moment = slice(0, round(MOMENT_SECONDS * SAMPLE_RATE))
+    late, soon = slice(5 * FRAME, impulse.stop), slice(0, impulse.stop * 2 // 3)
     inputs = _levels(sounds["probe"][sine])
-    middles = np.sqrt(BANDS_HZ[1:] * BANDS_HZ[:-1])
+    hz = np.sqrt(BANDS_HZ[1:] * BANDS_HZ[:-1])
+    gain, level, at = "gain, dB", "level, dB", _times
+    still, swept, other = "still", "swept", "other"
+    in_other, in_still, in_tone = {other: 0.8}, {still: 0.4}, {swept: 1.0, other: 0.7}
     rows = (
-        ("rising sine", "input, dB", "output, dB", "probe", sine, inputs, _level_of, 0.8),
-        ("noise", "Hz", "gain, dB", "probe", noise, middles, _gain, 0.8, True, True),
-        ("tone of 1 kHz", "s", "level, dB", "tone", whole, _times(whole), _level_of, 1.0),
-        ("noise in steps", "s", "level, dB", "probe", noise, _times(noise), _level_of, 0.6),
-        ("impulse", "s", "level, dB", "probe", tail, _times(tail), _level_of, 0.4, False, True),
-        ("tail of an impulse", "Hz", "dB", "probe", late, middles, _spectrum, 0.4, True, True),
+        ("rising sine", "input, dB", "output, dB", "probe", sine, inputs, _level_of, in_other),
+        ("noise", "Hz", gain, "probe", steps, hz, _gain, {still: 0.8, other: 0.7}, True),
+        ("impulse", "Hz", gain, "impulse", moment, hz, _response, {swept: 1.5}, True),
+        ("tone of 1 kHz", "s", level, "tone", tone, at(tone), _level_of, in_tone, False, True),
+        ("noise in steps", "s", level, "probe", steps, at(steps), _level_of, {other: 0.6}),
+        ("impulse", "s", level, "impulse", soon, at(soon), _level_of, in_still),
+        ("tail of an impulse", "Hz", level, "impulse", late, hz, _spectrum, {still: 0.3}, True),
     )
     return tuple(View(*row) for row in rows)
 
@@ -100,8 +112,14 @@ def _gain(dry: np.ndarray, wet: np.ndarray) -> np.ndarray:
     return _decibels(_band_powers(wet) / _band_powers(dry))
 
 
-def _band_powers(audio: np.ndarray) -> np.ndarray:
-    power = np.abs(np.fft.rfft(np.hanning(audio.size) * audio)) ** 2
+def _response(dry: np.ndarray, wet: np.ndarray) -> np.ndarray:
+    """The same for an impulse at the first sample, which a window would blot out."""
+    return _decibels(_band_powers(wet, window=1.0) / _band_powers(dry, window=1.0))
+
+
+def _band_powers(audio: np.ndarray, window=None) -> np.ndarray:
+    window = np.hanning(audio.size) if window is None else window
+    power = np.abs(np.fft.rfft(window * audio)) ** 2
     starts = np.searchsorted(np.fft.rfftfreq(audio.size, 1 / SAMPLE_RATE), BANDS_HZ)
     return np.add.reduceat(power, starts)[: BANDS_HZ.size - 1]
 
@@ -114,7 +132,7 @@ class Course:
         control: the knob or switch. values: in units, or options.
         view: where most of the change is seen. curves: (N,) dB for each value.
         moved: settings of other controls, without which it would change next to nothing.
-        change: between the curves in dB; see ``_change``.
+        change: between the curves in dB, see ``_change``; of a switch the smallest between two.
     """
 
     control: Knob | Switch
@@ -131,13 +149,13 @@ def courses(effect: Effect) -> list[Course]:
     With a bar, as the search for another control that must be moved takes seconds.
     """
     found = []
-    for control in bars.steps(effect.switches + effect.knobs, f"{effect.name}: render"):
+    for control in bars.steps(effect.knobs + effect.switches, f"{effect.name}: render"):
         course = _course(effect, control, {}, VALUES)
         if course.change < ENOUGH_DB:
             tries = (_course(effect, control, moved, 3) for moved in _moves(effect, control))
             moved = max(tries, key=lambda tried: tried.change, default=course).moved
             again = _course(effect, control, moved, VALUES)
-            course = max(course, again, key=lambda either: either.change)
+            course = again if again.change > 2 * course.change else course
         found.append(course)
     return found
 
@@ -145,7 +163,8 @@ def courses(effect: Effect) -> list[Course]:
 def _course(effect: Effect, control: Knob | Switch, moved: dict, count: int) -> Course:
     """The course in the view that shows most."""
     values = _positions(control, count)
-    views = [v for v in _views() if v.linear or not effect.linear_time_invariant]
+    kind = "still" if effect.linear_time_invariant else "swept" if effect.sweep else "other"
+    views = [view for view in _views() if kind in view.weights]
     heard = {name: _sounds()[name] for name in {view.sound for view in views}}
     settings = [moved | {control.name: value} for value in values]
     wet = {
@@ -156,8 +175,9 @@ def _course(effect: Effect, control: Knob | Switch, moved: dict, count: int) -> 
     for view in views:
         dry = heard[view.sound][view.part]
         curves = [view.look(dry, sound[view.part]) for sound in wet[view.sound]]
-        found.append(Course(control, values, view, curves, moved, _change(curves)))
-    return max(found, key=lambda course: course.view.weight * course.change)
+        pairs = combinations(curves, 2) if isinstance(control, Switch) else [curves]
+        found.append(Course(control, values, view, curves, moved, min(map(_change, pairs))))
+    return max(found, key=lambda course: course.view.weights[kind] * course.change)
 
 
 def _positions(control: Knob | Switch, count: int) -> list:
