@@ -319,8 +319,20 @@ def test_refine_command(command, wet):
 
 def test_wrong_usage(command, wet):
     audio.write("a.wav", wet, SAMPLE_RATE)
-    assert command("analyze", "a.wav", "x/a.wav", "--out", "o").exit_code == 2
     assert command("analyze", "a.wav", "--refine", "-1").exit_code == 2
+    for words, message in (
+        (("--resume",), "--out"),
+        (("--gain", "loud"), "number of dB"),
+        (("--source", "prob"), "no source 'prob'"),
+        (("--time", "0"), "--time must be above 0"),
+        (("--device", "abacus"), "no device 'abacus'; use cpu"),
+        (("--device", "cuda:77"), "finds cpu"),
+    ):
+        done = command("analyze", "a.wav", *words)
+        said = " ".join(done.stderr.replace("│", " ").split())
+        assert done.exit_code == 2 and message in said, said
+    done = command("analyze", "a.wav", "a.wav", "--source", "gone.wav")
+    assert (done.exit_code, done.stderr) == (1, "error: gone.wav: no such file\n")
     audio.write_text("file", "in the way")
     blocked = command("analyze", "a.wav", "--out", "file/below")
     assert blocked.exit_code == 1

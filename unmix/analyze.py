@@ -126,6 +126,7 @@ def analyze(
     """
     import torch
 
+    from unmix import devices
     from unmix.belief import believe
     from unmix.prepare import prepare
     from unmix.starts import REFINE_SAMPLES, SAMPLES, starts_from_beliefs
@@ -133,6 +134,7 @@ def analyze(
 
     if refine < 0 or top < 1 or (seconds is not None and seconds <= 0):
         raise UnmixError("refine must be 0 or more, top 1 or more and seconds above 0")
+    devices.check(device)
     prepared = prepare(audio, sample_rate, source, gain)
     beliefs = believe(model or load_inverse(), prepared, max(top, BEAMS))
     generator = torch.Generator().manual_seed(seed)
@@ -169,11 +171,13 @@ def refine_chain(
     """
     import torch
 
+    from unmix import devices
     from unmix.prepare import prepare
     from unmix.starts import around
 
     if steps < 0 or (seconds is not None and seconds <= 0):
         raise UnmixError("steps must be 0 or more and seconds above 0")
+    devices.check(device)
     prepared = prepare(audio, sample_rate, source, gain)
     if prepared.dry is None:
         raise UnmixError("refine needs the source: the probe was not found; use --source")

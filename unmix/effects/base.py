@@ -1,6 +1,7 @@
 """What every effect is, and the registry that finds them.
 
-A new effect is one new file in this package with one subclass of :class:`Effect`.
+A new effect is one new file in this package with one subclass of :class:`Effect`. Only proxies want
+torch, and it is slow to import: the effects here keep theirs in ``proxies/``, for ``build_proxy``.
 """
 
 from __future__ import annotations
@@ -136,9 +137,11 @@ class Effect:
 def _registry() -> dict[str, Effect]:
     import unmix.effects as package
 
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"unmix.effects.{module.name}")
-    return {cls.name: cls() for cls in sorted(Effect.__subclasses__(), key=lambda c: c.order)}
+    found = []
+    for info in pkgutil.iter_modules(package.__path__):
+        module = importlib.import_module(f"unmix.effects.{info.name}")
+        found += [cls for cls in Effect.__subclasses__() if cls.__module__ == module.__name__]
+    return {cls.name: cls() for cls in sorted(found, key=lambda cls: cls.order)}
 
 
 def names() -> tuple[str, ...]:
