@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from unmix import cli_evaluate, cli_training
+from unmix import cli_evaluate, cli_export, cli_training
 from unmix.errors import UnmixError
 from unmix.report import say
 
@@ -39,6 +39,7 @@ app = typer.Typer(
     help="Hears a recording of processed sound and names the chain of effects, with every knob.",
 )
 
+app.add_typer(cli_export.app)
 app.add_typer(cli_training.app)
 app.add_typer(cli_evaluate.app, name="evaluate")
 
@@ -66,20 +67,6 @@ def _options(
     ] = False,
 ) -> None:
     pass
-
-
-def read_chain(path: Path):
-    """The chain in a file; UnmixError names the file and the fault."""
-    from unmix.chain import Chain
-
-    try:
-        return Chain.from_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UnmixError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-    except UnicodeDecodeError:
-        raise UnmixError(f"{path}: not a chain file (not text)") from None
-    except UnmixError as error:
-        raise UnmixError(f"{path}: {error}") from None
 
 
 # --- recordings ----------------------------------------------------------------------------------
@@ -112,6 +99,12 @@ _Polish = Annotated[
 _Device = Annotated[str, typer.Option(help="Where the proxies run: cpu, cuda, …")]
 
 
+_Export = Annotated[
+    list[str] | None,
+    typer.Option("--export", help=f"Also write into --out: {cli_export.CHOICE}.", metavar="FORMAT"),
+]
+
+
 @app.command()
 def analyze(
     files: Annotated[list[Path], typer.Argument(help="Recordings.", metavar="TAKE.wav …")],
@@ -123,6 +116,7 @@ def analyze(
     gain: _Gain = "0",
     json: _Json = False,
     out: _Out = None,
+    export: _Export = None,
     seed: _Seed = 0,
     device: _Device = "cpu",
 ) -> None:
@@ -132,6 +126,7 @@ def analyze(
     Examples:
       unmix analyze take.wav --refine 200
       unmix analyze wet.wav --source dry.wav --time 60 --out answers
+      unmix analyze take.wav --refine 200 --out answers --export reaper --export text
 
     Ctrl+C ends refine with the best answer so far; a second one ends everything.
     """
@@ -153,7 +148,7 @@ def analyze(
             polish=polish,
         )
 
-    _answer(files, one, bool(refine or time), json, out)
+    _answer(files, one, bool(refine or time), json, out, export or ())
 
 
 @app.command("refine")
@@ -178,8 +173,9 @@ def refine_command(
     """
     _check_time(time)
     from unmix.analyze import refine_chain
+    from unmix.chain import Chain
 
-    start = read_chain(chain)
+    start = Chain.from_file(chain)
 
     def one(file, progress, stop):
         return refine_chain(
@@ -204,7 +200,12 @@ def _check_time(seconds: float | None) -> None:
         raise typer.BadParameter("--time must be above 0")
 
 
-def _answer(files: list[Path], work, refines: bool, json: bool, out: Path | None) -> None:
+def _answer(
+    files: list[Path], work, refines: bool, json: bool, out: Path | None, export=()
+) -> None:
+    export = cli_export.checked(export)
+    if export and not out:
+        raise typer.BadParameter("--export needs --out, the folder to write into")
     stems = [file.stem for file in files]
     if out and len(set(stems)) < len(stems):
         raise typer.BadParameter("two of the files would write the same names into --out")
@@ -212,7 +213,7 @@ def _answer(files: list[Path], work, refines: bool, json: bool, out: Path | None
 
     if out:
         answers.check_folder(out)
-    entries, stopped = answers.run(files, work, refines, out, say)
+    entries, stopped = answers.run(files, work, refines, out, say, export)
     if json:
         typer.echo(answers.as_json(entries), nl=False)
     if stopped:
@@ -237,8 +238,9 @@ def render(
       unmix render answer.json dry.wav wet.wav
     """
     from unmix import audio
+    from unmix.chain import Chain
 
-    steps = read_chain(chain)
+    steps = Chain.from_file(chain)
     dry, rate = audio.read(source)
     wet = steps.render(dry, rate)
     audio.write(out, wet, rate)

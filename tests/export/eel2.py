@@ -31,7 +31,7 @@ def tokens(text: str) -> list[str]:
     while place < len(text):
         match = TOKEN.match(text, place)
         if match is None:
-            raise SyntaxError(f"EEL2 that this translator does not know: {text[place:place + 30]!r}")
+            raise SyntaxError(f"not in this subset of EEL2: {text[place : place + 30]!r}")
         place = match.end()
         if match.lastgroup:
             found.append(match.group().lower())
@@ -71,7 +71,7 @@ class Translator:
     def take(self, *wanted: str) -> str:
         token = self.next
         if wanted and token not in wanted:
-            raise SyntaxError(f"expected {wanted}, got {self.tokens[self.place:self.place + 8]}")
+            raise SyntaxError(f"expected {wanted}, got {self.tokens[self.place : self.place + 8]}")
         self.place += 1
         return token
 
@@ -89,7 +89,12 @@ class Translator:
                 body, self.lines = body + self.lines, finished
             if self.next == ";":
                 self.take()
-        self.lines += [f"@njit(error_model='numpy')\ndef section_{name}(G, M):", *body, "    return 0.0", ""]
+        self.head(f"section_{name}", [])
+        self.lines += [*body, "    return 0.0"]
+
+    def head(self, name: str, parameters: list[str]) -> None:
+        self.lines.append("@njit(error_model='numpy')")
+        self.lines.append(f"def {name}({', '.join(['G', 'M', *(f'v_{p}' for p in parameters)])}):")
 
     def function(self) -> None:
         self.take("function")
@@ -101,7 +106,7 @@ class Translator:
             local = self.name_list()
         self.locals = {*parameters, *local}
         self.functions[name] = len(parameters)
-        self.lines.append(f"@njit(error_model='numpy')\ndef f_{name}({', '.join(['G', 'M', *(f'v_{p}' for p in parameters)])}):")
+        self.head(f"f_{name}", parameters)
         for variable in local:
             self.emit(f"v_{variable} = 0.0")
         self.emit(f"return {self.block()}")
@@ -139,7 +144,7 @@ class Translator:
         if self.next not in ("=", "+=", "-=", "*=", "/="):
             return value
         if not re.fullmatch(r"v_\w+|[GM]\[.*\]", value):
-            raise SyntaxError(f"cannot assign to {self.tokens[start:self.place]}")
+            raise SyntaxError(f"cannot assign to {self.tokens[start : self.place]}")
         operator = self.take()
         right = self.expression()
         self.emit(f"{value} {operator} {right}")

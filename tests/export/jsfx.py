@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,7 @@ class Device:
 def read_chain(path: Path) -> list[tuple[str, str, dict[int, float]]]:
     """REAPER's chain file -> for each JSFX: its file, the name shown, {slider number: value}."""
     found, lines = [], path.read_text(encoding="utf-8").splitlines()
-    for line, values in zip(lines, [*lines[1:], ""], strict=True):
+    for line, values in pairwise(lines):
         if line.startswith("<JS "):
             _, file, shown = shlex.split(line)
             numbers = {i: float(v) for i, v in enumerate(values.split(), 1) if v != "-"}

@@ -77,10 +77,16 @@ def slider(number: int, control: Knob | Switch) -> str:
     """
     if isinstance(control, Switch):
         place, last = control.options.index(control.default), len(control.options) - 1
-        options = ",".join(control.options)
-        return f"slider{number}:switch_{control.name}={place}<0,{last},1{{{options}}}>{control.name}"
+        ends = f"0,{last},1{{{','.join(control.options)}}}"
+        return f"slider{number}:switch_{control.name}={place}<{ends}>{control.name}"
     middle = math.sqrt(control.low * control.high) if control.scale == "log" else None
     shape = "" if middle is None else f":log={middle:g}"
     label = f"{control.name} ({control.unit})" if control.unit else control.name
     ends = f"{control.low:g},{control.high:g}"
     return f"slider{number}:knob_{control.name}={control.default:g}<{ends},0.01{shape}>{label}"
+
+
+def devices(chain: Chain) -> dict[str, str]:
+    """{path: text} of the devices that a chain needs, with a note on where they belong."""
+    files = {f"{FOLDER}/{name}.jsfx": device_text(effects.get(name)) for name in chain.names}
+    return files | {f"{FOLDER}/INSTALL.txt": NOTE}

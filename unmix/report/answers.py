@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from unmix import export
 from unmix.analyze import Result
 from unmix.audio import write, write_text
 from unmix.errors import UnmixError
@@ -56,6 +57,7 @@ def run(
     refines: bool,
     out: Path | None,
     say: Callable[[str], None],
+    exports: Sequence[str] = (),
 ) -> tuple[list[dict], bool]:
     """Call ``work(file, progress, stop)`` on each file, say tables and errors, write what is
     wanted. Ctrl+C makes ``stop()`` true: this file's refine ends early, and no other is begun.
@@ -63,6 +65,7 @@ def run(
     Args:
         refines: whether there is refine, and so a progress bar.
         out: folder for the results of ``save``.
+        exports: formats of ``unmix.export`` in which the chain is written there as well.
 
     Returns:
         An entry a file, for ``as_json``; a failed one has "error". And whether it was stopped.
@@ -74,11 +77,11 @@ def run(
                 left = len(files) - number
                 say(f"stopped: {left} of {len(files)} files not begun")
                 break
-            entries.append(_entry(file, work, refines, out, say, interrupted.is_set))
+            entries.append(_entry(file, work, refines, out, exports, say, interrupted.is_set))
         return entries, interrupted.is_set()
 
 
-def _entry(file: Path, work, refines: bool, out: Path | None, say, stop) -> dict:
+def _entry(file: Path, work, refines: bool, out: Path | None, exports, say, stop) -> dict:
     """One file: its result or its error, said and written."""
     try:
         result = _with_bar(file, work, refines, stop)
@@ -93,7 +96,15 @@ def _entry(file: Path, work, refines: bool, out: Path | None, say, stop) -> dict
     say(table.as_text(result, str(file)))
     for path in written:
         say(f"wrote {path}")
-    return {"file": str(file)} | result.to_dict()
+    entry = {"file": str(file)} | result.to_dict()
+    try:
+        written = export.write(result.chain, file.stem, out, exports, result) if exports else []
+    except UnmixError as error:
+        say(f"error: {file}: {error}")
+        return entry | {"error": str(error)}
+    for path in written:
+        say(f"wrote {path}")
+    return entry
 
 
 def _with_bar(file: Path, work, refines: bool, stop) -> Result:
