@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from itertools import pairwise
@@ -26,7 +27,7 @@ def run(G, M, audio, out, left, right):
 class Device:
     """A JSFX with its sliders: {number: (variable, default, low, high, shape, label)}."""
 
-    def __init__(self, text: str):
+    def __init__(self, text: str, compiled: bool = True):
         header, *parts = re.split(r"^@(\w+)$", text, flags=re.MULTILINE)
         self.description = re.search(r"^desc:(.*)$", header, re.MULTILINE)[1]
         self.sliders = {
@@ -40,7 +41,7 @@ class Device:
         for name, code in zip(parts[::2], parts[1::2], strict=True):
             translator.section(name, code)
         self.variables = translator.variables
-        scope = {"njit": njit, "math": __import__("math")}
+        scope = {"njit": njit if compiled else _not_compiled, "math": math}
         exec("\n".join(translator.lines) + RUNNER, scope)
         self.init, self.slider = scope["section_init"], scope["section_slider"]
         self.run = scope["run"]
@@ -58,6 +59,11 @@ class Device:
         out = np.empty(audio.shape)
         self.run(variables, memory, audio.astype(np.float64), out, at["spl0"], at["spl1"])
         return out
+
+
+def _not_compiled(**_):
+    """In numba's place: for code that is run once, compiling takes longer than running."""
+    return lambda function: function
 
 
 def read_chain(path: Path) -> list[tuple[str, str, dict[int, float]]]:

@@ -11,7 +11,7 @@ HEAD = "desc:test\nslider1:amount=3<0,10,1>amount\n"
 def run(code: str, functions: str = "") -> float:
     """spl0 after one sample of @sample code."""
     text = f"{HEAD}\n@init\n{functions}\n@slider\nset = amount;\n@sample\n{code}\n"
-    return Device(text).render(np.array([[2.0], [5.0]]), 44_100, {})[0, 0]
+    return Device(text, compiled=False).render(np.array([[2.0], [5.0]]), 44_100, {})[0, 0]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ NOTE = """REAPER devices written by unmix
 3. On a track: FX > Add > FX chain > Load, and choose the .RfxChain file beside this folder.
 
 REAPER 6.74 or newer. Each channel is processed alone. The sliders carry the names and the units
-of unmix. A phaser's LFO stands where its slider says when playback starts.
+of unmix. An LFO stands where its slider says when playback starts.
 """
 
 
