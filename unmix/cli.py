@@ -13,8 +13,8 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from unmix import cli_evaluate, cli_tools, cli_training
-from unmix.cli_tools import Quiet, check_device, read_chain
+from unmix import cli_evaluate, cli_export, cli_tools, cli_training
+from unmix.cli_tools import Quiet, check_device
 from unmix.errors import UnmixError
 from unmix.report import hush, remark, say
 
@@ -104,6 +104,12 @@ _Polish = Annotated[
 _Device = Annotated[str, typer.Option(help="Where the proxies run: cpu, cuda, …")]
 
 
+_Export = Annotated[
+    list[str] | None,
+    typer.Option("--export", help=f"Also write into --out: {cli_export.CHOICE}.", metavar="FORMAT"),
+]
+
+
 @app.command()
 def analyze(
     files: Annotated[
@@ -125,6 +131,7 @@ def analyze(
         bool,
         typer.Option("--resume", help="Leave out what --out holds already, made the same way."),
     ] = False,
+    export: _Export = None,
     seed: _Seed = 0,
     device: _Device = "cpu",
     quiet: Quiet = False,
@@ -135,6 +142,7 @@ def analyze(
     Examples:
       unmix analyze take.wav --refine 200
       unmix analyze wet.wav --source dry.wav --time 60 --out answers
+      unmix analyze take.wav --refine 200 --out answers --export reaper --export text
       unmix analyze takes --recursive --refine 200 --out answers --resume
       unmix analyze "takes/*.wav" --json --quiet > answers.json
 
@@ -160,7 +168,7 @@ def analyze(
         "device": device,
     }
     hush(quiet)
-    _answer(files, work, options, json, out, recursive, resume)
+    _answer(files, work, options, json, out, recursive, resume, export or ())
 
 
 @app.command("refine")
@@ -186,6 +194,7 @@ def refine_command(
     """
     _check(source, gain, device, time)
     from unmix.analyze import refine_chain
+    from unmix.chain import Chain
 
     options = {
         "source": source,
@@ -197,7 +206,7 @@ def refine_command(
         "device": device,
     }
     hush(quiet)
-    _answer([file], partial(refine_chain, read_chain(chain)), options, json, out)
+    _answer([file], partial(refine_chain, Chain.from_file(chain)), options, json, out)
 
 
 def _check(source: str, gain: str, device: str, seconds: float | None) -> None:
@@ -223,8 +232,12 @@ def _answer(
     out: Path | None,
     recursive: bool = False,
     resume: bool = False,
+    export=(),
 ) -> None:
     """Find the recordings, run the work on each, print; the exit code says how it went."""
+    export = cli_export.checked(export)
+    if export and not out:
+        raise typer.BadParameter("--export needs --out, the folder to write into")
     from unmix import recordings
     from unmix.report import answers
 
@@ -234,7 +247,7 @@ def _answer(
     for line in remarks:
         remark(line)
     several = len(words) > 1 or found[0].path != Path(words[0])
-    entries, stopped = answers.run(found, work, options, out, resume, summarise=several)
+    entries, stopped = answers.run(found, work, options, out, resume, several, export)
     if json:
         typer.echo(answers.as_json(entries), nl=False)
     if stopped:
@@ -244,5 +257,6 @@ def _answer(
 
 
 app.add_typer(cli_tools.app)
+app.add_typer(cli_export.app)
 app.add_typer(cli_training.app)
 app.add_typer(cli_evaluate.app, name="evaluate")

@@ -18,20 +18,6 @@ Quiet = Annotated[
 ]
 
 
-def read_chain(path: Path):
-    """The chain in a file; UnmixError names the file and the fault."""
-    from unmix.chain import Chain
-
-    try:
-        return Chain.from_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UnmixError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-    except UnicodeDecodeError:
-        raise UnmixError(f"{path}: not a chain file (not text)") from None
-    except UnmixError as error:
-        raise UnmixError(f"{path}: {error}") from None
-
-
 def check_device(device: str | None) -> None:
     """A device that is not there is wrong usage."""
     from unmix import devices
@@ -63,7 +49,7 @@ def render(
     from unmix.chain import Chain
     from unmix.report import bars
 
-    steps = read_chain(chain)
+    steps = Chain.from_file(chain)
     wet, rate = audio.read(source)
     for step in bars.steps(steps.steps, "render"):
         wet = Chain([step]).render(wet, rate)

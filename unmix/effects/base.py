@@ -105,18 +105,23 @@ class Effect:
             settings = self.panel.complete(settings)
         except UnmixError as error:
             raise UnmixError(f"{self.name}: {error}") from None
-        channels = as_channels(audio)
+        wet = self.run(as_channels(audio), sample_rate, settings)
+        return wet.reshape(np.shape(audio))
+
+    def run(self, channels: np.ndarray, sample_rate: int, settings: dict) -> np.ndarray:
+        """``process`` on each channel, float32 (channels, samples), with complete settings; at
+        44.1 kHz inside where the device needs it. The exported script runs this very code."""
         if self.is_neutral(settings) or channels.shape[1] == 0:
-            wet = channels.copy()
-        elif sample_rate < self.min_sample_rate:
+            return channels.copy()
+        if sample_rate >= self.min_sample_rate:
+            wet = np.stack([self.process(x, sample_rate, settings) for x in channels])
+        else:
             inside = resample(channels, sample_rate, SAMPLE_RATE)
             inside = np.stack([self.process(x, SAMPLE_RATE, settings) for x in inside])
             wet = resample(inside, SAMPLE_RATE, sample_rate)
             wet = wet[:, : channels.shape[1]]
             wet = np.pad(wet, ((0, 0), (0, channels.shape[1] - wet.shape[1])))
-        else:
-            wet = np.stack([self.process(x, sample_rate, settings) for x in channels])
-        return np.ascontiguousarray(wet, np.float32).reshape(np.shape(audio))
+        return np.ascontiguousarray(wet, np.float32)
 
     def sample(self, rng: np.random.Generator) -> dict:
         """Settings drawn from the training distribution: each knob uniform on its 0…1 scale."""

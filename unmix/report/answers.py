@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from unmix import export
 from unmix.analyze import Result
 from unmix.audio import write, write_text
 from unmix.errors import UnmixError
@@ -67,6 +68,7 @@ def run(
     out: Path | None = None,
     resume: bool = False,
     summarise: bool = False,
+    exports: Sequence[str] = (),
 ) -> tuple[list[dict], bool]:
     """Call ``work(path, progress=…, stop=…, **options)`` on each recording; say tables and errors,
     write what is wanted. Ctrl+C makes ``stop()`` true: this file's refine ends early, and no other
@@ -78,6 +80,7 @@ def run(
         out: folder for the results of ``save``.
         resume: recordings whose results are there, whole, and made from the same content by the
             same options are not analysed again.
+        exports: formats of ``unmix.export`` in which each chain is written there as well.
         summarise: write ``summary.save`` for what has been done, whatever ends the run.
 
     Returns:
@@ -101,7 +104,9 @@ def run(
                         remark(f"{recording.path}: done before, see {out}/{recording.name}.*")
                     bars.skip()
                 else:
-                    entry = _entry(recording, made, work, options, out, brief, bars, interrupted)
+                    entry = _entry(
+                        recording, made, work, options, out, exports, brief, bars, interrupted
+                    )
                     bars.end()
                 entries.append(entry)
             stopped = interrupted.is_set()
@@ -127,7 +132,9 @@ def _close(entries: Sequence[dict], total: int, kept_ones: int) -> None:
             say(f"  {entry['file']}: {entry['error']}")
 
 
-def _entry(recording, made: dict, work, options, out, brief: bool, bars: Bars, interrupted) -> dict:
+def _entry(
+    recording, made: dict, work, options, out, exports, brief: bool, bars: Bars, interrupted
+) -> dict:
     """One file: its result or its error, said and written."""
     file, stop = recording.path, interrupted.is_set
     begun = time.monotonic()
@@ -147,6 +154,12 @@ def _entry(recording, made: dict, work, options, out, brief: bool, bars: Bars, i
         text = text.removeprefix(f"{file}: ")
         say(f"error: {file}: {text}", "red")
         return {"file": str(file), "error": text}
+    try:
+        named = exports and export.write(result.chain, recording.name, out, exports, result)
+        written += [path for path in named or () if path not in written]
+    except UnmixError as error:
+        say(f"error: {file}: {error}", "red")
+        entry |= {"error": str(error)}
     if made["stopped_early"]:
         remark(f"{file}: stopped early; this is the best answer so far")
     if brief:
