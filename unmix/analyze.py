@@ -27,6 +27,24 @@ BLIND_NOTE = (
 
 
 @dataclass
+class Excerpt:
+    """The part that was analysed: mono, aligned, at 44.1 kHz, what recording added taken out.
+
+    Attributes:
+        recording, source, answer: float32 (samples,); the answer is the source through the chain,
+            at the level at which it was compared. The last two are None where the source is not
+            known.
+        start_s: where it starts in the aligned recording. whole_s: how long that is.
+    """
+
+    recording: np.ndarray
+    source: np.ndarray | None
+    answer: np.ndarray | None
+    start_s: float
+    whole_s: float
+
+
+@dataclass
 class Result:
     """The answer.
 
@@ -48,6 +66,7 @@ class Result:
             of the answer on other parts of it, which the search did not hear.
         answer: float32 (samples,): the source through ``chain``; None where it is not known.
         sample_rate: of the answer, in Hz: the source's.
+        excerpt: the sounds that were compared, for pictures and players.
     """
 
     chain: Chain
@@ -63,6 +82,7 @@ class Result:
     checks: list[dict[str, float]] = field(default_factory=list)
     answer: np.ndarray | None = field(default=None, repr=False)
     sample_rate: int = 44_100
+    excerpt: Excerpt | None = field(default=None, repr=False)
 
     def to_dict(self) -> dict:
         """Everything but the audio, ready for JSON."""
@@ -249,6 +269,7 @@ def _conclude(prepared, prediction: Chain, found, top: int, refined: bool, gener
         checks=checks,
         answer=chain.render(prepared.dry, prepared.sample_rate),
         sample_rate=prepared.sample_rate,
+        excerpt=_excerpt(prepared.pair, judge.source, judge.render(found.chain)[0].numpy()),
     )
 
 
@@ -287,4 +308,13 @@ def _blind(prepared, beliefs: list, refine: bool, generator) -> Result:
         source=prepared.source,
         gain_db=prepared.gain_db,
         notes=notes,
+        excerpt=_excerpt(prepared.pair, None, None),
     )
+
+
+def _excerpt(pair, source: np.ndarray | None, answer: np.ndarray | None) -> Excerpt:
+    from unmix.audio import SAMPLE_RATE
+
+    recording = pair.recording[: pair.valid]
+    start_s, whole_s = pair.start / SAMPLE_RATE, pair.whole / SAMPLE_RATE
+    return Excerpt(recording, source, answer, start_s, whole_s)

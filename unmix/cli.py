@@ -92,6 +92,14 @@ _Out = Annotated[
     Path | None,
     typer.Option(help="Folder for NAME.chain.json, .answer.wav and .result.json.", metavar="DIR"),
 ]
+_Report = Annotated[
+    bool | None,
+    typer.Option(
+        help="NAME.report.html in --out, or here: chain, players, pictures. On with --out.",
+        show_default=False,
+    ),
+]
+_Plots = Annotated[bool, typer.Option("--plots", help="Its pictures as PNG: NAME.*.png.")]
 _Json = Annotated[bool, typer.Option("--json", help="The results as JSON on stdout.")]
 _Seed = Annotated[int, typer.Option(min=0, help="Of the random starting points.")]
 _Time = Annotated[
@@ -132,6 +140,8 @@ def analyze(
         typer.Option("--resume", help="Leave out what --out holds already, made the same way."),
     ] = False,
     export: _Export = None,
+    report: _Report = None,
+    plots: _Plots = False,
     seed: _Seed = 0,
     device: _Device = "cpu",
     quiet: Quiet = False,
@@ -168,7 +178,7 @@ def analyze(
         "device": device,
     }
     hush(quiet)
-    _answer(files, work, options, json, out, recursive, resume, export or ())
+    _answer(files, work, options, json, out, recursive, resume, _extras(out, export, report, plots))
 
 
 @app.command("refine")
@@ -182,6 +192,8 @@ def refine_command(
     gain: _Gain = "0",
     json: _Json = False,
     out: _Out = None,
+    report: _Report = None,
+    plots: _Plots = False,
     seed: _Seed = 0,
     device: _Device = "cpu",
     quiet: Quiet = False,
@@ -206,7 +218,14 @@ def refine_command(
         "device": device,
     }
     hush(quiet)
-    _answer([file], partial(refine_chain, Chain.from_file(chain)), options, json, out)
+    _answer(
+        [file],
+        partial(refine_chain, Chain.from_file(chain)),
+        options,
+        json,
+        out,
+        extras=_extras(out, (), report, plots),
+    )
 
 
 def _check(source: str, gain: str, device: str, seconds: float | None) -> None:
@@ -224,6 +243,40 @@ def _check(source: str, gain: str, device: str, seconds: float | None) -> None:
         audio.read(source)
 
 
+def _extras(out: Path | None, export, report: bool | None, plots: bool) -> list:
+    """What else is written for each result: functions (result, name) -> paths."""
+    formats = cli_export.checked(export or ())
+    if formats and not out:
+        raise typer.BadParameter("--export needs --out, the folder to write into")
+    folder, found = out or Path(), []
+
+    def page(result, name: str) -> list[Path]:
+        import shlex
+        import sys
+
+        from unmix.report import html
+
+        return [html.write(result, name, folder, shlex.join(["unmix", *sys.argv[1:]]))]
+
+    def pictures(result, name: str) -> list[Path]:
+        from unmix.report import pictures
+
+        return pictures.write(result, name, folder)
+
+    def others(result, name: str) -> list[Path]:
+        from unmix import export
+
+        return export.write(result.chain, name, folder, formats, result)
+
+    if formats:
+        found.append(others)
+    if report or (report is None and out):
+        found.append(page)
+    if plots:
+        found.append(pictures)
+    return found
+
+
 def _answer(
     words: list[str],
     work,
@@ -232,12 +285,9 @@ def _answer(
     out: Path | None,
     recursive: bool = False,
     resume: bool = False,
-    export=(),
+    extras=(),
 ) -> None:
     """Find the recordings, run the work on each, print; the exit code says how it went."""
-    export = cli_export.checked(export)
-    if export and not out:
-        raise typer.BadParameter("--export needs --out, the folder to write into")
     from unmix import recordings
     from unmix.report import answers
 
@@ -247,7 +297,7 @@ def _answer(
     for line in remarks:
         remark(line)
     several = len(words) > 1 or found[0].path != Path(words[0])
-    entries, stopped = answers.run(found, work, options, out, resume, several, export)
+    entries, stopped = answers.run(found, work, options, out, resume, several, extras)
     if json:
         typer.echo(answers.as_json(entries), nl=False)
     if stopped:

@@ -67,6 +67,7 @@ class Pair:
         start: where the window starts in the aligned signals, in samples at 44.1 kHz.
         lead: float32, the source just before the window, at most LEAD samples: what still rings.
         others: of a longer recording, parts elsewhere in it, to check the answer on.
+        whole: samples of the whole recording, after it was aligned.
         latency: samples that were taken out.
         notes: what a person should know, in plain English.
     """
@@ -79,6 +80,7 @@ class Pair:
     notes: list[str] = field(default_factory=list)
     lead: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     others: list[Pair] = field(default_factory=list)
+    whole: int = 0
 
     @property
     def begin_s(self) -> float:
@@ -248,7 +250,7 @@ def pair(recording: np.ndarray, source: np.ndarray | None, slack: int = 1) -> Pa
         start = loudest(recording, WINDOW)
         window = recording[start : start + WINDOW]
         notes = _window_notes(start, recording.size)
-        return Pair(fit(window, WINDOW), None, window.size, start, 0, notes)
+        return Pair(fit(window, WINDOW), None, window.size, start, 0, notes, whole=recording.size)
     found = match(recording, source)
     if found.unrelated:
         raise UnmixError(
@@ -271,7 +273,7 @@ def pair(recording: np.ndarray, source: np.ndarray | None, slack: int = 1) -> Pa
     chosen, *others = (_cut(recording, source, start, valid) for start in starts)
     if np.abs(chosen.source).max() < 10 ** (SILENCE_DB / 20):
         raise UnmixError("goes with a part of the source that is silent; check the source")
-    chosen.latency, chosen.others = lag, others
+    chosen.latency, chosen.others, chosen.whole = lag, others, valid
     chosen.notes = notes + _window_notes(chosen.start, valid)
     if turned(chosen.recording, chosen.source):
         for part in (chosen, *others):

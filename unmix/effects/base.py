@@ -14,6 +14,7 @@ from functools import cache
 import numpy as np
 
 from unmix.audio import SAMPLE_RATE, as_channels, resample
+from unmix.curves import Curve
 from unmix.errors import UnmixError
 from unmix.knobs import Knob, Panel, Switch
 
@@ -82,6 +83,17 @@ class Effect:
     def standing(self, audio: np.ndarray, settings: dict, position: float) -> np.ndarray:
         """``process`` at 44.1 kHz with the LFO held at a position, 0…1."""
         raise NotImplementedError
+
+    def curves(
+        self, settings: dict, heard: np.ndarray | None, sample_rate: int = SAMPLE_RATE
+    ) -> list[Curve]:
+        """Pictures of what the effect does at complete ``settings``, by its real DSP or by exact
+        formulas; none by default.
+
+        Args:
+            heard: float32 (samples,), what goes into the effect, or None where nobody knows it.
+        """
+        return []
 
     def build_proxy(self):
         """A fresh, untrained proxy: a torch module called as ``proxy(audio, knobs, switches)``."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from unmix.audio import SAMPLE_RATE
+from unmix.curves import FREQUENCY, Axis, Curve, Line, response_db
 from unmix.effects.base import Effect
 from unmix.knobs import Knob, Switch
 
@@ -16,6 +20,7 @@ BANDS = {
 }
 GAIN_DB = 15.0
 Q_RANGE = (0.3, 10.0)
+RESPONSE_SAMPLES = 1 << 17  # the slowest filter, 30 Hz with Q 10, falls by 60 dB in 0.73 s
 
 
 def _band_knobs(band: int) -> tuple[Knob, ...]:
@@ -53,6 +58,29 @@ class Equalizer(Effect):
         from unmix.effects.proxies.eq import EqualizerProxy
 
         return EqualizerProxy(self.panel)
+
+    def curves(self, settings, heard, sample_rate=SAMPLE_RATE):
+        hz = FREQUENCY.grid(480)
+        impulse = np.zeros(RESPONSE_SAMPLES, np.float32)
+        impulse[0] = 1
+
+        def response(values: dict) -> np.ndarray:
+            return response_db(self.process(impulse, sample_rate, values), sample_rate, hz)
+
+        flat = {f"gain_{band}": 0.0 for band in BANDS}
+        flat |= {switch.name: "bell" for switch in self.switches}
+        alone = []
+        for band in BANDS:
+            own = {k: v for k, v in settings.items() if k.endswith(f"_{band}")}
+            if not self.is_neutral(settings | flat | own):
+                line = response(settings | flat | own)
+                alone.append(Line(f"band {band}", hz, line, faint=True))
+        whole = Line("all bands", hz, response(settings))
+        reach = float(np.abs(whole.y[whole.y > -2 * GAIN_DB]).max(initial=GAIN_DB))
+        ends = 6 * math.ceil((reach + 1) / 6)
+        gain = Axis("gain", "dB", -ends, ends)
+        note = "Measured on the filters themselves, by their response to an impulse."
+        return [Curve("Frequency response", FREQUENCY, gain, (*alone, whole), note=note)]
 
     @staticmethod
     def mode(settings: dict, band: int) -> str:

@@ -7,6 +7,8 @@ import math
 import numpy as np
 from numba import njit
 
+from unmix.audio import SAMPLE_RATE
+from unmix.curves import Axis, Curve, Line, time_axis
 from unmix.effects.base import Effect
 from unmix.knobs import Knob
 
@@ -21,6 +23,7 @@ UP_SLOPE = 1 - 1 / 4.17  # dB added per dB below the threshold
 MAX_UP_DB = 36.0
 KNEE_DB = 3.0
 POWER_FLOOR = 1e-12
+PICTURE_POINTS = 500  # in the picture of the gains over time
 
 
 def butterworth2(cutoff_hz: float, sample_rate: float, high: bool) -> tuple[float, ...]:
@@ -46,6 +49,13 @@ def _knee(excess_db, knee_db):
     if excess_db >= 0.5 * knee_db:
         return excess_db
     return (excess_db + 0.5 * knee_db) ** 2 / (2 * knee_db)
+
+
+@njit(cache=True, fastmath=True, inline="always")
+def _law_db(level_db, above_db, below_db, down_slope):
+    """Gain that belongs to a detected level: lifted below, pressed down above."""
+    law = min(UP_SLOPE * _knee(below_db - level_db, KNEE_DB), MAX_UP_DB)
+    return law - down_slope * _knee(level_db - above_db, KNEE_DB)
 
 
 @njit(cache=True, fastmath=True, nogil=True)
@@ -97,10 +107,38 @@ def _compress(x, low1, high1, low2, high2, attack, release, above, below, down, 
             c = attack[b] if p > env[b] else release[b]
             env[b] = c * env[b] + (1 - c) * p
             level = to_db * math.log(env[b] + POWER_FLOOR)
-            law = min(UP_SLOPE * _knee(below[b] - level, KNEE_DB), MAX_UP_DB)
-            law -= down[b] * _knee(level - above[b], KNEE_DB)
+            law = _law_db(level, above[b], below[b], down[b])
             total += bands[b] * math.exp(to_log * amount * (INPUT_GAIN_DB + law + out_db[b]))
         y[n] = total
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _gains_db(band, attack, release, above, below, down, fixed_db, amount):
+    """Gains in dB, sample by sample, of one band (samples,), as ``_compress`` applies them."""
+    gains = np.empty(band.size)
+    env = 0.0
+    for n in range(band.size):
+        p = band[n] * band[n] * 10 ** (INPUT_GAIN_DB / 10)
+        c = attack if p > env else release
+        env = c * env + (1 - c) * p
+        level = 10 * math.log10(env + POWER_FLOOR)
+        gains[n] = amount * (fixed_db + _law_db(level, above, below, down))
+    return gains
+
+
+def split(audio: np.ndarray, sample_rate: float) -> np.ndarray:
+    """The three bands (3, samples) of audio (samples,), by the device's own crossovers."""
+    from scipy.signal import sosfilt
+
+    def twice(signal, section):
+        b0, b1, b2, a1, a2 = section
+        return sosfilt(np.array([[b0, b1, b2, 1, a1, a2]] * 2), signal)
+
+    low1, high1, low2, high2 = (
+        butterworth2(hz, sample_rate, high) for hz in CROSSOVERS_HZ for high in (False, True)
+    )
+    low, rest = (twice(np.asarray(audio, np.float64), section) for section in (low1, high1))
+    return np.stack([twice(low, low2) + twice(low, high2), twice(rest, low2), twice(rest, high2)])
 
 
 class OTT(Effect):
@@ -128,9 +166,61 @@ class OTT(Effect):
     )
     min_sample_rate = 0
 
-    def process(self, audio, sample_rate, settings):
+    @staticmethod
+    def thresholds(settings: dict) -> tuple[np.ndarray, np.ndarray]:
+        """Above and below (3,) in dB, band by band; above wins where they cross."""
         above = np.array([settings[f"above_{b}"] for b in BAND_NAMES])
-        below = np.minimum(above, [settings[f"below_{b}"] for b in BAND_NAMES])
+        return above, np.minimum(above, [settings[f"below_{b}"] for b in BAND_NAMES])
+
+    def band_gains_db(self, audio, sample_rate: int, settings: dict) -> np.ndarray:
+        """Gains (3, samples) in dB that audio (samples,) gets in the low, mid and high band."""
+        above, below = self.thresholds(settings)
+        time = settings["time"] / 100
+        rows = zip(
+            split(audio, sample_rate),
+            smoothing(ATTACK_S, time, sample_rate),
+            smoothing(RELEASE_S, time, sample_rate),
+            above,
+            below,
+            DOWN_SLOPE,
+            INPUT_GAIN_DB + np.array(OUTPUT_GAIN_DB),
+            strict=True,
+        )
+        return np.stack([_gains_db(*row, settings["amount"] / 100) for row in rows])
+
+    def curves(self, settings, heard, sample_rate=SAMPLE_RATE):
+        found = [] if heard is None else [self._gains_over_time(settings, heard, sample_rate)]
+        return [*found, self._levels(settings)]
+
+    def _gains_over_time(self, settings, heard, sample_rate) -> Curve:
+        gains = self.band_gains_db(heard, sample_rate, settings)
+        every = max(1, gains.shape[1] // PICTURE_POINTS)
+        gains = gains[:, ::every]
+        seconds = np.arange(gains.shape[1]) * every / sample_rate
+        lines = tuple(
+            Line(f"{name} band", seconds, gain)
+            for name, gain in zip(BAND_NAMES, gains, strict=True)
+        )
+        ends = 6 * math.floor(gains.min(initial=0) / 6), 6 * math.ceil(gains.max(initial=1) / 6)
+        note = "What the follower of each band does with this sound."
+        time, gain = time_axis(heard.size, sample_rate), Axis("gain", "dB", *ends)
+        return Curve("Gain of the bands over time", time, gain, lines, note=note, timeline=True)
+
+    def _levels(self, settings) -> Curve:
+        above, below = self.thresholds(settings)
+        level = np.linspace(-80, 0, 321)
+        lines = [Line("untouched", level, level, faint=True)]
+        for i, name in enumerate(BAND_NAMES):
+            detected = level + INPUT_GAIN_DB
+            law = np.array([_law_db(x, above[i], below[i], DOWN_SLOPE[i]) for x in detected])
+            gain = settings["amount"] / 100 * (INPUT_GAIN_DB + law + OUTPUT_GAIN_DB[i])
+            lines.append(Line(f"{name} band", level, level + gain))
+        note = "A steady level in each band, as its follower hears it, in front and behind."
+        level_in, level_out = Axis("level in", "dB", -80, 0), Axis("level out", "dB", -80, 12)
+        return Curve("Level in, level out", level_in, level_out, tuple(lines), note=note)
+
+    def process(self, audio, sample_rate, settings):
+        above, below = self.thresholds(settings)
         filters = [
             np.array(butterworth2(hz, sample_rate, high))
             for hz in CROSSOVERS_HZ

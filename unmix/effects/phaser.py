@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from unmix.audio import SAMPLE_RATE
+from unmix.curves import FREQUENCY, Axis, Curve, Image, Line, response_db, time_axis
 from unmix.effects.base import Effect, Sweep
 from unmix.knobs import Knob
 
 SWEEP_HZ = (20.0, 20_000.0)  # the LFO moves the cutoff along this logarithmic axis, 0…1
+# of the picture: seconds where no sound is known, its grid, and positions of the LFO measured
+PICTURE_S, PICTURE_COLUMNS, PICTURE_ROWS, POSITIONS = 4.0, 360, 180, 96
 
 
 class Phaser(Effect):
@@ -54,6 +57,25 @@ class Phaser(Effect):
     def standing(self, audio, settings, position):
         low, high = SWEEP_HZ
         return self._device(settings, 0.0, low * (high / low) ** position)(audio, SAMPLE_RATE)
+
+    def curves(self, settings, heard, sample_rate=SAMPLE_RATE):
+        samples = round(PICTURE_S * sample_rate) if heard is None else max(1, len(heard))
+        time = time_axis(samples, sample_rate)
+        seconds, hz = time.grid(PICTURE_COLUMNS), FREQUENCY.grid(PICTURE_ROWS)
+        place = np.clip(self.position(settings, seconds), 0, 1)
+        measured = np.linspace(place.min(), place.max(), POSITIONS)
+        impulse = np.zeros(1 << 13, np.float32)
+        impulse[0] = 1
+        table = [
+            response_db(self.standing(impulse, settings, position), SAMPLE_RATE, hz)
+            for position in measured
+        ]
+        nearest = np.abs(place[:, None] - measured).argmin(1)
+        image = Image(np.array(table)[nearest].T, Axis("gain", "dB", -30, 12))
+        low, high = SWEEP_HZ
+        sweep = Line("cutoff of the stages", seconds, low * (high / low) ** place)
+        note = "Dark lines are notches. Measured with the sweep held still at each moment."
+        return [Curve("Notches over time", time, FREQUENCY, (sweep,), image, note, timeline=True)]
 
     def build_proxy(self):
         from unmix.effects.proxies.phaser import PhaserProxy

@@ -4,11 +4,36 @@ from __future__ import annotations
 
 import numpy as np
 
+from unmix.audio import SAMPLE_RATE
+from unmix.curves import Axis, Curve, Line
 from unmix.effects.base import Effect
 from unmix.knobs import Knob
 
 # The device's own wet gain is 3 times its wet_level and its dry gain 2 times its dry_level.
 DRY_SCALE = 2.0
+
+
+# of the picture of the decay
+DECAY_BANDS_HZ = {
+    "below 500 Hz": (20, 500),
+    "500 Hz to 4 kHz": (500, 4_000),
+    "above 4 kHz": (4_000, 16_000),
+}
+DECAY_DB = 60.0
+LONGEST_S = 16.0  # the largest room falls by 60 dB in less
+
+
+def decay_db(response: np.ndarray) -> np.ndarray:
+    """Energy that is still to come at each sample of an impulse response (samples,), in dB re all
+    of it: backward integration (Schroeder, "New method of measuring reverberation time", JASA
+    37(3), 1965)."""
+    left = np.cumsum(np.square(response[::-1], dtype=np.float64))[::-1]
+    return 10 * np.log10(left / (left[0] + 1e-30) + 1e-12)
+
+
+def decay_time_s(decay: np.ndarray, sample_rate: int) -> float:
+    """Reverberation time T20 (ISO 3382-1): three times the fall from −5 to −25 dB, in seconds."""
+    return 3 * float(np.argmax(decay < -25) - np.argmax(decay < -5)) / sample_rate
 
 
 class Reverb(Effect):
@@ -28,6 +53,28 @@ class Reverb(Effect):
         from unmix.effects.proxies.reverb import ReverbProxy
 
         return ReverbProxy(self.panel)
+
+    def curves(self, settings, heard, sample_rate=SAMPLE_RATE):
+        from scipy.signal import butter, sosfilt
+
+        impulse = np.zeros(round(LONGEST_S * sample_rate), np.float32)
+        impulse[0] = 1
+        room = self.process(impulse, sample_rate, settings | {"dry_wet": 100.0})
+        decays = {"all": decay_db(room)}
+        for label, band in DECAY_BANDS_HZ.items():
+            filtered = sosfilt(butter(2, band, "bandpass", fs=sample_rate, output="sos"), room)
+            decays[label] = decay_db(filtered)
+        end = max(int(np.argmax(decay < -DECAY_DB)) for decay in decays.values())
+        every = max(1, end // 400)
+        seconds = np.arange(0, end, every) / sample_rate
+        lines = tuple(
+            Line(label, seconds, decay[:end:every], faint=label == "all")
+            for label, decay in decays.items()
+        )
+        t20 = decay_time_s(decays["all"], sample_rate)
+        note = f"The room alone, after an impulse: it falls by 60 dB in {t20:.2f} s (T20)."
+        level = Axis("energy still to come", "dB", -DECAY_DB, 0)
+        return [Curve("Decay", Axis("time", "s", 0, end / sample_rate), level, lines, note=note)]
 
     def process(self, audio, sample_rate, settings):
         import pedalboard as pb

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from unmix.audio import SAMPLE_RATE
+from unmix.curves import Axis, Curve, Line
 from unmix.effects.base import Effect
 from unmix.knobs import Knob, Switch
 
@@ -42,6 +44,19 @@ class Saturator(Effect):
         from unmix.effects.proxies.saturator import SaturatorProxy
 
         return SaturatorProxy(self.panel)
+
+    def curves(self, settings, heard, sample_rate=SAMPLE_RATE):
+        peak = 1.0 if heard is None else float(np.abs(heard).max(initial=0))
+        reach = max(peak, 0.01)
+        x = np.linspace(-reach, reach, 801, dtype=np.float32)
+        y = self.process(x, sample_rate, settings)
+        top = 1.05 * max(reach, float(np.abs(y).max()))
+        note = "Sample in, sample out; 1 is full scale."
+        if heard is not None:
+            note += f" Drawn as far as the sound in front of it reaches, ±{peak:.2g}."
+        lines = (Line("untouched", x, x, faint=True), Line("this setting", x, y))
+        level_in, level_out = Axis("in", "", -reach, reach), Axis("out", "", -top, top)
+        return [Curve("Curve", level_in, level_out, lines, note=note)]
 
     def process(self, audio, sample_rate, settings):
         drive = np.float32(10 ** (settings["drive"] / 20))

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from unmix import export
 from unmix.analyze import Result
 from unmix.audio import write, write_text
 from unmix.errors import UnmixError
@@ -68,7 +67,7 @@ def run(
     out: Path | None = None,
     resume: bool = False,
     summarise: bool = False,
-    exports: Sequence[str] = (),
+    extras: Sequence[Callable[[Result, str], list[Path]]] = (),
 ) -> tuple[list[dict], bool]:
     """Call ``work(path, progress=…, stop=…, **options)`` on each recording; say tables and errors,
     write what is wanted. Ctrl+C makes ``stop()`` true: this file's refine ends early, and no other
@@ -80,7 +79,7 @@ def run(
         out: folder for the results of ``save``.
         resume: recordings whose results are there, whole, and made from the same content by the
             same options are not analysed again.
-        exports: formats of ``unmix.export`` in which each chain is written there as well.
+        extras: called with each result and its name; they write more and give the paths.
         summarise: write ``summary.save`` for what has been done, whatever ends the run.
 
     Returns:
@@ -105,7 +104,7 @@ def run(
                     bars.skip()
                 else:
                     entry = _entry(
-                        recording, made, work, options, out, exports, brief, bars, interrupted
+                        recording, made, work, options, out, extras, brief, bars, interrupted
                     )
                     bars.end()
                 entries.append(entry)
@@ -133,7 +132,7 @@ def _close(entries: Sequence[dict], total: int, kept_ones: int) -> None:
 
 
 def _entry(
-    recording, made: dict, work, options, out, exports, brief: bool, bars: Bars, interrupted
+    recording, made: dict, work, options, out, extras, brief: bool, bars: Bars, interrupted
 ) -> dict:
     """One file: its result or its error, said and written."""
     file, stop = recording.path, interrupted.is_set
@@ -155,8 +154,8 @@ def _entry(
         say(f"error: {file}: {text}", "red")
         return {"file": str(file), "error": text}
     try:
-        named = exports and export.write(result.chain, recording.name, out, exports, result)
-        written += [path for path in named or () if path not in written]
+        more = [path for extra in extras for path in extra(result, recording.name)]
+        written += [path for path in more if path not in written]
     except UnmixError as error:
         say(f"error: {file}: {error}", "red")
         entry |= {"error": str(error)}
