@@ -87,7 +87,7 @@ def test_version(unmix_cli):
 def test_every_command_has_help_with_an_example(unmix_cli):
     listed = unmix_cli("--help").stdout.partition("Commands:")[2].split("\n  ")
     commands = [line.split()[0] for line in listed if line.strip() and not line.startswith(" ")]
-    assert len(commands) == 10
+    assert len(commands) == 12
     more = [f"evaluate {name}" for name in ("proxies", "chains", "refine")]
     for command in (*commands, *more):
         result = unmix_cli(*command.split(), "--help")

@@ -269,7 +269,9 @@ def _conclude(prepared, prediction: Chain, found, top: int, refined: bool, gener
         checks=checks,
         answer=chain.render(prepared.dry, prepared.sample_rate),
         sample_rate=prepared.sample_rate,
-        excerpt=_excerpt(prepared.pair, judge.source, judge.render(found.chain)[0].numpy()),
+        excerpt=_excerpt(
+            prepared.pair, judge.source[judge.lead :], judge.render(found.chain)[0].numpy()
+        ),
     )
 
 
