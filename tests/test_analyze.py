@@ -1,6 +1,7 @@
 """Analyze: what the user gives, what is found in it, and what is said about it."""
 
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,13 @@ def test_a_missing_tail_is_said_and_left_out_of_the_comparison(wet):
     assert prepared.judge().distance(Chain([(FIRST, {}), (LAST, {})])) < 1e-3
 
 
+def test_a_turned_polarity_is_turned_back(wet):
+    prepared = prepare(-wet, SAMPLE_RATE)
+    np.testing.assert_array_equal(prepared.pair.recording, wet)
+    assert any("polarity" in note for note in prepared.pair.notes)
+    assert not any("polarity" in note for note in prepare(wet, SAMPLE_RATE).pair.notes)
+
+
 def test_channels_that_cancel_are_not_mixed(wet):
     mono, notes = pairing.to_mono(np.stack([wet, -wet]))
     np.testing.assert_array_equal(mono, wet)
@@ -144,6 +152,49 @@ def test_the_same_place_of_a_long_file_is_cut_from_both(dry):
     assert pair.start > 0 and pair.valid == WINDOW
     np.testing.assert_array_equal(pair.source, source[pair.start : pair.start + WINDOW])
     np.testing.assert_allclose(chain.render(pair.source, SAMPLE_RATE), pair.recording, atol=1e-5)
+
+
+def test_windows_tell_much_and_do_not_overlap():
+    rng = np.random.default_rng(0)
+    dry = np.concatenate([noise(1, 10 * WINDOW, 1e-4)])
+    for place in (3, 7):  # loud and changing there, hardly anything elsewhere
+        steps = np.repeat(10 ** (rng.uniform(-40, 0, 20) / 20), WINDOW // 20)
+        dry[place * WINDOW : (place + 1) * WINDOW] += noise(place, WINDOW, 0.3) * steps
+    starts = pairing.windows(dry, dry)
+    assert sorted(round(start / WINDOW) for start in starts[:2]) == [3, 7]
+    gaps = np.diff(sorted(starts))
+    assert len(starts) == 1 + pairing.CHECKS and gaps.min() >= WINDOW
+    assert pairing.windows(dry[:WINDOW], dry[:WINDOW]) == [0]
+
+
+def test_a_long_recording_is_checked_where_the_search_did_not_hear():
+    rng = np.random.default_rng(5)
+    dry = np.concatenate([sources.synthetic(rng, WINDOW) for _ in range(4)])
+    true = Chain([("phaser", {"rate": 0.37, "phase": 200.0}), ("reverb", {"room_size": 60.0})])
+    result = _refined(true, dry)
+    assert len(result.checks) >= 2
+    assert max(check["mss"] for check in result.checks) < 0.05
+    assert any("did not hear" in note for note in result.notes)
+    other = _refined(
+        true,
+        dry,
+        wet=np.concatenate([true.render(dry, SAMPLE_RATE)[: 2 * WINDOW], dry[2 * WINDOW :]]),
+    )
+    assert max(check["mss"] for check in other.checks) > 0.2
+    assert any("holds less well" in note for note in other.notes)
+
+
+def _refined(true, dry, wet=None):
+    """The true chain judged on a recording (no step is taken)."""
+    import soundfile
+
+    from unmix.analyze import refine_chain
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "dry.wav"
+        soundfile.write(file, dry, SAMPLE_RATE, subtype="FLOAT")
+        wet = true.render(dry, SAMPLE_RATE) if wet is None else wet
+        return refine_chain(true, wet, SAMPLE_RATE, str(file), steps=0)
 
 
 def test_clipping_is_remarked():
@@ -295,8 +346,20 @@ def test_refine_command(command, wet):
 
 def test_wrong_usage(command, wet):
     audio.write("a.wav", wet, SAMPLE_RATE)
-    assert command("analyze", "a.wav", "x/a.wav", "--out", "o").exit_code == 2
     assert command("analyze", "a.wav", "--refine", "-1").exit_code == 2
+    for words, message in (
+        (("--resume",), "--out"),
+        (("--gain", "loud"), "number of dB"),
+        (("--source", "prob"), "no source 'prob'"),
+        (("--time", "0"), "--time must be above 0"),
+        (("--device", "abacus"), "no device 'abacus'; use cpu"),
+        (("--device", "cuda:77"), "finds cpu"),
+    ):
+        done = command("analyze", "a.wav", *words)
+        said = " ".join(done.stderr.replace("│", " ").split())
+        assert done.exit_code == 2 and message in said, said
+    done = command("analyze", "a.wav", "a.wav", "--source", "gone.wav")
+    assert (done.exit_code, done.stderr) == (1, "error: gone.wav: no such file\n")
     audio.write_text("file", "in the way")
     blocked = command("analyze", "a.wav", "--out", "file/below")
     assert blocked.exit_code == 1

@@ -1,10 +1,16 @@
 """The console script as users meet it: exit codes, what goes where, and bad input."""
 
+import fcntl
 import hashlib
 import json
 import os
+import pty
+import resource
 import signal
+import struct
 import subprocess
+import sys
+import termios
 import time
 
 import numpy as np
@@ -48,14 +54,28 @@ def misused(result, part: str) -> None:
 # --- the program itself --------------------------------------------------------------------------
 
 
-def test_help_answers_at_once(unmix_cli):
-    def seconds() -> float:
-        start = time.perf_counter()
-        result = unmix_cli("--help")
-        assert result.returncode == 0 and "gen-data" in result.stdout
-        return time.perf_counter() - start
+def test_help_and_effects_answer_at_once(unmix_cli):
+    """Processor time: on a busy machine the clock says more about the others."""
 
-    assert min(seconds() for _ in range(5)) < 0.6
+    def seconds(*arguments) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        result = unmix_cli(*arguments)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert result.returncode == 0
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(seconds("--help") for _ in range(3)) < 0.4
+    assert min(seconds("effects") for _ in range(3)) < 1.0
+
+
+def test_effects_are_listed_without_torch():
+    """torch takes longer to import than everything else together."""
+    program = "import sys; from unmix.cli import app; app(standalone_mode=False); "
+    program += "print('torch' in sys.modules, 'effects' in vars(sys.modules['unmix']))"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "effects"], capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "False True\n", done.stderr
 
 
 def test_version(unmix_cli):
@@ -65,16 +85,50 @@ def test_version(unmix_cli):
 
 
 def test_every_command_has_help_with_an_example(unmix_cli):
-    for command in ("gen-data", "train-proxy", "render", "probe", "effects"):
-        result = unmix_cli(command, "--help")
+    listed = unmix_cli("--help").stdout.partition("Commands:")[2].split("\n  ")
+    commands = [line.split()[0] for line in listed if line.strip() and not line.startswith(" ")]
+    assert len(commands) == 12
+    more = [f"evaluate {name}" for name in ("proxies", "chains", "refine")]
+    for command in (*commands, *more):
+        result = unmix_cli(*command.split(), "--help")
         assert result.returncode == 0
-        assert f"  unmix {command}" in result.stdout.partition("Example")[2]
+        assert f"  unmix {command}" in result.stdout.partition("Example")[2], command
 
 
 def test_wrong_usage(unmix_cli):
     misused(unmix_cli("remix"), "No such command")
     misused(unmix_cli("render", "chain.json"), "Missing argument")
     misused(unmix_cli("probe", "a.wav", "--loud"), "No such option")
+
+
+def on_a_terminal(command, *arguments, **variables) -> str:
+    """What a terminal of 80 columns gets to see."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "COLUMNS")}
+    process = subprocess.Popen(
+        [command, *arguments],
+        stdout=theirs,
+        stderr=theirs,
+        env=environment | {"TERM": "xterm"} | variables,
+    )
+    os.close(theirs)
+    seen = b""
+    try:
+        while part := os.read(ours, 65_536):
+            seen += part
+    except OSError:  # Linux: the other end is closed
+        pass
+    os.close(ours)
+    process.wait()
+    return seen.decode()
+
+
+def test_colours_on_a_terminal_only(command, unmix_cli):
+    assert "\x1b[31merror: no effect" in on_a_terminal(command, "effects", "flanger")
+    plain = on_a_terminal(command, "effects", "flanger", NO_COLOR="1")
+    assert plain.startswith("error: no effect")
+    assert unmix_cli("effects", "flanger").stderr.startswith("error: no effect")
 
 
 # --- effects -------------------------------------------------------------------------------------
@@ -103,6 +157,16 @@ def test_effects_json_is_the_whole_panel(unmix_cli):
             knob.scale,
             knob.default,
         )
+
+
+def test_effects_picture(unmix_cli, tmp_path):
+    name = effects.names()[0]
+    result = unmix_cli("effects", name, "--picture", tmp_path / "knobs.png", "--quiet")
+    assert (result.returncode, result.stdout) == (0, ""), result.stderr
+    assert (tmp_path / "knobs.png").read_bytes().startswith(b"\x89PNG")
+    assert "--picture" in unmix_cli("effects", name).stderr
+    misused(unmix_cli("effects", "--picture", "a.png"), "name it")
+    misused(unmix_cli("effects", name, "--picture", "a.jpg"), "ends in .png")
 
 
 def test_unknown_effect_names_the_known_ones(unmix_cli):

@@ -6,7 +6,7 @@ import pytest
 from unmix import effects
 from unmix.audio import SAMPLE_RATE
 from unmix.chain import Chain, canonical_order
-from unmix.dataset import AUDIBLE_MSS, ChainSampler, PairSampler, audible
+from unmix.dataset import AUDIBLE_MSS, FAMILY, MAX_LENGTH, ChainSampler, PairSampler, audible
 from unmix.errors import UnmixError
 
 PROBE_ONLY = {"probe": 1.0}
@@ -27,19 +27,26 @@ def test_pairs_are_what_the_real_effect_makes():
 
 def test_chain_items_are_fixed_by_seed_and_number():
     one, other = ChainSampler(1, PROBE_ONLY), ChainSampler(1, PROBE_ONLY)
-    a, b = one.item(7), other.family(1)[2]
+    a, b = one.item(FAMILY + 2), other.family(1)[2]
     assert a.keys() == b.keys()
     assert all(np.array_equal(a[key], b[key]) for key in a)
-    assert not np.array_equal(a["mel"], ChainSampler(2, PROBE_ONLY).item(7)["mel"])
+    assert not np.array_equal(a["mel"], ChainSampler(2, PROBE_ONLY).item(FAMILY + 2)["mel"])
 
 
-def test_family_holds_the_beginnings_of_one_chain():
+def test_family_holds_the_beginnings_of_one_chain_and_their_twins():
     sampler = ChainSampler(1, PROBE_ONLY, degraded=0.0)
-    source, pairs = sampler.audio_family(3)
-    longest = pairs[-1][0]
-    for chain, recording in pairs:
-        assert chain.names == longest.names[: len(chain.names)]
-        assert np.allclose(chain.render(source, SAMPLE_RATE), recording, atol=1e-6)
+    for family in range(3):
+        source, pairs = sampler.audio_family(family)
+        assert len(pairs) == sampler.family_size
+        longest = pairs[MAX_LENGTH - 1][0]
+        for chain, recording in pairs[:MAX_LENGTH]:
+            assert chain.names == longest.names[: len(chain.names)]
+            assert np.allclose(chain.render(source, SAMPLE_RATE), recording, atol=1e-6)
+        for n, (chain, recording) in enumerate(pairs[MAX_LENGTH:], 2):
+            assert chain.steps[: n - 2] == longest.steps[: n - 2]
+            swapped = [longest.steps[n - 1], longest.steps[n - 2]]
+            assert chain.steps[n - 2 :] == swapped or chain.names == longest.names[:n]
+            assert np.allclose(chain.render(source, SAMPLE_RATE), recording, atol=1e-6)
 
 
 def test_every_effect_of_an_independent_chain_is_audible():

@@ -23,4 +23,4 @@ def test_the_study_prints_a_table(tmp_path, unmix_cli):
     assert done.returncode == 0, done.stderr[-2000:]
     rows = done.stdout.splitlines()
     assert rows[-2].startswith("| hyperbolic |") and rows[-1].startswith("| euclidean |")
-    assert all(row.count("±") == 7 for row in rows[-2:])
+    assert all(row.count("±") == 8 for row in rows[-2:])

@@ -13,16 +13,15 @@ def test_gain_changes_the_level_and_nothing_else():
     quiet = features.extract(NOISE * 0.25, NOISE)
     loud = features.extract(NOISE, NOISE)
     assert np.isclose(float(loud["level"] - quiet["level"]), 20 * np.log10(4), atol=0.01)
-    for name in ("mel", "stats", "transfer", "source_mel", "link"):
+    for name in ("mel", "stats", "transfer", "source_mel", "link", "score", "score_link"):
         assert torch.allclose(quiet[name], loud[name], atol=0.05), name
 
 
 def test_transfer_reads_a_known_filter():
     """y[n] = (x[n] + x[n−1]) / 2 has |H| = cos(ω/2) and a linear phase of −ω/2."""
     delayed = torch.nn.functional.pad(NOISE, (1, 0))[:, :-1]
-    h = features.transfer(
-        features.long_spectra((NOISE + delayed) / 2), features.long_spectra(NOISE)
-    )[0]
+    h = features.extract((NOISE + delayed) / 2, NOISE)["transfer"][0]
+    h[0] += features.level_db((NOISE + delayed) / 2) - features.level_db(NOISE)
     edges = np.geomspace(18, 20_500, features.BANDS + 2)[1:-1]
     omega = 2 * np.pi * edges / SAMPLE_RATE
     above = edges > 200  # lower bands are one bin wide
@@ -34,7 +33,7 @@ def test_transfer_reads_a_known_filter():
 
 def test_coherence_falls_with_noise():
     other = torch.from_numpy(np.random.default_rng(0).standard_normal(features.WINDOW)).float()
-    h = features.transfer(features.long_spectra(other[None]), features.long_spectra(NOISE))[0]
+    h = features.extract(other[None], NOISE)["transfer"][0]
     assert float(h[1].mean()) < 0.1
 
 
@@ -65,6 +64,46 @@ def test_mel_places_a_tone():
         for hz in (100, 1_000, 10_000)
     ]
     assert peaks[0] < peaks[1] < peaks[2]
+
+
+def test_score_sees_a_gain_that_falls_half_way_and_tells_bass_notes_apart():
+    step = torch.ones(features.WINDOW)
+    step[features.WINDOW // 2 :] = 0.1
+    heard = features.extract(NOISE * step, NOISE)
+    follow = (heard["score"] - heard["source_score"])[0].mean(-1)  # dB over time
+    assert abs(float(follow[5:40].mean() - follow[48:82].mean()) - 20) < 0.1
+    assert float(heard["score_link"][0, 0, 5:40].min()) > 0.999
+    t = torch.arange(features.WINDOW) / SAMPLE_RATE
+    places = [
+        int(features.extract(torch.sin(2 * np.pi * hz * t)[None], None)["score"][0, 40].argmax())
+        for hz in (100, 200, 210, 400)
+    ]
+    assert places[1] < places[2]
+    assert places[1] - places[0] == places[3] - places[1]  # an octave is as wide everywhere
+
+
+def test_packed_features_come_back():
+    heard = features.extract(NOISE * 0.25, NOISE)
+    packed = features.pack({name: values.numpy() for name, values in heard.items()})
+    for name, (_, step) in features.BYTES.items():
+        back = features.unpack(name, torch.from_numpy(packed[name]))
+        outside = (heard[name] < -103).float()  # beyond the range of a byte
+        assert float(((back - heard[name]).abs() * (1 - outside)).max()) <= 0.51 * step, name
+
+
+def test_spectra_are_those_of_torch():
+    audio = torch.randn(2, 20_000, generator=torch.Generator().manual_seed(0))
+    for n_fft, hop in ((2048, 512), (512, 256)):
+        window = torch.hann_window(n_fft)
+        expected = torch.stft(
+            audio,
+            n_fft,
+            hop,
+            window=window / window.sum(),
+            return_complex=True,
+            pad_mode="constant",
+        )
+        assert torch.allclose(features.short_spectra(audio, n_fft, hop), expected, atol=1e-6)
 
 
 def test_clipping_shows_in_the_frame_statistics():

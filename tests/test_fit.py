@@ -9,7 +9,7 @@ from unmix.audio import SAMPLE_RATE
 from unmix.chain import Chain
 from unmix.fit import Fit
 from unmix.judge import Judge
-from unmix.picture import SOFT_DB, Pictures
+from unmix.picture import SOFT_DB, Pictures, Waveform
 from unmix.starts import Start
 
 PROBE = sources.probe()
@@ -42,6 +42,37 @@ def test_the_weights_have_the_slope_of_the_cost():
     pictures.cost(differences).sum().backward()
     expected = 2 * pictures.weight(differences[0].detach()) * differences[0].detach()
     assert torch.allclose(differences.grad[0], expected, atol=1e-7)
+
+
+def test_the_waveform_counts_quiet_moments_as_much_as_loud_ones():
+    noise = sources.fixed("noise")[:88_200].copy()
+    noise[:44_100] *= 0.05
+    waveform = Waveform(torch.from_numpy(noise)[None])
+    halves = []
+    for half in (slice(0, 44_100), slice(44_100, None)):
+        wet = noise.copy()
+        wet[half] *= 1.01
+        differences = waveform.differences(torch.from_numpy(wet)[None])
+        halves.append(float(waveform.cost(differences)))
+    assert sum(halves) == pytest.approx(1e-4, rel=0.05)  # an error of −40 dB
+    assert halves[0] == pytest.approx(halves[1], rel=0.1)
+    silence = waveform.differences(torch.zeros(1, noise.size))
+    assert float(waveform.cost(silence)) == pytest.approx(1, rel=1e-3)
+
+
+def test_the_waveform_tells_an_order_that_the_pictures_hardly_know():
+    """Filter and slow phaser: a fit of the right order ends at the rounding noise."""
+    phaser = {"rate": 0.4, "depth": 60.0, "centre": 900.0, "feedback": 30.0, "dry_wet": 70.0}
+    eq = {"gain_2": 9.0, "freq_2": 700.0, "q_2": 3.0}
+    true = Chain([("eq", eq), ("phaser", phaser)])
+    near = {"centre": 920.0, "dry_wet": 68.0}
+    right = fitting(true, Chain([("eq", eq | {"gain_2": 8.5}), ("phaser", phaser | near)]))
+    wrong = fitting(true, Chain([("phaser", phaser | near), ("eq", eq | {"gain_2": 8.5})]))
+    for found in (right, wrong):
+        before = found.cost
+        assert 0 < found.finish(12) <= 12 and found.cost < before
+    distances = [found.judge.esr_db(found.chain) for found in (right, wrong)]
+    assert distances[0] < -60 and distances[0] < distances[1] - 15
 
 
 def test_slopes_of_knobs_that_are_gains():
@@ -158,4 +189,4 @@ def test_an_unknown_gain_is_no_difference():
 def test_an_empty_chain_stays_as_it_is():
     found = fitting(Chain(), Chain())
     assert found.cost == 0 and not found.descend() and not found.kick() and not found.sweep()
-    assert not found.follow({}, 3) and found.chain == Chain()
+    assert not found.follow({}, 3) and not found.finish(3) and found.chain == Chain()

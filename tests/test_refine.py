@@ -72,6 +72,22 @@ def test_the_judge_measures_the_real_render(dry):
     assert judge.renders == 3
 
 
+def test_what_came_before_is_heard_and_not_compared():
+    """A window that begins in the tail of a reverb: with its lead the true chain explains it."""
+    source = sources.synthetic(np.random.default_rng(3), 4 * SAMPLE_RATE)
+    true = Chain([("reverb", {"room_size": 80.0, "dry_wet": 60.0})])
+    late = true.render(source, SAMPLE_RATE)[SAMPLE_RATE:]
+    assert Judge(late, source).distance(true) < 1e-3
+    assert Judge(late, source[SAMPLE_RATE:]).distance(true) > 0.1
+
+
+def test_a_turned_polarity_is_noticed_and_does_not_count(dry):
+    true = Chain([("saturator", {"drive": 12.0})])
+    judge = Judge(-true.render(dry, SAMPLE_RATE), dry)
+    assert judge.esr_db(true) < -80 and judge.turned(true)
+    assert not Judge(true.render(dry, SAMPLE_RATE), dry).turned(true)
+
+
 def test_with_an_unknown_gain_only_the_shape_counts(dry):
     chain = Chain([(effects.names()[-1], {})])
     recording = 0.2 * chain.render(dry, SAMPLE_RATE)

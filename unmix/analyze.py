@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from unmix.chain import Chain
 
-NOT_EXPLAINED_MSS = 1.0  # real distance above which the answer should not be trusted
 BEAMS = 10  # chains that refine begins with
 AROUND = 30  # starting points drawn around a chain that is refined alone
 BLIND_NOTE = (
@@ -33,9 +32,11 @@ class Excerpt:
 
     Attributes:
         recording, source, answer: float32 (samples,); the answer is the source through the chain,
-            at the level at which it was compared. The last two are None where the source is not
-            known.
+            at the level and with the polarity at which it was compared. The last two are None where
+            the source is not known.
         start_s: where it starts in the aligned recording. whole_s: how long that is.
+        lead: float32, the source just before the excerpt: the effects hear it, too.
+        chain: the result's, as its LFOs stand where the lead begins; None without a source.
     """
 
     recording: np.ndarray
@@ -43,6 +44,8 @@ class Excerpt:
     answer: np.ndarray | None
     start_s: float
     whole_s: float
+    lead: np.ndarray | None = None
+    chain: Chain | None = None
 
 
 @dataclass
@@ -54,14 +57,17 @@ class Result:
         candidates: (chain, probability by the network or None, real distance or None), best first.
         distance: {"before", "after"}, each {"mss", "esr_db"}: between the recording and the real
             render of the prediction and of the answer; None where the source is not known.
-        intervals: {effect: {knob: (low, high)}}, in units: where the network believes each knob of
-            ``chain`` to be, with 90 %. On a circular knob low may exceed high: through 0.
+        intervals: {effect: {knob: (low, high)}}, in units: where each knob of ``chain`` is with
+            90 %, by the network's belief, and after a search by the curvature there (certainty.py).
+            On a circular knob low may exceed high: through 0.
         undetermined: {effect: knobs that this recording does not tell}: moved by 0.2 of their range
             they change the real render by less than −30 dB. Empty where the source is not known.
         source: the kind that was used: "probe", …, "file" or "none".
         latency_s: what was taken out. gain_db: what was taken out, None if unknown.
         notes: remarks in plain English.
         history: (step, real distance) of refine.
+        checks: of a recording longer than the part that was analysed: {"start_s", "mss", "esr_db"}
+            of the answer on other parts of it, which the search did not hear.
         answer: float32 (samples,): the source through ``chain``; None where it is not known.
         sample_rate: of the answer, in Hz: the source's.
         excerpt: the sounds that were compared, for pictures and players.
@@ -77,6 +83,7 @@ class Result:
     gain_db: float | None = 0.0
     notes: list[str] = field(default_factory=list)
     history: list[tuple[int, float]] = field(default_factory=list)
+    checks: list[dict[str, float]] = field(default_factory=list)
     answer: np.ndarray | None = field(default=None, repr=False)
     sample_rate: int = 44_100
     excerpt: Excerpt | None = field(default=None, repr=False)
@@ -97,6 +104,7 @@ class Result:
             "gain_db": self.gain_db,
             "notes": self.notes,
             "history": self.history,
+            "checks": self.checks,
         }
 
 
@@ -142,6 +150,7 @@ def analyze(
     """
     import torch
 
+    from unmix import devices
     from unmix.belief import believe
     from unmix.prepare import prepare
     from unmix.starts import REFINE_SAMPLES, SAMPLES, starts_from_beliefs
@@ -149,6 +158,7 @@ def analyze(
 
     if refine < 0 or top < 1 or (seconds is not None and seconds <= 0):
         raise UnmixError("refine must be 0 or more, top 1 or more and seconds above 0")
+    devices.check(device)
     prepared = prepare(audio, sample_rate, source, gain)
     beliefs = believe(model or load_inverse(), prepared, max(top, BEAMS))
     generator = torch.Generator().manual_seed(seed)
@@ -160,7 +170,7 @@ def analyze(
     found = _search(
         prepared, starts, proxies, refine, device, progress, seconds, stop, polish, seed
     )
-    return _conclude(prepared, starts[0].chain, found, top, generator)
+    return _conclude(prepared, starts[0].chain, found, top, refines, generator)
 
 
 def refine_chain(
@@ -185,18 +195,20 @@ def refine_chain(
     """
     import torch
 
+    from unmix import devices
     from unmix.prepare import prepare
     from unmix.starts import around
 
     if steps < 0 or (seconds is not None and seconds <= 0):
         raise UnmixError("steps must be 0 or more and seconds above 0")
+    devices.check(device)
     prepared = prepare(audio, sample_rate, source, gain)
     if prepared.dry is None:
         raise UnmixError("refine needs the source: the probe was not found; use --source")
     generator = torch.Generator().manual_seed(seed)
     starts = around(chain, AROUND, generator)
     found = _search(prepared, starts, proxies, steps, device, progress, seconds, stop, polish, seed)
-    return _conclude(prepared, chain, found, 1, generator)
+    return _conclude(prepared, chain, found, 1, bool(steps or seconds), generator)
 
 
 def _search(
@@ -209,10 +221,8 @@ def _search(
 
     if proxies is None and (steps or seconds):
         proxies = {name: load_proxy(name, device) for name in effects.names()}
-    pair = prepared.pair
     return refine(
-        pair.recording[: pair.valid],
-        pair.source[: pair.valid],
+        *prepared.pair.sounds(),
         starts,
         proxies,
         steps,
@@ -226,41 +236,62 @@ def _search(
     )
 
 
-def _conclude(prepared, prediction: Chain, found, top: int, generator) -> Result:
+def _conclude(prepared, prediction: Chain, found, top: int, refined: bool, generator) -> Result:
     """The result of a search: distances, intervals, remarks, and the answer's sound."""
+    from unmix import certainty, remarks
     from unmix.belief import intervals
     from unmix.effect_of_knobs import undetermined
 
-    judge, notes = prepared.judge(), list(prepared.pair.notes)
-    if found.after > NOT_EXPLAINED_MSS:
-        notes.append(
-            f"Not explained: the answer is still far from the recording (distance "
-            f"{found.after:.2f}). Refine longer, or something else is in it: noise, an effect "
-            "that is not known here, another source."
-        )
-    best = found.candidates[0]
+    judge, best = prepared.judge(), found.candidates[0]
+    early = -prepared.pair.begin_s  # what is told is for the beginning of the source
+    chain = found.chain.later(early)
+    checks = remarks.checks(prepared, chain)
+    if refined:
+        sure = certainty.intervals(judge, best.origin)
+    else:
+        sure = {
+            name: intervals(name, best.mixtures[name], generator)
+            for name in chain.names
+            if name in best.mixtures
+        }
     return Result(
-        chain=found.chain,
-        candidates=[(c.chain, c.probability, c.distance) for c in found.candidates[:top]],
+        chain=chain,
+        candidates=[
+            (c.chain.later(early), c.probability, c.distance) for c in found.candidates[:top]
+        ],
         distance={
             "before": {"mss": found.before, "esr_db": judge.esr_db(prediction)},
             "after": {"mss": found.after, "esr_db": judge.esr_db(found.chain)},
         },
-        intervals={
-            name: intervals(name, best.mixtures[name], generator)
-            for name in found.chain.names
-            if name in best.mixtures
-        },
+        intervals=_moved(sure, found.chain, chain),
         source=prepared.source,
         undetermined=undetermined(judge.source, found.chain),
         latency_s=prepared.latency_s,
         gain_db=prepared.gain_db,
-        notes=notes,
+        notes=[*prepared.pair.notes, *remarks.on_answer(judge, found, checks)],
         history=found.history,
-        answer=found.chain.render(prepared.dry, prepared.sample_rate),
+        checks=checks,
+        answer=chain.render(prepared.dry, prepared.sample_rate),
         sample_rate=prepared.sample_rate,
-        excerpt=_excerpt(prepared.pair, judge.source, judge.render(found.chain)[0].numpy()),
+        excerpt=_excerpt(prepared.pair, found.chain, judge.render(found.chain)[0].numpy()),
     )
+
+
+def _moved(intervals: dict, before: Chain, after: Chain) -> dict:
+    """Intervals about the knobs of one chain, moved along to another's."""
+    from unmix import effects
+
+    there, moved = dict(after.steps), {}
+    for name, settings in before.steps:
+        if name in intervals:
+            moved[name] = {
+                knob.name: tuple(
+                    knob.check(end + there[name][knob.name] - settings[knob.name])
+                    for end in intervals[name][knob.name]
+                )
+                for knob in effects.get(name).knobs
+            }
+    return moved
 
 
 def _blind(prepared, beliefs: list, refine: bool, generator) -> Result:
@@ -285,9 +316,10 @@ def _blind(prepared, beliefs: list, refine: bool, generator) -> Result:
     )
 
 
-def _excerpt(pair, source: np.ndarray | None, answer: np.ndarray | None) -> Excerpt:
+def _excerpt(pair, chain: Chain | None, answer: np.ndarray | None) -> Excerpt:
     from unmix.audio import SAMPLE_RATE
 
     recording = pair.recording[: pair.valid]
+    source = None if pair.source is None else pair.source[: pair.valid]
     start_s, whole_s = pair.start / SAMPLE_RATE, pair.whole / SAMPLE_RATE
-    return Excerpt(recording, source, answer, start_s, whole_s)
+    return Excerpt(recording, source, answer, start_s, whole_s, pair.lead, chain)

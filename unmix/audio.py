@@ -65,7 +65,9 @@ def read(path) -> tuple[np.ndarray, int]:
             audio = file.read(dtype="float32", always_2d=True).T
     # TypeError: the name ends in .raw, and headerless audio wants a sample rate
     except (soundfile.SoundFileError, OSError, TypeError) as error:
-        raise UnmixError(f"{path}: not readable as audio ({_reason(error)})") from None
+        raise UnmixError(
+            f"{path}: not readable as audio ({_reason(error)}); is it WAV, FLAC, AIFF, OGG or MP3?"
+        ) from None
     if audio.shape[1] < expected or _is_cut_short(path):
         raise UnmixError(f"{path}: the file is truncated; export or copy it again")
     if audio.shape[1] == 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 
@@ -53,6 +54,10 @@ class Chain:
         settings = dict(self.steps)
         return Chain([(name, settings[name]) for name in canonical_order(self.names)])
 
+    def later(self, seconds: float) -> Chain:
+        """The same devices for sound that begins so much later: their LFOs have run on."""
+        return Chain((name, effects.get(name).later(s, seconds)) for name, s in self.steps)
+
     def to_json(self) -> str:
         """JSON text: {"format", "version", "chain": [{"effect": …, "settings": {…}}, …]}."""
         chain = [{"effect": name, "settings": settings} for name, settings in self.steps]
@@ -75,12 +80,26 @@ class Chain:
         chain = document.get("chain")
         if not isinstance(chain, list):
             raise UnmixError('a chain file needs a list under "chain"')
-        for step in chain:
+        for place, step in enumerate(chain, 1):
             if not isinstance(step, dict) or not isinstance(step.get("settings", {}), dict):
-                raise UnmixError('each step must look like {"effect": "reverb", "settings": {…}}')
+                raise UnmixError(f'step {place} must look like {{"effect": …, "settings": {{…}}}}')
             if set(step) - {"effect", "settings"} or "effect" not in step:
-                raise UnmixError('each step has the keys "effect" and "settings", and no others')
+                raise UnmixError(
+                    f'step {place} has the key "effect", may have "settings", no others'
+                )
         return Chain([(step["effect"], step.get("settings", {})) for step in chain])
+
+    @staticmethod
+    def from_file(path: Path) -> Chain:
+        """The chain in a JSON file; UnmixError names the file and the fault."""
+        try:
+            return Chain.from_json(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UnmixError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        except UnicodeDecodeError:
+            raise UnmixError(f"{path}: not a chain file (not text)") from None
+        except UnmixError as error:
+            raise UnmixError(f"{path}: {error}") from None
 
     def __eq__(self, other) -> bool:
         """Same effects, order (up to equivalence) and settings."""

@@ -6,15 +6,17 @@ slow to import is imported inside the commands.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from typer.core import TyperGroup
 
-from unmix import cli_evaluate, cli_training
+from unmix import cli_evaluate, cli_export, cli_tools, cli_training
+from unmix.cli_tools import Quiet, check_device
 from unmix.errors import UnmixError
-from unmix.report import say
+from unmix.report import hush, remark, say
 
 
 class _Group(TyperGroup):
@@ -24,7 +26,7 @@ class _Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except UnmixError as error:
-            say(f"error: {' '.join(str(error).split())}")
+            say(f"error: {' '.join(str(error).split())}", "red")
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
@@ -36,11 +38,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Hears a recording of processed sound and names the chain of effects, with every knob.",
-)
+    help="""Hears a recording of processed sound and names the chain of effects, with every knob.
 
-app.add_typer(cli_training.app)
-app.add_typer(cli_evaluate.app, name="evaluate")
+    \b
+    Examples:
+      unmix probe probe.wav      1. send this through your effects and record it
+      unmix analyze take.wav     2. the chain; with --refine 200 nearer
+      unmix effects              what is known, with every knob
+    """,
+)
 
 
 def main() -> None:
@@ -66,20 +72,6 @@ def _options(
     ] = False,
 ) -> None:
     pass
-
-
-def read_chain(path: Path):
-    """The chain in a file; UnmixError names the file and the fault."""
-    from unmix.chain import Chain
-
-    try:
-        return Chain.from_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UnmixError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-    except UnicodeDecodeError:
-        raise UnmixError(f"{path}: not a chain file (not text)") from None
-    except UnmixError as error:
-        raise UnmixError(f"{path}: {error}") from None
 
 
 # --- recordings ----------------------------------------------------------------------------------
@@ -120,9 +112,18 @@ _Polish = Annotated[
 _Device = Annotated[str, typer.Option(help="Where the proxies run: cpu, cuda, …")]
 
 
+_Export = Annotated[
+    list[str] | None,
+    typer.Option("--export", help=f"Also write into --out: {cli_export.CHOICE}.", metavar="FORMAT"),
+]
+
+
 @app.command()
 def analyze(
-    files: Annotated[list[Path], typer.Argument(help="Recordings.", metavar="TAKE.wav …")],
+    files: Annotated[
+        list[str],
+        typer.Argument(help="Recordings: files, folders, or globs in quotes.", metavar="TAKE …"),
+    ],
     source: _Source = "auto",
     refine: Annotated[int, typer.Option(min=0, help="Steps of refine; 0 for none.")] = 0,
     time: _Time = None,
@@ -131,10 +132,19 @@ def analyze(
     gain: _Gain = "0",
     json: _Json = False,
     out: _Out = None,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Also the subfolders of folders.")
+    ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Leave out what --out holds already, made the same way."),
+    ] = False,
+    export: _Export = None,
     report: _Report = None,
     plots: _Plots = False,
     seed: _Seed = 0,
     device: _Device = "cpu",
+    quiet: Quiet = False,
 ) -> None:
     """Name the chain of effects in recordings, with every knob.
 
@@ -142,34 +152,39 @@ def analyze(
     Examples:
       unmix analyze take.wav --refine 200
       unmix analyze wet.wav --source dry.wav --time 60 --out answers
+      unmix analyze take.wav --refine 200 --out answers --export reaper --export text
+      unmix analyze takes --recursive --refine 200 --out answers --resume
+      unmix analyze "takes/*.wav" --json --quiet > answers.json
 
-    Ctrl+C ends refine with the best answer so far; a second one ends everything.
+    Of several recordings, or a folder, --out gets a table as well: summary.csv, summary.json.
+    Results keep the subfolders that the recordings lie in.
+
+    Ctrl+C ends refine with the best answer so far and begins no other file; a second one ends
+    everything. The same command with --resume goes on.
     """
-    _check_time(time)
+    _check(source, gain, device, time)
+    if resume and not out:
+        raise typer.BadParameter("--resume looks into the folder of --out: give that, too")
     from unmix.analyze import analyze as work
 
-    def one(file, progress, stop):
-        return work(
-            file,
-            source=source,
-            refine=refine,
-            top=top,
-            gain=gain,
-            seed=seed,
-            device=device,
-            progress=progress,
-            seconds=time,
-            stop=stop,
-            polish=polish,
-        )
-
-    _answer(files, one, bool(refine or time), json, out, _extras(out, report, plots))
+    options = {
+        "source": source,
+        "refine": refine,
+        "seconds": time,
+        "polish": polish,
+        "top": top,
+        "gain": gain,
+        "seed": seed,
+        "device": device,
+    }
+    hush(quiet)
+    _answer(files, work, options, json, out, recursive, resume, _extras(out, export, report, plots))
 
 
 @app.command("refine")
 def refine_command(
     chain: Annotated[Path, typer.Argument(help="Chain to start from.", metavar="CHAIN.json")],
-    file: Annotated[Path, typer.Argument(help="Recording.", metavar="TAKE.wav")],
+    file: Annotated[str, typer.Argument(help="Recording.", metavar="TAKE.wav")],
     source: _Source = "auto",
     steps: Annotated[int, typer.Option("--steps", "--refine", min=1, help="Steps.")] = 200,
     time: _Time = None,
@@ -181,6 +196,7 @@ def refine_command(
     plots: _Plots = False,
     seed: _Seed = 0,
     device: _Device = "cpu",
+    quiet: Quiet = False,
 ) -> None:
     """Move the knobs of a chain until its render comes nearest to a recording.
 
@@ -188,36 +204,50 @@ def refine_command(
     Example:
       unmix refine guess.chain.json take.wav --source dry.wav --steps 200
     """
-    _check_time(time)
+    _check(source, gain, device, time)
     from unmix.analyze import refine_chain
+    from unmix.chain import Chain
 
-    start = read_chain(chain)
+    options = {
+        "source": source,
+        "steps": steps,
+        "seconds": time,
+        "polish": polish,
+        "gain": gain,
+        "seed": seed,
+        "device": device,
+    }
+    hush(quiet)
+    _answer(
+        [file],
+        partial(refine_chain, Chain.from_file(chain)),
+        options,
+        json,
+        out,
+        extras=_extras(out, (), report, plots),
+    )
 
-    def one(file, progress, stop):
-        return refine_chain(
-            start,
-            file,
-            source=source,
-            steps=steps,
-            gain=gain,
-            seed=seed,
-            device=device,
-            progress=progress,
-            seconds=time,
-            stop=stop,
-            polish=polish,
-        )
 
-    _answer([file], one, True, json, out, _extras(out, report, plots))
-
-
-def _check_time(seconds: float | None) -> None:
+def _check(source: str, gain: str, device: str, seconds: float | None) -> None:
+    """What would be wrong for every recording is said once, before the first of them."""
     if seconds is not None and not seconds > 0:
         raise typer.BadParameter("--time must be above 0")
+    from unmix import audio, prepare
+
+    try:
+        prepare.check(source, gain)
+    except UnmixError as error:
+        raise typer.BadParameter(str(error)) from None
+    check_device(device)
+    if source not in prepare.KINDS:
+        audio.read(source)
 
 
-def _extras(out: Path | None, report: bool | None, plots: bool) -> list:
+def _extras(out: Path | None, export, report: bool | None, plots: bool) -> list:
     """What else is written for each result: functions (result, name) -> paths."""
+    formats = cli_export.checked(export or ())
+    if formats and not out:
+        raise typer.BadParameter("--export needs --out, the folder to write into")
     folder, found = out or Path(), []
 
     def page(result, name: str) -> list[Path]:
@@ -233,6 +263,13 @@ def _extras(out: Path | None, report: bool | None, plots: bool) -> list:
 
         return pictures.write(result, name, folder)
 
+    def others(result, name: str) -> list[Path]:
+        from unmix import export
+
+        return export.write(result.chain, name, folder, formats, result)
+
+    if formats:
+        found.append(others)
     if report or (report is None and out):
         found.append(page)
     if plots:
@@ -241,16 +278,26 @@ def _extras(out: Path | None, report: bool | None, plots: bool) -> list:
 
 
 def _answer(
-    files: list[Path], work, refines: bool, json: bool, out: Path | None, extras: list
+    words: list[str],
+    work,
+    options: dict,
+    json: bool,
+    out: Path | None,
+    recursive: bool = False,
+    resume: bool = False,
+    extras=(),
 ) -> None:
-    stems = [file.stem for file in files]
-    if (out or extras) and len(set(stems)) < len(stems):
-        raise typer.BadParameter("two of the files would write the same names")
+    """Find the recordings, run the work on each, print; the exit code says how it went."""
+    from unmix import recordings
     from unmix.report import answers
 
     if out:
         answers.check_folder(out)
-    entries, stopped = answers.run(files, work, refines, out, say, extras)
+    found, remarks = recordings.find(words, recursive, out)
+    for line in remarks:
+        remark(line)
+    several = len(words) > 1 or found[0].path != Path(words[0])
+    entries, stopped = answers.run(found, work, options, out, resume, several, extras)
     if json:
         typer.echo(answers.as_json(entries), nl=False)
     if stopped:
@@ -259,95 +306,7 @@ def _answer(
         raise typer.Exit(1)
 
 
-@app.command()
-def render(
-    chain: Annotated[Path, typer.Argument(help="Chain file.", metavar="CHAIN.json")],
-    source: Annotated[Path, typer.Argument(help="Audio to process.", metavar="IN.wav")],
-    out: Annotated[Path, typer.Argument(help="Result: .wav or .flac.", metavar="OUT.wav")],
-) -> None:
-    """Run audio through a chain of real effects.
-
-    Any sample rate from 8 to 192 kHz and any number of channels; both are kept. WAV files are
-    written as 32-bit float and hold peaks above full scale.
-
-    \b
-    Example:
-      unmix render answer.json dry.wav wet.wav
-    """
-    from unmix import audio
-
-    steps = read_chain(chain)
-    dry, rate = audio.read(source)
-    wet = steps.render(dry, rate)
-    audio.write(out, wet, rate)
-    names = " > ".join(steps.names) or "empty chain"
-    say(f"{out}: {names}; {wet.shape[1] / rate:.2f} s, channels: {len(wet)}, {rate} Hz")
-    if out.suffix.lower() == ".flac" and abs(wet).max() > 1:
-        say("warning: peaks above full scale are clipped in a FLAC file; write .wav to keep them")
-
-
-@app.command()
-def probe(
-    out: Annotated[Path, typer.Argument(help="File to write.", metavar="OUT.wav")],
-    kind: Annotated[str, typer.Option(help="probe, noise, chirp or impulse.")] = "probe",
-) -> None:
-    """Write the probe: the sound to send through the effects that are to be named.
-
-    \b
-    Examples:
-      unmix probe probe.wav
-      unmix probe chirp.wav --kind chirp
-    """
-    from unmix import audio, sources
-
-    signal = sources.fixed(kind)
-    audio.write(out, signal, audio.SAMPLE_RATE, subtype="PCM_24")
-    version = sources.PROBE_VERSION if kind == "probe" else kind
-    say(f"{out}: {version}, {signal.size / audio.SAMPLE_RATE:g} s, 44.1 kHz, mono, 24 bit")
-    say(
-        "Send it through the effects at this level, record the whole of it and what rings on, then:"
-    )
-    say(f"  unmix analyze recording.wav --source {kind}")
-
-
-@app.command()
-def effects(
-    name: Annotated[str | None, typer.Argument(help="One effect; all if left out.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="As JSON on stdout.")] = False,
-) -> None:
-    """Show the effects with their knobs, ranges and switches.
-
-    \b
-    Examples:
-      unmix effects
-      unmix effects ott --json
-    """
-    from unmix import effects as registry
-    from unmix.report import controls
-
-    chosen = [registry.get(n) for n in ([name] if name else registry.names())]
-    if json:
-        typer.echo(controls.as_json(chosen))
-    else:
-        say(controls.as_text(chosen))
-
-
-@app.command()
-def env(
-    json: Annotated[bool, typer.Option("--json", help="As JSON on stdout.")] = False,
-) -> None:
-    """Show versions, devices and bundled weights: put this into a bug report.
-
-    \b
-    Example:
-      unmix env
-    """
-    import json as jsonlib
-
-    from unmix.report import environment
-
-    found = environment.collect()
-    if json:
-        typer.echo(jsonlib.dumps(found, indent=2, ensure_ascii=False))
-    else:
-        say(environment.as_text(found))
+app.add_typer(cli_tools.app)
+app.add_typer(cli_export.app)
+app.add_typer(cli_training.app)
+app.add_typer(cli_evaluate.app, name="evaluate")

@@ -8,10 +8,19 @@ from typing import Annotated
 
 import typer
 
+from unmix.cli_tools import Quiet
+from unmix.report import hush, remark
+
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Measure proxies, chains or refine on held-out material.",
+    help="""Measure proxies, chains or refine on held-out material.
+
+    \b
+    Examples:
+      unmix evaluate proxies --count 100
+      unmix evaluate refine --help
+    """,
 )
 
 Count = Annotated[int, typer.Option(min=1, help="Number of items.")]
@@ -28,6 +37,7 @@ Model = Annotated[
 ]
 
 
+Length = Annotated[int | None, typer.Option(min=1, max=5, help="One length of chain only.")]
 Out = Annotated[
     Path | None, typer.Option(help="Write figures (JSON) and plots (PNG) here.", metavar="DIR")
 ]
@@ -49,7 +59,7 @@ def _finish(figures: dict, tables, json: bool, out: Path | None = None, plot=Non
         out.mkdir(parents=True, exist_ok=True)
         write_text(out / f"{plot.__name__}.json", text + "\n")
         picture = save(plot(figures), out / f"{plot.__name__}.png")
-        typer.echo(f"wrote {picture.with_suffix('.json')} and {picture}", err=True)
+        remark(f"wrote {picture.with_suffix('.json')} and {picture}")
 
 
 def _proxy_loader(folder: Path | None):
@@ -98,6 +108,7 @@ def proxies(
     ] = None,
     workers: Workers = 1,
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Error of each proxy against its real effect, its gradients, its speed; chains of proxies.
 
@@ -106,6 +117,7 @@ def proxies(
       unmix evaluate proxies --workers 2
       unmix evaluate proxies --effect ott --sources ~/samples --count 100
     """
+    hush(quiet)
     from unmix import evaluate_proxies
     from unmix.report import figures
 
@@ -146,7 +158,7 @@ def chains(
             "mixed: several at random, as in training."
         ),
     ] = None,
-    length: Annotated[int | None, typer.Option(min=1, max=5, help="One length only.")] = None,
+    length: Length = None,
     sources: Annotated[
         Path | None,
         typer.Option(help="Folder of audio for half of --source synthetic.", metavar="DIR"),
@@ -163,6 +175,7 @@ def chains(
     workers: Workers = 1,
     out: Out = None,
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """The network alone (beam search, no refine): chains, knobs and switches by length.
 
@@ -172,6 +185,7 @@ def chains(
       unmix evaluate chains --source synthetic --length 2
       unmix evaluate chains --degrade noise --out figures
     """
+    hush(quiet)
     from unmix import evaluate_chains
     from unmix.report import figures, plots
 
@@ -198,6 +212,7 @@ def refine(
     source: Annotated[
         str, typer.Option(help="probe, noise, chirp, impulse or synthetic.")
     ] = "probe",
+    length: Length = None,
     weights: Proxies = None,
     model: Model = None,
     rivals: Annotated[
@@ -207,6 +222,7 @@ def refine(
     workers: Workers = 1,
     out: Out = None,
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """What refine makes of the first answers, by the real effects.
 
@@ -215,6 +231,7 @@ def refine(
       unmix evaluate refine --count 100 --steps 200
       unmix evaluate refine --count 20 --rivals --out figures
     """
+    hush(quiet)
     from unmix import evaluate
     from unmix.report import figures, plots
 
@@ -227,5 +244,6 @@ def refine(
         load=_proxy_loader(weights),
         workers=workers,
         rivals=rivals,
+        length=length,
     )
     _finish(table, figures.refine, json, out, plots.refine)

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from unmix.report import say
+from unmix.cli_tools import Quiet, check_device
+from unmix.report import hush, remark, say
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -35,6 +36,7 @@ def gen_data(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say how much disk and time it takes.")
     ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Make training data: pairs of one effect, or whole chains.
 
@@ -50,6 +52,7 @@ def gen_data(
         raise typer.BadParameter("give one of --effect NAME and --chains")
     if chains and seconds is not None:
         raise typer.BadParameter("--seconds belongs to --effect; chains have a fixed length")
+    hush(quiet)
     from unmix.dataset import ChainSampler, PairSampler
     from unmix.generate import generate
 
@@ -58,7 +61,15 @@ def gen_data(
         sampler = ChainSampler(seed, folder=folder)
     else:
         sampler = PairSampler(effect, seed, seconds or 1.5, folder=folder)
-    generate(sampler, count, out, workers, progress=not dry_run, dry_run=dry_run, say=say)
+    generate(
+        sampler,
+        count,
+        out,
+        workers,
+        progress=not dry_run,
+        dry_run=dry_run,
+        say=say if dry_run else remark,
+    )
 
 
 @app.command("train-proxy")
@@ -80,6 +91,7 @@ def train_proxy(
         bool, typer.Option("--baseline", help="A black-box TCN of the same size, to compare.")
     ] = False,
     wandb: Annotated[bool, typer.Option("--wandb", help="Log to Weights & Biases.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train the proxy of one effect on its pairs. The same command resumes a broken run.
 
@@ -91,6 +103,8 @@ def train_proxy(
     """
     if minutes is None and steps is None:
         raise typer.BadParameter("give --minutes, --steps or both")
+    check_device(device)
+    hush(quiet)
     from unmix.shards import Reader
     from unmix.training.proxy import train_proxy as run
 
@@ -132,6 +146,7 @@ def train(
         typer.Option(help="Begin from these weights, not from random ones.", metavar="FILE"),
     ] = None,
     wandb: Annotated[bool, typer.Option("--wandb", help="Log to Weights & Biases.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train the inverse model on chains. The same command resumes a broken run.
 
@@ -145,6 +160,8 @@ def train(
     """
     if minutes is None and steps is None:
         raise typer.BadParameter("give --minutes, --steps or both")
+    check_device(device)
+    hush(quiet)
     from unmix.training.inverse import train as run
 
     result = run(

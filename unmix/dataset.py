@@ -19,6 +19,7 @@ from unmix.degradation import KINDS, degrade
 from unmix.errors import UnmixError
 
 MAX_LENGTH = 5
+FAMILY = 2 * MAX_LENGTH - 1
 PEAK_RANGE_DB = (-30.0, 6.0)
 AUDIBLE_MSS = 0.15  # an effect nearer than this to its own absence is drawn again
 AUDIBLE_SIZES = (1024, 128)
@@ -38,7 +39,7 @@ def _peak_ok(audio: np.ndarray) -> bool:
 def audible(wet: np.ndarray, without: np.ndarray) -> bool:
     """Whether two renders (samples,) are at least AUDIBLE_MSS apart (multi-scale STFT)."""
     pair = [torch.from_numpy(np.ascontiguousarray(x))[None] for x in (wet, without)]
-    return float(losses.mss(*pair, sizes=AUDIBLE_SIZES)) >= AUDIBLE_MSS
+    return float(losses.mss(*pair, sizes=AUDIBLE_SIZES, overlap=1)) >= AUDIBLE_MSS
 
 
 class _Sampler:
@@ -113,10 +114,13 @@ class PairSampler(_Sampler):
 class ChainSampler(_Sampler):
     """Chains on a source, as labels and features.
 
-    Five items in a row are a family: a random chain of five effects and its beginnings of one,
-    two, three and four, rendered once; each effect is audible where it ends the chain. With
-    ``independent`` every item is a chain of its own in which every effect is audible (a render
-    without it is AUDIBLE_MSS away), for testing; its random stream is apart from training's.
+    FAMILY items in a row are a family: a random chain of five effects and its beginnings of one,
+    two, three and four, rendered once; each effect is audible where it ends the chain. Then the
+    twins of those with two effects or more: the same settings, the last two effects swapped. What
+    tells twins apart is their order alone, which a network would else guess from what it remembers
+    of a family. With ``independent`` every item is a chain of its own in which every effect is
+    audible (a render without it is AUDIBLE_MSS away), for testing; its random stream is apart from
+    training's.
 
     Args:
         seed: with the item's number it decides everything.
@@ -163,8 +167,10 @@ class ChainSampler(_Sampler):
             "folder_share": folder_share,
             "effects": list(effects.names()),
             "audible_mss": AUDIBLE_MSS,
+            "family_size": 1 if independent else FAMILY,
+            "features": features.VERSION,
         }
-        self.family_size = 1 if independent else MAX_LENGTH
+        self.family_size = self.config["family_size"]
 
     def _rng(self, family: int) -> np.random.Generator:
         stream = _TEST if self.config["independent"] else _CHAINS
@@ -241,19 +247,38 @@ class ChainSampler(_Sampler):
         for n in range(1, len(renders)):
             n = 0 if n == 1 and rng.random() < EMPTY_SHARE else n
             pairs.append((Chain(steps[:n]), self._degraded(renders[n], source, rng)))
+        for n in range(2, len(renders)):
+            chain, wet = self._twin(rng, steps[:n], renders)
+            pairs.append((chain, self._degraded(wet, source, rng)))
         return source, pairs
 
+    @staticmethod
+    def _twin(rng, steps: list, renders: list) -> tuple[Chain, np.ndarray]:
+        """A beginning with its last two effects swapped; where that sounds the same or leaves
+        PEAK_RANGE_DB, with the last one drawn anew."""
+        *before, one, other = steps
+        if not all(effects.get(name).linear_time_invariant for name, _ in (one, other)):
+            swapped = Chain([other, one])
+            wet = swapped.render(renders[len(before)], SAMPLE_RATE)
+            if _peak_ok(wet):
+                return Chain([*before, *swapped.steps]), wet
+        effect = effects.get(other[0])
+        while True:
+            settings = effect.sample(rng)
+            wet = effect.render(renders[len(before) + 1], SAMPLE_RATE, settings)
+            if _peak_ok(wet):
+                return Chain([*before, one, (effect.name, settings)]), wet
+
     def family(self, family: int) -> list[dict[str, np.ndarray]]:
-        """Items of one family: features (float16), ``on_probe`` 1 or 0, ``order`` (5,) of registry
-        numbers, −1 behind the end, and ``knobs.NAME`` / ``switches.NAME`` of every effect (zeros
-        where absent)."""
+        """Items of one family: features as ``features.pack`` leaves them, ``on_probe`` 1 or 0,
+        ``order`` (5,) of registry numbers, −1 behind the end, and ``knobs.NAME`` /
+        ``switches.NAME`` of every effect (zeros where absent)."""
         source, pairs = self.audio_family(family)
         on_probe = {"on_probe": np.float16(np.array_equal(source, sources.probe()))}
         source = torch.from_numpy(source)[None]
         recordings = torch.from_numpy(np.stack([wet for _, wet in pairs]))
-        heard = {
-            k: v.to(torch.float16).numpy() for k, v in features.extract(recordings, source).items()
-        }
+        heard = features.extract(recordings, source)
+        heard = features.pack({name: values.numpy() for name, values in heard.items()})
         return [
             {k: v[i] for k, v in heard.items()} | on_probe | labels(chain)
             for i, (chain, _) in enumerate(pairs)

@@ -15,11 +15,19 @@ import torch
 
 from unmix import effects, metrics
 from unmix.audio import SAMPLE_RATE
+from unmix.belief import covered
+from unmix.certainty import unit_intervals
 from unmix.chain import Chain, canonical_order
 from unmix.dataset import MAX_LENGTH, ChainSampler
-from unmix.effect_of_knobs import moved
+from unmix.effect_of_knobs import (
+    UNDETERMINED_ESR_DB,
+    UNDETERMINED_MOVE,
+    moved,
+    undetermined,
+)
 from unmix.errors import UnmixError
 from unmix.features import extract
+from unmix.judge import Judge
 from unmix.workers import each
 
 RIVAL_CHAINS = 5
@@ -80,6 +88,22 @@ def hear(
     return extract(torch.from_numpy(recording)[None], told) | level
 
 
+def _sureness(judge: Judge, answer, true: Chain) -> tuple[list[bool], list[bool]]:
+    """For the effects that are in the answer and in the true chain: whether each true knob lies in
+    the answer's interval; and of the knobs that the answer calls undetermined, whether they are
+    so, by renders about the true chain."""
+    sure, unsure = unit_intervals(judge, answer), undetermined(judge.source, answer.chain)
+    changes = moved(judge.source, true, UNDETERMINED_MOVE, both=True)
+    inside, so = [], []
+    for name, settings in true.steps:
+        effect = effects.get(name)
+        if name in sure:
+            inside += covered(name, sure[name], effect.to_unit(settings)[0])
+            pairs = zip(effect.knobs, changes[name] < UNDETERMINED_ESR_DB, strict=True)
+            so += [bool(still) for knob, still in pairs if knob.name in unsure[name]]
+    return inside, so
+
+
 @dataclass(frozen=True)
 class _Searches:
     """What every item of ``refine`` shares; worker processes get one copy each."""
@@ -105,6 +129,7 @@ class _Searches:
         seconds = time.perf_counter() - start
         audible = audible_knobs(dry, true)
         right = canonical_order(true.names)
+        inside, unsure = _sureness(Judge(recording, dry), found.candidates[0].origin, true)
         return {
             "length": len(right),
             "seconds": seconds,
@@ -118,12 +143,13 @@ class _Searches:
             "right_after": canonical_order(found.chain.names) == right,
             "audible_before": last(knob_errors(starts[0].chain, true, audible)["audible"]),
             "audible": last(knob_errors(found.chain, true, audible)["audible"]),
+            "covered": inside,
+            "unsure": unsure,
         }
 
     def compete(self, dry, true, recording, starts, seconds: float) -> dict:
         """What others make of the same recording in the same time, on as many cores."""
         from unmix import rivals
-        from unmix.judge import Judge
         from unmix.refine import by_order
 
         chains = [group[0].chain for group in by_order(starts)[:RIVAL_CHAINS]]  # predictions
@@ -160,6 +186,7 @@ def refine(
     load=None,
     workers: int = 1,
     rivals: bool = False,
+    length: int | None = None,
 ) -> dict:
     """What refine makes of the network's first answers, by the real render.
 
@@ -168,12 +195,14 @@ def refine(
         steps: of refine. beams: believed chains that the search starts from.
         model, load: an InverseModel and name -> proxy; the bundled ones if None.
         workers: processes of one thread each, if more than 1.
+        length: one length of chain only.
         rivals: also give the time that each search took to other methods (rivals.py).
 
     Returns:
         {"count", "worse", "better" (shares), "mss_before", "mss_after" (medians), "si_sdr_db"
         (median after), "equivalence_before", "equivalence_after", "audible_knob_error",
-        "seconds" and "renders" (means an item), "by_length"},
+        "seconds" and "renders" (means an item), "coverage" (share of knobs in the answer's 90 %
+        intervals), "undetermined" (share of the knobs called so that are so), "by_length"},
         and "rivals" {name: {"wins": share of items in which refine ended nearer, "mss_after",
         "equivalence", "renders", "wins_by_length"}}, "timelines" {name: of each item}
     """
@@ -183,7 +212,9 @@ def refine(
         raise UnmixError("count and steps must be 1 or more")
     stand_ins = {name: (load or load_proxy)(name) for name in effects.names()}
     model = model or load_inverse()
-    searches = _Searches(held_out(seed, source), model, stand_ins, steps, beams, rivals)
+    searches = _Searches(
+        held_out(seed, source, length=length), model, stand_ins, steps, beams, rivals
+    )
     rows = each(searches, count, workers, "refine")
     lengths = range(1, MAX_LENGTH + 1)
     return {
@@ -239,4 +270,6 @@ def _refine_summary(rows: list[dict]) -> dict:
         "audible_after": mean([e for row in rows for e in row["audible"]]),
         "seconds": mean([row["seconds"] for row in rows]),
         "renders": mean([row["renders"] for row in rows]),
+        "coverage": mean([hit for row in rows for hit in row["covered"]]),
+        "undetermined": mean([so for row in rows for so in row["unsure"]]),
     }

@@ -15,6 +15,8 @@ from unmix.chain import Chain, canonical_order, equivalents
 from unmix.dataset import ChainSampler
 from unmix.errors import UnmixError
 from unmix.evaluate import audible_knobs, hear, held_out, knob_errors, last, mean
+from unmix.features import unpack
+from unmix.judge import Judge
 from unmix.workers import each
 
 SHARES = (0.5, 0.8, 0.9)  # of the intervals whose coverage is measured
@@ -85,6 +87,7 @@ class _Naming:
         generator = torch.Generator().manual_seed(config["seed"])
         return {
             **_score(answer, ranked, true, asked["audible"], asked["tie"]),
+            "mss": Judge(recording, dry, config["degradation"] == "gain").distance(answer),
             "coverage": _coverage(beliefs[0], true, generator),
             "asked": asked | {"coarse": coarse(heard)[0].numpy()},
         }
@@ -121,8 +124,8 @@ def chains(
         "baselines" {name: {"all", "by_length"}} where there is a training set. Figures: by
         equivalence, raw with its ceiling (a right class gives a right order by chance 1 in as many
         as it has orders), as a set, top5, edit distance, knob error (all and audible knobs of the
-        effects named rightly), share of switches right, coverage {share: …} of their knobs by
-        intervals of 50, 80 and 90 % of the belief.
+        effects named rightly), share of switches right, median real distance of the first answer
+        (MSS), coverage {share: …} of their knobs by intervals of 50, 80 and 90 % of the belief.
     """
     from unmix.weights import load_inverse
 
@@ -171,6 +174,7 @@ def _summary(rows: list[dict]) -> dict:
         "switches": mean(flat["switches"]),
     }
     if "coverage" in rows[0]:
+        figures["mss"] = float(np.median([row["mss"] for row in rows]))
         figures["coverage"] = {
             share: mean([hit for row in rows for hit in row["coverage"][share]]) for share in SHARES
         }
@@ -245,7 +249,7 @@ def _baselines(training, asked: list[dict]) -> dict[str, list[dict]]:
     near = torch.full((len(asked), NEIGHBOURS), torch.inf), torch.zeros(len(asked), NEIGHBOURS)
     labels, first = [], 0
     for shard in Reader(training).shards():
-        vectors = coarse({k: torch.from_numpy(v) for k, v in shard.items()})
+        vectors = coarse({k: unpack(k, torch.from_numpy(v)) for k, v in shard.items()})
         distances = torch.cdist(questions, vectors, compute_mode="use_mm_for_euclid_dist")
         numbers = first + torch.arange(len(vectors)).expand(len(asked), -1)
         together = torch.cat([near[0], distances], 1), torch.cat([near[1], numbers], 1)

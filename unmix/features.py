@@ -12,17 +12,27 @@ import numpy as np
 import torch
 
 from unmix.audio import SAMPLE_RATE
+from unmix.nn.spectra import Bank, band_cross, band_powers, frame_moments, totals
 
 WINDOW = 4 * SAMPLE_RATE
 N_FFT, HOP, MELS = 2048, 512, 80
 FRAMES = 1 + WINDOW // HOP
 FRAME_STATS = 4
+NEAR_PEAK = 0.9
 LONG_FFT, LONG_HOP, BANDS = 8192, 2048, 96
 BAND_RANGE_HZ = 18, 20_500
 TRANSFER = 4
 LINK = 2
 LINK_SMOOTH = 5  # frames that a cross-spectrum is averaged over
 LINK_FRAMES = 1 + (FRAMES - 1) // 2
+SCORE_FFT, SCORE_HOP = 4096, 2048
+SCORE_FRAMES = 1 + WINDOW // SCORE_HOP
+VERSION = 2  # data sets with features of another version are not mixed
+# in data sets one byte a number: {name: (value of 0, one step)}; 0.5 dB, or 1/127 of a coherence
+BYTES = {
+    **dict.fromkeys(("mel", "source_mel", "score", "source_score"), (-40.0, 0.5)),
+    **dict.fromkeys(("link", "score_link"), (0.0, 1 / 127)),
+}
 FLOOR_DB = -120.0
 _POWER_FLOOR = 10 ** (FLOOR_DB / 10)
 
@@ -35,6 +45,11 @@ def _mel_bank() -> torch.Tensor:
     return torchaudio.functional.melscale_fbanks(
         N_FFT // 2 + 1, 20.0, 20_000.0, MELS, SAMPLE_RATE, mel_scale="slaney"
     )
+
+
+@cache
+def _mel_runs() -> Bank:
+    return Bank.of(_mel_bank().T.numpy())
 
 
 @cache
@@ -51,12 +66,20 @@ def band_bank(n_fft: int, bands: int, low_hz: float, high_hz: float) -> torch.Te
     return torch.tensor(np.array(rows), dtype=torch.float32)
 
 
+@cache
+def _score_runs() -> Bank:
+    return Bank.of(band_bank(SCORE_FFT, BANDS, *BAND_RANGE_HZ).numpy())
+
+
 def short_spectra(audio: torch.Tensor, n_fft: int, hop: int) -> torch.Tensor:
-    """(…, samples) -> complex (…, n_fft/2 + 1, frames), Hann window of sum 1."""
+    """(…, samples) -> complex (…, n_fft/2 + 1, frames), Hann window of sum 1.
+
+    As ``torch.stft`` with zeros around, which takes two to four times as long at these sizes.
+    """
     window = torch.hann_window(n_fft, device=audio.device)
-    return torch.stft(
-        audio, n_fft, hop, window=window / window.sum(), return_complex=True, pad_mode="constant"
-    )
+    padded = torch.nn.functional.pad(audio, (n_fft // 2, n_fft // 2))
+    frames = padded.unfold(-1, n_fft, hop) * (window / window.sum())
+    return torch.fft.rfft(frames).mT
 
 
 def power_of(spectra: torch.Tensor) -> torch.Tensor:
@@ -68,42 +91,52 @@ def level_db(audio: torch.Tensor) -> torch.Tensor:
     return _decibels(audio.square().mean(-1))
 
 
-def log_mel(audio: torch.Tensor) -> torch.Tensor:
-    """(B, WINDOW) -> (B, MELS, FRAMES) in dB re full scale, not below FLOOR_DB."""
-    return _decibels(_mel(power_of(short_spectra(audio, N_FFT, HOP))))
-
-
-def _mel(values: torch.Tensor) -> torch.Tensor:
-    """(B, N_FFT/2 + 1, frames) -> (B, MELS, frames)."""
-    return _mel_bank().to(values.device).T @ values
-
-
 def _decibels(power: torch.Tensor) -> torch.Tensor:
     return 10 * torch.log10(power + _POWER_FLOOR)
 
 
-def link(recording: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
+def _decibels_of(power: np.ndarray) -> np.ndarray:
+    return 10 * np.log10(power + np.float32(_POWER_FLOOR))
+
+
+class Spectra:
+    """The spectra of one signal (WINDOW,), each complex64 (frames, bins), and its mel powers."""
+
+    def __init__(self, audio: torch.Tensor):
+        self.level = float(level_db(audio))
+        self.mel, self.long, self.score = (
+            short_spectra(audio, n_fft, hop).mT.numpy()
+            for n_fft, hop in ((N_FFT, HOP), (LONG_FFT, LONG_HOP), (SCORE_FFT, SCORE_HOP))
+        )
+        self.mel_powers = band_powers(self.mel, _mel_runs())  # (MELS, FRAMES)
+        self.score_powers = band_powers(self.score, _score_runs())  # (BANDS, SCORE_FRAMES)
+
+
+def log_mel(audio: torch.Tensor) -> torch.Tensor:
+    """(B, WINDOW) -> (B, MELS, FRAMES) in dB re full scale, not below FLOOR_DB."""
+    spectra = short_spectra(audio, N_FFT, HOP).mT.numpy()
+    return _decibels(torch.from_numpy(np.stack([band_powers(y, _mel_runs()) for y in spectra])))
+
+
+def link(recording: Spectra, source: Spectra) -> np.ndarray:
     """How linearly, and with what phase, the recording follows its source, over time.
 
     The complex coherence γ = Σ Y X* / √(Σ|Y|² Σ|X|²), sums over a mel band and LINK_SMOOTH
     frames. A filter leaves |γ| near 1; what a wave shaper adds lowers it where the filters behind
     the shaper let it through, which tells their order.
 
-    Args:
-        recording, source: (B, N_FFT/2 + 1, FRAMES) complex; source may have batch 1.
-
     Returns:
-        (B, LINK · MELS, LINK_FRAMES): real parts, then imaginary parts, −1…1; 0 in silence.
+        (LINK · MELS, LINK_FRAMES): real parts, then imaginary parts, −1…1; 0 in silence.
     """
 
     def smooth(values):
         return torch.nn.functional.avg_pool1d(
-            _mel(values), LINK_SMOOTH, stride=2, padding=LINK_SMOOTH // 2
-        )
+            torch.from_numpy(values), LINK_SMOOTH, stride=2, padding=LINK_SMOOTH // 2
+        ).numpy()
 
-    cross = recording * source.conj()
-    strength = (smooth(power_of(recording)) * smooth(power_of(source))).sqrt() + _POWER_FLOOR
-    return torch.cat([smooth(cross.real) / strength, smooth(cross.imag) / strength], 1)
+    cross = smooth(band_cross(recording.mel, source.mel, _mel_runs()))
+    strength = np.sqrt(smooth(recording.mel_powers) * smooth(source.mel_powers)) + _POWER_FLOOR
+    return (cross / strength).reshape(LINK * MELS, LINK_FRAMES)
 
 
 def frame_stats(audio: torch.Tensor) -> torch.Tensor:
@@ -113,79 +146,113 @@ def frame_stats(audio: torch.Tensor) -> torch.Tensor:
     the share of samples near the frame's peak (clipping).
     """
     size = N_FFT // 2
-    padded = torch.nn.functional.pad(audio, (size // 2, size // 2))
-    frames = padded.unfold(-1, size, HOP)[:, :FRAMES]  # (B, FRAMES, size)
-    power = frames.square().mean(-1)
-    peak = frames.abs().amax(-1)
-    kurtosis = frames.pow(4).mean(-1) / (power.square() + 1e-20)
-    near_peak = (frames.abs() > 0.9 * peak[..., None]).float().mean(-1)
-    rms_db = _decibels(power)
+    padded = torch.nn.functional.pad(audio, (size // 2, size // 2)).numpy()
+    moments = [frame_moments(x, size, HOP, FRAMES, NEAR_PEAK) for x in padded]
+    power, fourth, peak, near_peak = torch.from_numpy(np.stack(moments, 1))
+    kurtosis = fourth / (power.square() + 1e-20)
     crest_db = 20 * torch.log10((peak + 1e-9) / (power.sqrt() + 1e-9))
-    return torch.stack([rms_db, crest_db, 10 * torch.log(1 + kurtosis), 40 * near_peak], 1)
+    return torch.stack(
+        [_decibels(power), crest_db, 10 * torch.log(1 + kurtosis), 40 * near_peak], 1
+    )
 
 
-def long_spectra(audio: torch.Tensor) -> torch.Tensor:
-    """(B, WINDOW) -> (B, LONG_FFT/2 + 1, frames) complex, for ``transfer``."""
-    return short_spectra(audio, LONG_FFT, LONG_HOP)
-
-
-def transfer(recording: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
-    """Transfer-function estimate between long spectra.
+def transfer(recording: Spectra, source: Spectra) -> np.ndarray:
+    """Transfer-function estimate of the whole window.
 
     H = Σ Y X* / Σ |X|² (H1 estimator) and coherence, averaged into log-spaced bands.
 
-    Args:
-        recording, source: (B, bins, frames) from ``long_spectra``; source may have batch 1.
-
     Returns:
-        (B, TRANSFER, BANDS): output-to-input power ratio in dB, coherence, and cosine and sine of
+        (TRANSFER, BANDS): output-to-input power ratio in dB, coherence, and cosine and sine of
         the phase weighted by how steady it is within the band.
     """
-    bank = band_bank(LONG_FFT, BANDS, *BAND_RANGE_HZ).to(recording.device)
-    cross = (recording * source.conj()).sum(-1)
-    power_x = power_of(source).sum(-1) + 1e-12
-    power_y = power_of(recording).sum(-1) + 1e-12
-    ratio_db = 10 * torch.log10((power_y @ bank.T) / (power_x @ bank.T))
-    coherence = (power_of(cross) / (power_x * power_y)) @ bank.T
-    direction = cross / (cross.abs() + 1e-12)
-    cosine, sine = direction.real @ bank.T, direction.imag @ bank.T
-    return torch.stack([ratio_db.expand_as(coherence), coherence, cosine, sine], 1)
+    bank = band_bank(LONG_FFT, BANDS, *BAND_RANGE_HZ).numpy()
+    power_y, power_x, real, imaginary = totals(recording.long, source.long)
+    power_x, power_y = power_x + np.float32(1e-12), power_y + np.float32(1e-12)
+    ratio_db = 10 * np.log10((bank @ power_y) / (bank @ power_x))
+    size = np.sqrt(real**2 + imaginary**2)
+    coherence = bank @ (size**2 / (power_x * power_y))
+    cosine, sine = bank @ (real / (size + 1e-12)), bank @ (imaginary / (size + 1e-12))
+    return np.stack([ratio_db, coherence, cosine, sine])
+
+
+def score_link(recording: Spectra, source: Spectra) -> np.ndarray:
+    """Complex coherence as ``link``, of the single bands and frames of the score:
+    (LINK, SCORE_FRAMES, BANDS)."""
+    cross = band_cross(recording.score, source.score, _score_runs())
+    strength = np.sqrt(recording.score_powers * source.score_powers) + _POWER_FLOOR
+    return (cross / strength).transpose(0, 2, 1)
+
+
+def pack(heard: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Features as a data set keeps them: int8 where BYTES says so, float16 elsewhere."""
+    packed = {}
+    for name, values in heard.items():
+        if name in BYTES:
+            zero, step = BYTES[name]
+            packed[name] = np.clip(np.rint((values - zero) / step), -127, 127).astype(np.int8)
+        else:
+            packed[name] = values.astype(np.float16)
+    return packed
+
+
+def unpack(name: str, values: torch.Tensor) -> torch.Tensor:
+    """What ``pack`` made of one feature as float32; other tensors as they are."""
+    if name in BYTES:
+        zero, step = BYTES[name]
+        return values.float() * step + zero
+    return values.float() if values.dtype == torch.float16 else values
 
 
 def extract(recording: torch.Tensor, source: torch.Tensor | None) -> dict[str, torch.Tensor]:
-    """All features of recordings (B, WINDOW), with their sources (B or 1, WINDOW) if known.
+    """All features of recordings (B, WINDOW) of one source (1, WINDOW), if that is known.
 
     Returns:
-        mel (B, MELS, FRAMES) and stats (B, FRAME_STATS, FRAMES) of the recording, in dB relative
-        to the recording's level where they are levels; level (B,) in dB; and, zeros where no
-        source is known: source_mel (B, MELS, FRAMES) relative to the source's level, source_level
-        (B,), transfer (B, TRANSFER, BANDS) relative to the difference of the two levels, link
-        (B, LINK · MELS, LINK_FRAMES); known (B,) 1 or 0.
+        mel (B, MELS, FRAMES), score (B, SCORE_FRAMES, BANDS) and stats (B, FRAME_STATS, FRAMES) of
+        the recording, in dB relative to the recording's level where they are levels; level (B,) in
+        dB; and, zeros where no source is known: source_mel and source_score of the same shapes
+        relative to the source's level, source_level (B,), transfer (B, TRANSFER, BANDS) relative to
+        the difference of the two levels, link (B, LINK · MELS, LINK_FRAMES), score_link
+        (B, LINK, SCORE_FRAMES, BANDS); known (B,) 1 or 0.
+
+    The score is read along frequency: fewer frames than mel has, finer bands at the bottom, equal
+    intervals, so that one place in it can be compared over time, and a harmonic is everywhere as
+    far from its fundamental.
     """
-    batch = len(recording)
-    level = level_db(recording)
+    x = None if source is None else Spectra(source[0])
+    rows = [_extract(Spectra(wet), x) for wet in recording]
+    result = {k: torch.from_numpy(np.stack([row[k] for row in rows])) for k in rows[0]}
     stats = frame_stats(recording)
-    stats[:, 0] -= level[:, None]
-    spectra = short_spectra(recording, N_FFT, HOP)
-    mel = _decibels(_mel(power_of(spectra))) - level[:, None, None]
-    result = {"mel": mel, "stats": stats, "level": level}
-    if source is None:
-        like = recording.new_zeros
+    stats[:, 0] -= result["level"][:, None]
+    return result | {"stats": stats}
+
+
+def _extract(y: Spectra, x: Spectra | None) -> dict[str, np.ndarray]:
+    """Features of one recording, but its frame statistics."""
+    level = np.float32(y.level)
+    result = {
+        "level": level,
+        "mel": _decibels_of(y.mel_powers) - level,
+        "score": (_decibels_of(y.score_powers) - level).T,
+    }
+    if x is None:
         return result | {
-            "source_mel": like(batch, MELS, FRAMES),
-            "source_level": like(batch),
-            "transfer": like(batch, TRANSFER, BANDS),
-            "link": like(batch, LINK * MELS, LINK_FRAMES),
-            "known": like(batch),
+            "source_mel": np.zeros((MELS, FRAMES), np.float32),
+            "source_score": np.zeros((SCORE_FRAMES, BANDS), np.float32),
+            "source_level": np.float32(0),
+            "transfer": np.zeros((TRANSFER, BANDS), np.float32),
+            "link": np.zeros((LINK * MELS, LINK_FRAMES), np.float32),
+            "score_link": np.zeros((LINK, SCORE_FRAMES, BANDS), np.float32),
+            "known": np.float32(0),
         }
-    source_level, source_spectra = level_db(source), short_spectra(source, N_FFT, HOP)
-    source_mel = _decibels(_mel(power_of(source_spectra))) - source_level[:, None, None]
-    h = transfer(long_spectra(recording), long_spectra(source))
-    h[:, 0] -= (level - source_level)[:, None]
+    source_level = np.float32(x.level)
+    h = transfer(y, x)
+    h[0] -= level - source_level
     return result | {
-        "source_mel": source_mel.expand(batch, -1, -1),
-        "source_level": source_level.expand(batch),
+        "source_mel": _decibels_of(x.mel_powers) - source_level,
+        "source_score": (_decibels_of(x.score_powers) - source_level).T,
+        "source_level": source_level,
         "transfer": h,
-        "link": link(spectra, source_spectra),
-        "known": recording.new_ones(batch),
+        "link": link(y, x),
+        "score_link": score_link(y, x),
+        "known": np.float32(1),
     }

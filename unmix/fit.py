@@ -1,8 +1,9 @@
 """Fit: one order of effects, whose knobs move until its real render is nearest to a recording.
 
 All moves are judged by the real effects, in the cost of picture.py. ``descend`` is a step of
-Levenberg and Marquardt with differences of real renders; ``follow`` goes down the gradient of the
-proxies, in another landscape; ``kick`` and ``sweep`` jump over hills that neither climbs.
+Levenberg and Marquardt with differences of real renders; ``finish`` takes such steps on the
+waveform; ``follow`` goes down the gradient of the proxies, in another landscape; ``kick`` and
+``sweep`` jump over hills that none of them climbs.
 """
 
 from __future__ import annotations
@@ -21,6 +22,12 @@ from unmix.judge import Judge
 from unmix.starts import Rows, Start
 
 DIFFERENCE = 0.001, 0.004  # of a knob in 0…1, for slopes of the real render: near, and 1 dB² away
+FINE_DIFFERENCE = 1e-5, 1e-4, 3e-3  # least, at first and most, for slopes of the waveform
+FINE_CHANGE = 0.1  # what a difference changes, as a share of what is left
+FINE_TRUST, FINE_DAMPING = 0.1, 1e-8
+CURVED, FINE_CURVED = 1e-3, 1e-6  # least curvature of a knob that damping reckons with, as a share
+FINE_LEAST = 0.1  # relative gain of a step below which the waveform's descent ends
+FINE_SOLVED = 1e-8  # the waveform's cost at which nothing is left
 TRUST = 0.3  # no knob moves farther in a step
 DAMPING, LEAST_DAMPING = 1e-2, 1e-4  # at first and at least, as shares of each knob's curvature
 TRIES, REUSE_TRIES = 5, 2  # of a step with more and more damping
@@ -137,9 +144,9 @@ class Fit:
             audio = self.effects[i].render(audio, SAMPLE_RATE, settings)
         return audio
 
-    def _differences(self, *wets: np.ndarray) -> torch.Tensor:
+    def _differences(self, *wets: np.ndarray, view=None) -> torch.Tensor:
         audio = self.judge.level(torch.from_numpy(np.stack(wets)))
-        return self.judge.pictures.differences(audio)
+        return (view or self.judge.pictures).differences(audio)
 
     def _cost(self, wet: np.ndarray) -> float:
         cost = float(self.judge.pictures.cost(self._differences(wet)))
@@ -187,23 +194,28 @@ class Fit:
     def slopes(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Differences (D,) of the settings as they stand, and their slopes (K, D) in dB per range
         of each knob, by real renders."""
-        wets, moves = [self._wet(self.knobs, self.switches, max(len(self.effects) - 1, 0))], []
         near, far = DIFFERENCE
         difference = max(near, far * min(1.0, math.sqrt(self.cost)))
+        return self._slopes(self.judge.pictures, np.full(len(self.knobs), difference))
+
+    def _slopes(self, view, sizes: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same in any view, with the sizes (K,) of the knobs' differences."""
+        wets, moves = [self._wet(self.knobs, self.switches, max(len(self.effects) - 1, 0))], []
         for i, place in enumerate(self.places):
             for k in range(place.start, place.stop):
                 moved = self.knobs.copy()
                 ahead = moved[k] < 0.5 or self.circular[k]
-                moves.append(difference if ahead else -difference)
+                moves.append(sizes[k] if ahead else -sizes[k])
                 moved[k] += moves[-1]
                 wets.append(self._wet(moved, self.switches, i))
-        differences = self._differences(*wets)
+        differences = self._differences(*wets, view=view)
         change = torch.tensor(moves, dtype=torch.float32)[:, None]
         return differences[0], (differences[1:] - differences[0]) / change
 
-    def curvature(self, differences, slopes) -> tuple[np.ndarray, np.ndarray]:
-        """Gauss-Newton: half the second derivatives (K, K) of the cost, and half its slope (K,)."""
-        weighted = slopes * self.judge.pictures.weight(differences)
+    def curvature(self, differences, slopes, view=None) -> tuple[np.ndarray, np.ndarray]:
+        """Gauss-Newton: half the second derivatives (K, K) of the cost, and half its slope (K,), in
+        the pictures or another view."""
+        weighted = slopes * (view or self.judge.pictures).weight(differences)
         return (weighted @ slopes.T).double().numpy(), (weighted @ differences).double().numpy()
 
     def descend(self) -> bool:
@@ -224,9 +236,19 @@ class Fit:
         self.still = True
         return False
 
-    def _step(self, tries: int) -> bool:
+    def _bounded(self, curvature, slope, damping, trust: float, curved: float) -> np.ndarray:
+        """The damped step (K,) that stays within the knobs' ranges and ``trust``."""
         from scipy.optimize import lsq_linear
 
+        low = np.where(self.circular, -trust, np.maximum(-self.knobs, -trust))
+        high = np.where(self.circular, trust, np.minimum(1 - self.knobs, trust))
+        low, high = np.minimum(low, -1e-9), np.maximum(high, 1e-9)
+        scale = np.maximum(curvature.diagonal(), curved * curvature.diagonal().max() + 1e-12)
+        root = np.linalg.cholesky(curvature + np.diag(damping * scale + 1e-9))
+        target = -np.linalg.solve(root, slope)
+        return lsq_linear(root.T, target, (low, high), method="bvls").x
+
+    def _step(self, tries: int) -> bool:
         differences, slopes = self.linear
         curvature, slope = self.curvature(differences, slopes)
         ease = BELIEF_WEIGHT / self.spread**2
@@ -234,13 +256,8 @@ class Fit:
         curvature += np.diag(ease)
         slope += ease * away
         before = self.cost + float(ease @ away**2)
-        scale = np.maximum(curvature.diagonal(), 1e-3 * curvature.diagonal().max() + 1e-9)
-        low = np.where(self.circular, -TRUST, np.maximum(-self.knobs, -TRUST))
-        high = np.where(self.circular, TRUST, np.minimum(1 - self.knobs, TRUST))
-        low, high = np.minimum(low, -1e-9), np.maximum(high, 1e-9)
         for _ in range(tries):
-            root = np.linalg.cholesky(curvature + np.diag(self.damping * scale + 1e-9))
-            step = lsq_linear(root.T, -np.linalg.solve(root, slope), (low, high), method="bvls").x
+            step = self._bounded(curvature, slope, self.damping, TRUST, CURVED)
             moved, heard = self._within(self.knobs + step), []
             after = self._differences(self._wet(moved, self.switches, 0, heard))
             cost = float(self.judge.pictures.cost(after))
@@ -256,6 +273,45 @@ class Fit:
                 return True
             self.damping *= 8
         return False
+
+    def finish(self, steps: int, late=lambda: False) -> int:
+        """Steps of Levenberg and Marquardt on the waveform, taken if the pictures agree at the end.
+
+        The pictures hardly know phase: what remains there after a descent, and two effects in the
+        wrong order, shows in the waveform, where the right chain falls to the rounding noise.
+
+        Returns:
+            How many steps were tried.
+        """
+        if not len(self.knobs):
+            return 0
+        view, stood = self.judge.waveform, (self.knobs, self.heard)
+        least, first, most = FINE_DIFFERENCE
+        sizes = np.full(len(self.knobs), first)
+        damping, done, gain = DAMPING, 0, 1.0
+        cost = float(view.cost(self._differences(self._wet(self.knobs, self.switches), view=view)))
+        while done < steps and gain > FINE_LEAST and cost > FINE_SOLVED and not late():
+            done += 1
+            differences, slopes = self._slopes(view, sizes)
+            change = FINE_CHANGE * math.sqrt(cost) / (slopes.norm(dim=1).double().numpy() + 1e-9)
+            sizes = change.clip(least, most)
+            curvature, slope = self.curvature(differences, slopes, view)
+            gain = 0.0
+            for _ in range(TRIES):
+                step = self._bounded(curvature, slope, damping, FINE_TRUST, FINE_CURVED)
+                knobs, heard = self._within(self.knobs + step), []
+                wet = self._wet(knobs, self.switches, 0, heard)
+                after = float(view.cost(self._differences(wet, view=view)))
+                if after < cost:
+                    gain, cost = 1 - after / cost, after
+                    self.knobs, self.heard = knobs, heard
+                    damping = max(damping / 8, FINE_DAMPING)
+                    break
+                damping *= 8
+        knobs, (self.knobs, self.heard) = self.knobs, stood
+        if done:
+            self._take(self.cost_of(knobs), knobs, self.switches)
+        return done
 
     def follow(self, proxies: dict, steps: int, device: str = "cpu") -> bool:
         """Adam on the unconstrained knobs down the gradient of the proxies; taken if the real
@@ -343,9 +399,10 @@ class Fit:
         }
         mesh = dict(zip(grids, np.meshgrid(*grids.values(), indexing="ij"), strict=True))
         mesh = {name: values.reshape(-1, 1) for name, values in mesh.items()}
+        lead = self.judge.lead / SAMPLE_RATE
         step, columns, found = POSITIONS[1] - POSITIONS[0], np.arange(len(seconds)), []
         for value in rates:
-            position = effect.position(mesh | {sweep.rate: value}, seconds)
+            position = effect.position(mesh | {sweep.rate: value}, seconds + lead)
             rows = np.rint((position - POSITIONS[0]) / step).clip(0, len(POSITIONS) - 1)
             scores = distances[rows.astype(np.intp), columns].mean(1)
             for n in np.argpartition(scores, 2)[:2]:

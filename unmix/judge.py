@@ -10,26 +10,34 @@ import torch
 from unmix import losses
 from unmix.audio import SAMPLE_RATE
 from unmix.chain import Chain
-from unmix.picture import Pictures
+from unmix.picture import Pictures, Waveform
 
 
 class Judge:
     """Compares a recording with renders of its source by the real effects.
 
     Args:
-        recording, source: float32 (samples,) at 44.1 kHz, aligned.
+        recording: float32 (samples,) at 44.1 kHz.
+        source: float32, aligned with the recording's end; what it has more is its lead: heard by
+            the effects, so that tails and envelopes are there, and not compared.
         match_gain: bring every render to the recording's RMS level first (unknown gain).
+
+    Renders count with either polarity: a cable may turn it, and no effect is known by it alone.
     """
 
     def __init__(self, recording: np.ndarray, source: np.ndarray, match_gain: bool = False):
         self.source, self.match_gain = source, match_gain
         self.target = torch.from_numpy(np.ascontiguousarray(recording))[None]
         self.power = float(self.target.square().mean())
-        self.pictures = Pictures(self.target)
+        self.lead = source.size - recording.size
+        self.pictures, self.waveform = Pictures(self.target), Waveform(self.target)
         self.renders = 0
 
     def level(self, output: torch.Tensor) -> torch.Tensor:
-        """(B, samples) at the level at which they are compared."""
+        """(B, lead + samples) -> (B, samples): without the lead, at the level and with the polarity
+        at which they are compared."""
+        output = output[:, self.lead :]
+        output = torch.where((output * self.target).sum(-1, keepdim=True) < 0, -output, output)
         if not self.match_gain:
             return output
         power = output.square().mean(-1, keepdim=True).clamp_min(1e-12)
@@ -39,6 +47,12 @@ class Judge:
         """(1, samples) by the real effects."""
         self.renders += 1
         return self.level(torch.from_numpy(chain.render(self.source, SAMPLE_RATE))[None])
+
+    def turned(self, chain: Chain) -> bool:
+        """Whether the recording resembles the render of a chain with its polarity turned."""
+        wet = torch.from_numpy(chain.render(self.source, SAMPLE_RATE))[None, self.lead :]
+        product = float((wet * self.target).sum())
+        return product < -0.5 * float(wet.norm() * self.target.norm())
 
     def distance(self, chain: Chain, sizes: tuple[int, ...] = losses.FFT_SIZES) -> float:
         """MSS between the recording and the real render."""

@@ -28,21 +28,24 @@ def _window(size: int, device: str) -> torch.Tensor:
     return window / window.sum()
 
 
-def magnitudes(audio: torch.Tensor, size: int) -> torch.Tensor:
-    """STFT magnitudes of (batch, samples) -> (batch, size/2 + 1, frames); hop = size / 4.
+def magnitudes(audio: torch.Tensor, size: int, overlap: int = 4) -> torch.Tensor:
+    """STFT magnitudes of (batch, samples) -> (batch, size/2 + 1, frames); hop = size / overlap.
 
     The window is scaled to sum 1: a full-scale sine reads 0.5 whatever the size.
     """
     window = _window(size, str(audio.device))
     spectrum = torch.stft(
-        audio, size, size // 4, window=window, return_complex=True, pad_mode="constant"
+        audio, size, size // overlap, window=window, return_complex=True, pad_mode="constant"
     )
     # the square root has no gradient at 0; the term keeps it finite and lies below LOG_FLOOR
     return (spectrum.real.square() + spectrum.imag.square() + 1e-14).sqrt()
 
 
 def mss(
-    estimate: torch.Tensor, target: torch.Tensor, sizes: tuple[int, ...] = FFT_SIZES
+    estimate: torch.Tensor,
+    target: torch.Tensor,
+    sizes: tuple[int, ...] = FFT_SIZES,
+    overlap: int = 4,
 ) -> torch.Tensor:
     """Multi-scale STFT loss: mean over FFT sizes of spectral convergence + L1 of log magnitudes.
 
@@ -51,13 +54,14 @@ def mss(
 
     Args:
         estimate, target: (batch, samples); a target of batch 1 serves every estimate.
+        overlap: frames that hold a sample; 1 is a quick look.
 
     Returns:
         (batch,).
     """
     total = 0.0
     for size in sizes:
-        s, s_hat = magnitudes(target, size), magnitudes(estimate, size)
+        s, s_hat = (magnitudes(audio, size, overlap) for audio in (target, estimate))
         convergence = (s - s_hat).norm(dim=(-2, -1)) / s.norm(dim=(-2, -1)).clamp_min(1e-8)
         log_l1 = ((s + LOG_FLOOR).log() - (s_hat + LOG_FLOOR).log()).abs().mean((-2, -1))
         total = total + convergence + log_l1

@@ -24,6 +24,12 @@ ARRIVAL = 0.5  # share of the highest correlation that counts as the first arriv
 ARRIVAL_SAMPLES = 3000  # … at most this much earlier: the longest delay of a diffuse effect
 CLIPPED_SHARE = 1e-4
 HOP = SAMPLE_RATE // 10
+LEAD = WINDOW
+CHECKS = 3
+# In 200 recordings of the probe behind random chains the figure of ``turned`` was −0.04 at least,
+# and above 0.06 in four of five.
+TURNED, TURNED_BANDS = -0.06, 20
+RANGE_DB, START_SHARE = 60.0, 0.9
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,8 @@ class Pair:
         recording, source: float32 (WINDOW,), aligned, silence behind ``valid``; source may be None.
         valid: samples that hold sound from both.
         start: where the window starts in the aligned signals, in samples at 44.1 kHz.
+        lead: float32, the source just before the window, at most LEAD samples: what still rings.
+        others: of a longer recording, parts elsewhere in it, to check the answer on.
         whole: samples of the whole recording, after it was aligned.
         latency: samples that were taken out.
         notes: what a person should know, in plain English.
@@ -70,7 +78,19 @@ class Pair:
     start: int = 0
     latency: int = 0
     notes: list[str] = field(default_factory=list)
+    lead: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    others: list[Pair] = field(default_factory=list)
     whole: int = 0
+
+    @property
+    def begin_s(self) -> float:
+        """Where in the aligned signals the effects begin to hear, in seconds."""
+        return (self.start - self.lead.size) / SAMPLE_RATE
+
+    def sounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Recording and source (with its lead), for the part that holds sound from both."""
+        dry = np.concatenate([self.lead, self.source[: self.valid]])
+        return self.recording[: self.valid], dry
 
 
 def to_mono(channels: np.ndarray) -> tuple[np.ndarray, list[str]]:
@@ -179,6 +199,42 @@ def loudest(signal: np.ndarray, samples: int) -> int:
     return 0 if energy[0] >= 0.25 * energy.max() else int(starts[energy.argmax()])
 
 
+def windows(recording: np.ndarray, source: np.ndarray) -> list[int]:
+    """Starts of windows that tell most, the best first, without overlap; at most 1 + CHECKS.
+
+    A window tells much where both signals are well above their floor most of the time, at levels
+    that differ: the mean of the lower level of the two in dB over RANGE_DB below its highest, plus
+    its standard deviation, over steps of HOP. The very start of a file, where nothing rings on and
+    an LFO stands where its knob says, is the best if it reaches START_SHARE of the highest figure.
+    """
+    if recording.size <= WINDOW:
+        return [0]
+    levels = []
+    for signal in (recording, source):
+        steps = signal[: signal.size // HOP * HOP].reshape(-1, HOP)
+        power = np.einsum("ij,ij->i", steps, steps, dtype=np.float64) / HOP
+        level = 10 * np.log10(power + 1e-15)
+        levels.append(np.maximum(level - level.max(), -RANGE_DB) + RANGE_DB)
+    frames = np.lib.stride_tricks.sliding_window_view(np.minimum(*levels), WINDOW // HOP)
+    score = frames.mean(1) + frames.std(1)
+    if score[0] >= START_SHARE * score.max():
+        score[0] = np.inf
+    found = []
+    while len(found) <= CHECKS and score.max() > 0:
+        best = int(score.argmax())
+        found.append(best * HOP)
+        score[max(0, best - WINDOW // HOP + 1) : best + WINDOW // HOP] = 0
+    return found or [0]
+
+
+def turned(recording: np.ndarray, source: np.ndarray) -> bool:
+    """Whether the polarity of a recording (WINDOW,) is turned beyond doubt against its source: the
+    bass, which filters hardly delay, follows it with the opposite sign."""
+    y, x = (features.Spectra(torch.from_numpy(signal)) for signal in (recording, source))
+    real = features.link(y, x)[: features.MELS]
+    return float(real[:TURNED_BANDS].mean()) < TURNED
+
+
 def pair(recording: np.ndarray, source: np.ndarray | None, slack: int = 1) -> Pair:
     """Align, and cut the window that is analysed.
 
@@ -194,7 +250,7 @@ def pair(recording: np.ndarray, source: np.ndarray | None, slack: int = 1) -> Pa
         start = loudest(recording, WINDOW)
         window = recording[start : start + WINDOW]
         notes = _window_notes(start, recording.size)
-        return Pair(fit(window, WINDOW), None, window.size, start, 0, notes, recording.size)
+        return Pair(fit(window, WINDOW), None, window.size, start, 0, notes, whole=recording.size)
     found = match(recording, source)
     if found.unrelated:
         raise UnmixError(
@@ -213,13 +269,27 @@ def pair(recording: np.ndarray, source: np.ndarray | None, slack: int = 1) -> Pa
     whole = max(source.size, min(recording.size, WINDOW))
     valid = min(recording.size, whole)
     recording, source = fit(recording, whole), fit(source, whole)
-    start = loudest(recording[:valid], WINDOW)
-    notes += _window_notes(start, valid)
-    length, valid = valid, min(valid - start, WINDOW)
-    wet, dry = (fit(x[start : start + valid], WINDOW) for x in (recording, source))
-    if np.abs(dry).max() < 10 ** (SILENCE_DB / 20):
+    starts = windows(recording[:valid], source[:valid])
+    chosen, *others = (_cut(recording, source, start, valid) for start in starts)
+    if np.abs(chosen.source).max() < 10 ** (SILENCE_DB / 20):
         raise UnmixError("goes with a part of the source that is silent; check the source")
-    return Pair(wet, dry, valid, start, lag, notes, length)
+    chosen.latency, chosen.others, chosen.whole = lag, others, valid
+    chosen.notes = notes + _window_notes(chosen.start, valid)
+    if turned(chosen.recording, chosen.source):
+        for part in (chosen, *others):
+            part.recording = -part.recording
+        chosen.notes.append(
+            "The polarity of the recording is turned (a cable or an input does that); it was "
+            "turned back."
+        )
+    return chosen
+
+
+def _cut(recording: np.ndarray, source: np.ndarray, start: int, end: int) -> Pair:
+    """The window at ``start`` of aligned signals that hold sound up to ``end``, as copies."""
+    valid = min(end - start, WINDOW)
+    wet, dry = (fit(x[start : start + valid], WINDOW).copy() for x in (recording, source))
+    return Pair(wet, dry, valid, start, lead=source[max(0, start - LEAD) : start].copy())
 
 
 def _lag_notes(lag: int) -> list[str]:
@@ -235,7 +305,5 @@ def _lag_notes(lag: int) -> list[str]:
 def _window_notes(start: int, samples: int) -> list[str]:
     if samples <= WINDOW:
         return []
-    first, last = start / SAMPLE_RATE, (start + WINDOW) / SAMPLE_RATE
-    return [
-        f"The part from {first:.1f} s to {last:.1f} s of {samples / SAMPLE_RATE:.1f} s was used."
-    ]
+    first, last, whole = (n / SAMPLE_RATE for n in (start, start + WINDOW, samples))
+    return [f"The part from {first:.1f} s to {last:.1f} s of {whole:.1f} s was analysed."]

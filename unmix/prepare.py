@@ -13,6 +13,8 @@ from unmix.audio import SAMPLE_RATE, as_channels, read, resample
 from unmix.errors import UnmixError
 from unmix.judge import Judge
 
+KINDS = ("auto", *sources.FIXED_KINDS, "none")  # of sources that are not a file
+
 
 @dataclass
 class Prepared:
@@ -38,8 +40,7 @@ class Prepared:
 
     def judge(self) -> Judge:
         """Of the part that holds sound from both."""
-        valid = self.pair.valid
-        return Judge(self.pair.recording[:valid], self.pair.source[:valid], self.match_gain)
+        return Judge(*self.pair.sounds(), self.match_gain)
 
 
 def prepare(
@@ -49,6 +50,7 @@ def prepare(
 
     Arguments and exceptions as ``analyze.analyze``.
     """
+    check(str(source), gain)
     if isinstance(audio, str | Path):
         channels, sample_rate = read(audio)
     elif sample_rate is None:
@@ -68,6 +70,13 @@ def prepare(
     if gain_db is None and dry is not None:
         pair.notes.append("The recording gain counts as unknown: compared at equal RMS level.")
     return Prepared(pair, kind, dry, dry_rate, gain_db is None, gain_db)
+
+
+def check(source: str, gain: float | str) -> None:
+    """UnmixError unless ``source`` is a kind or a file's name, and ``gain`` makes sense."""
+    _gain_db(gain)
+    if source not in KINDS and not Path(source).exists() and not Path(source).suffix:
+        raise UnmixError(f"no source {source!r}; use {', '.join(KINDS)} or an audio file")
 
 
 def _gain_db(gain: float | str) -> float | None:
@@ -94,9 +103,6 @@ def _source(source: str, recording: np.ndarray):
         if pairing.match(recording, probe).found:
             return "probe", probe, SAMPLE_RATE, ["The probe was found in the recording."]
         return "none", None, SAMPLE_RATE, ["The probe was not found in the recording."]
-    if not Path(source).exists() and not Path(source).suffix:
-        kinds = ", ".join(("auto", *sources.FIXED_KINDS, "none"))
-        raise UnmixError(f"no source {source!r}; use {kinds} or an audio file")
     channels, rate = read(source)
     mono, notes = pairing.to_mono(channels)
     if np.abs(mono).max() < 10 ** (pairing.SILENCE_DB / 20):

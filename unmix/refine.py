@@ -27,12 +27,16 @@ from unmix.workers import cores
 
 FIRST = 4  # steps of descent of a chain that is tried
 FOLLOW, DESCEND = 8, 5  # steps of one round, through the proxies and on the real effects
+FINISH = 8  # steps on the waveform at the end of a round
 FITS = 6, 4, 2  # fits that are screened, that go on after that, and to the end
 RESTARTS = 2  # other starts of the leader's order, when it does not move any more
-EDITS = 2  # leaders whose neighbours are tried
+EDITS = 3  # times that the neighbours of the leader are tried …
+CLEARER = 0.25  # … again for the same order when its cost has fallen to that share
 DRAWN = 24  # settings drawn for an effect that is put in
-SOLVED = 0.002  # a distance (MSS) at which nothing is left to find
-AS_NEAR = 1.15, 0.01  # a distance up to factor · nearest + offset counts as just as near
+POLISHED = 2  # answers that are polished: which is nearer shows at the end
+SOLVED = 0.003  # a distance (MSS) at which nothing is left to find
+AS_NEAR = 1.15, 0.01  # a distance up to factor · nearest + offset counts as just as near …
+NO_FARTHER = 1.05, 0.0003  # … and this for chains of as many effects
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,8 @@ class Search:
 
     def count(self, steps: int) -> None:
         """So many steps were taken."""
+        if not steps:
+            return
         with self.lock:
             used = 1e-9
             if self.seconds is not None:
@@ -180,33 +186,35 @@ class Search:
         seed = [self.seed, *map(ord, "".join(starts[0].chain.names))]
         return Fit(self.judge, starts, np.random.default_rng(seed))
 
-    def descend(self, fit: Fit, steps: int, counted: bool = True) -> None:
-        """Steps down on the real effects, while it moves; then the judge's distance."""
-        for _ in range(steps):
-            if self.late() or not fit.descend():
-                break
-            if counted:
-                self.count(1)
+    def descend(self, fit: Fit, steps: int, finish: int = 0) -> None:
+        """Steps down on the real effects, while it moves, and ``finish`` on the waveform, which
+        also takes what the others left; then the judge's distance."""
+        left = steps + finish
+        while left > finish and not self.late() and fit.descend():
+            self.count(1)
+            left -= 1
+        self.count(fit.finish(left if finish else 0, self.late))
         self.meet(fit.as_start())
 
-    def screen(self, fits: Sequence[Fit]) -> None:
+    def screen(self, fits: Sequence[Fit], finish: int = 0) -> None:
         """Their LFOs found, and a few steps down; before, other options of a chain that the user
         gave, as no network has weighed them."""
-        steps = self.share(FIRST, len(fits))
+        steps = self.share(FIRST + finish, len(fits))
 
         def work(fit: Fit) -> None:
             if fit.start.log_prob is None:
                 fit.kick()
             if not self.late():
                 fit.sweep()
-            self.descend(fit, steps)
+            self.descend(fit, min(steps, FIRST), max(0, steps - FIRST))
 
         self.each(work, fits)
 
     def round(self, fits: Sequence[Fit]) -> None:
         """Jumps, then a way down through the proxies, then on the real effects."""
-        steps = self.share(FOLLOW + DESCEND, len(fits))
+        steps = self.share(FOLLOW + DESCEND + FINISH, len(fits))
         through = min(steps, FOLLOW)
+        down = min(steps - through, DESCEND)
 
         def work(fit: Fit) -> None:
             for jump in (fit.kick, fit.sweep):
@@ -215,7 +223,7 @@ class Search:
             if through and not self.late():
                 fit.follow(self.proxies, through, self.device)
                 self.count(through)
-            self.descend(fit, steps - through)
+            self.descend(fit, down, steps - through - down)
 
         self.each(work, fits)
 
@@ -226,15 +234,16 @@ class Search:
         self.screen(fits)
         fits = self.leading(fits, FITS[1])
         self.round(fits)
-        edited = set()
+        edited: list[tuple[tuple[str, ...], float]] = []
         while self.share(1, FITS[2]) and self.nearest > SOLVED:
             fits = self.leading(fits, FITS[2])
             leader, before = fits[0], fits[0].cost
             names = leader.chain.names
-            if starts[0].log_prob is not None and names not in edited and len(edited) < EDITS:
-                edited.add(names)  # a chain that the user gave keeps its effects
+            known = any(names == n and before > CLEARER * cost for n, cost in edited)
+            if starts[0].log_prob is not None and not known and len(edited) < EDITS:
+                edited.append((names, before))  # a chain that the user gave keeps its effects
                 others = self.leading(self.fits(self.edits(leader)), FITS[0])
-                self.screen(others)
+                self.screen(others, FINISH)
                 fits = self.leading([*fits, *others], FITS[2])
             self.round(fits)
             if fits[0] is leader and leader.cost > 0.98 * before:
@@ -283,10 +292,19 @@ class Search:
                 add(*([*steps[:i], step, *steps[i:]] for step in drawn))
         return list(found.values())
 
-    def polish(self, answer: Candidate, steps: int) -> None:
-        """Steps down from the answer, until nothing moves or time is up."""
-        fit = self.fit([replace(answer.origin, chain=answer.chain)])
-        self.descend(fit, steps, counted=False)
+    def polish(self, answers: Sequence[Candidate], steps: int) -> None:
+        """Steps down from the answer and the next ones, until nothing moves or time is up; beyond
+        the budget."""
+
+        def work(answer: Candidate) -> None:
+            fit = self.fit([replace(answer.origin, chain=answer.chain)])
+            for _ in range(steps):
+                if self.late() or not fit.descend():
+                    break
+            fit.finish(steps, self.late)
+            self.meet(fit.as_start())
+
+        self.each(work, answers)
 
     def leave_out(self) -> None:
         """Judge the nearest chain without each of its effects: an idle one explains nothing.
@@ -314,15 +332,21 @@ def by_order(starts: Sequence[Start]) -> list[list[Start]]:
 def rank(candidates: Sequence[Candidate], before: float) -> list[Candidate]:
     """The answer, then the others, nearest first.
 
-    The answer is the nearest; but of those as near (AS_NEAR), and no farther than ``before``, the
-    one with the fewest effects, then the one the network finds most probable: an effect that does
-    nothing must not win by a hair.
+    The answer is the nearest; but of those as near (AS_NEAR), and no farther than ``before``, one
+    with the fewest effects: an effect that does nothing must not win by a hair. Of as many effects
+    and NO_FARTHER, it is the one the network finds most probable.
     """
+
+    def equals(those, allowance):
+        factor, offset = allowance
+        limit = factor * those[0].distance + offset
+        return [c for c in those if c.distance <= min(limit, max(before, those[0].distance))]
+
     near = sorted(candidates, key=lambda candidate: candidate.distance)
-    factor, offset = AS_NEAR
-    limit = min(factor * near[0].distance + offset, max(before, near[0].distance))
-    equals = [c for c in near if c.distance <= limit]
-    answer = max(equals, key=lambda c: (-len(c.chain.steps), c.probability or 0.0))
+    as_near = equals(near, AS_NEAR)
+    fewest = min(len(c.chain.steps) for c in as_near)
+    shortest = equals([c for c in as_near if len(c.chain.steps) == fewest], NO_FARTHER)
+    answer = max(shortest, key=lambda c: c.probability or 0.0)
     return [answer, *(c for c in near if c is not answer)]
 
 
@@ -343,7 +367,8 @@ def refine(
     """Search for the chain that turns the source into the recording.
 
     Args:
-        recording, source: float32 (samples,) at 44.1 kHz, aligned.
+        recording, source: float32 (samples,) at 44.1 kHz, aligned; see Judge for a source that
+            begins earlier.
         starts: where to begin; the first is the prediction that the answer is measured against.
         proxies: {effect: frozen module} for every effect that may occur; unused with 0 steps.
         steps: of descent, of all fits together; with 0 the starts are judged, and that is all; with
@@ -367,7 +392,7 @@ def refine(
     if (steps or seconds) and not search.over():
         search.run(starts)
         search.leave_out()
-        search.polish(rank(list(search.best.values()), before)[0], polish)
+        search.polish(rank(list(search.best.values()), before)[:POLISHED], polish)
     else:
         for fit in search.fits(by_order(starts)):
             search.meet(fit.as_start())

@@ -59,7 +59,8 @@ def cma(judge: Judge, chains: Sequence[Chain], seconds: float, seed: int = 0) ->
             while time.monotonic() < end and not search.stop():
                 asked = search.ask()
                 search.tell(asked, [fit.cost_of(knobs) for knobs in asked])
-            fit.move_to(search.result.xbest)
+            if search.result.evaluations:
+                fit.move_to(search.result.xbest)
         distance = judge.distance(fit.chain)
         if distance < nearest:
             best, nearest = fit.chain, distance

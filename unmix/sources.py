@@ -107,6 +107,26 @@ def probe() -> np.ndarray:
     return fixed("probe")
 
 
+def probe_parts() -> dict[str, slice]:
+    """Samples of the probe's parts: "steps", "bursts", "chirp", "sine", "impulse" (and silence)."""
+    gap = ("", GAP_SECONDS)
+    layout = (
+        *[("steps", STEP_SECONDS)] * len(STEP_LEVELS_DB),
+        gap,
+        *[("bursts", BURST_PERIOD_SECONDS)] * BURST_COUNT,
+        ("chirp", CHIRP_SECONDS),
+        gap,
+        ("sine", SINE_SECONDS),
+        gap,
+    )
+    parts, start = {}, 0
+    for name, seconds in layout:
+        end = start + round(seconds * SAMPLE_RATE)
+        parts[name] = slice(parts[name].start if name in parts else start, end)
+        start = end
+    return {**{name: parts[name] for name in parts if name}, "impulse": slice(start, probe().size)}
+
+
 def _envelope(samples: int, attack_s: float, decay_s: float) -> np.ndarray:
     t = np.arange(samples) / SAMPLE_RATE
     return np.minimum(t / attack_s, 1) * np.exp(-np.maximum(t - attack_s, 0) / decay_s)

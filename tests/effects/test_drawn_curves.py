@@ -132,3 +132,20 @@ def test_reverb_damping_shortens_the_treble():
     (curve,) = drawn(REVERB, room_size=60, damping=80)
     low, high = line(curve, "below 500 Hz"), line(curve, "above 4 kHz")
     assert np.interp(0.3, high.x, high.y) < np.interp(0.3, low.x, low.y) - 10
+
+
+def test_a_lead_is_heard_and_not_shown():
+    heard, lead = noise(RATE), RATE // 4
+    (whole,), (late,) = (
+        fx_curves[0].lines[:1]
+        for fx_curves in (
+            drawn(PHASER, heard, rate=2, depth=60),
+            PHASER.curves(PHASER.panel.complete({"rate": 2, "depth": 60}), heard, RATE, lead),
+        )
+    )
+    there = np.interp(late.x + 0.25, whole.x, whole.y)
+    assert np.abs(np.log(late.y / there)).max() < 0.02
+    gains = OTT.curves(OTT.panel.complete({}), heard, RATE, lead)[0]
+    assert gains.x.high == pytest.approx(0.75) and gains.lines[0].x.max() < 0.75
+    wanted = OTT.band_gains_db(heard, RATE, OTT.panel.complete({}))[0, lead]
+    assert gains.lines[0].y[0] == pytest.approx(wanted)

@@ -6,7 +6,8 @@ import torch
 
 from unmix import effects, weights
 from unmix.dataset import PairSampler
-from unmix.effects.eq import GAIN_DB, Q_RANGE, EqualizerProxy
+from unmix.effects.eq import GAIN_DB, Q_RANGE
+from unmix.effects.proxies.eq import EqualizerProxy
 from unmix.losses import esr
 
 EQ = effects.get("eq")

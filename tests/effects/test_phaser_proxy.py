@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from unmix import effects, sources
-from unmix.effects.phaser import allpass_chain
+from unmix.effects.proxies.phaser import allpass_chain
 from unmix.losses import esr
 from unmix.nn.statespace import BlockOperators, filter_blocks
 

@@ -26,7 +26,7 @@ def batch(name, items=3, samples=9_000, seed=1):
 def neutral(fx):
     """Settings that the effect itself calls neutral, or None."""
     defaults = fx.panel.complete({})
-    tries = (defaults, defaults | ({"dry_wet": 0} if "dry_wet" in defaults else {}))
+    tries = (defaults, *(defaults | {knob.name: knob.low} for knob in fx.knobs))
     return next((settings for settings in tries if fx.is_neutral(settings)), None)
 
 

@@ -4,7 +4,7 @@ import torch
 
 from unmix import effects, weights
 from unmix.dataset import PairSampler
-from unmix.effects.reverb import COMBS, ReverbProxy
+from unmix.effects.proxies.reverb import COMBS, ReverbProxy
 from unmix.losses import esr
 
 REVERB = effects.get("reverb")

@@ -3,7 +3,8 @@ import torch
 
 from unmix import effects, weights
 from unmix.dataset import PairSampler
-from unmix.effects.saturator import CURVES, SaturatorProxy, apply_curve
+from unmix.effects.proxies.saturator import SaturatorProxy
+from unmix.effects.saturator import CURVES, apply_curve
 from unmix.losses import esr
 
 SATURATOR = effects.get("saturator")

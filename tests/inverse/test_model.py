@@ -107,6 +107,8 @@ def test_hidden_source_and_level_do_not_reach_the_embedding(batch):
     changed = hidden | {
         "source_mel": hidden["source_mel"] + 30,
         "transfer": hidden["transfer"] + 3,
+        "source_score": hidden["source_score"] + 30,
+        "score_link": hidden["score_link"] + 0.5,
         "source_level": hidden["source_level"] - 10,
         "level": hidden["level"] + 12,
     }

@@ -17,7 +17,7 @@ def excerpt(chain: Chain, wrong: Chain, seconds: float = SECONDS, peak: float = 
     source = np.random.default_rng(0).uniform(-peak, peak, round(seconds * SAMPLE_RATE))
     source = source.astype(np.float32)
     recording, answer = (c.render(source, SAMPLE_RATE) for c in (wrong, chain))
-    return Excerpt(recording, source, answer, 0.0, seconds)
+    return Excerpt(recording, source, answer, 0.0, seconds, np.zeros(0, np.float32), chain)
 
 
 def known(seconds: float = SECONDS, peak: float = 0.5) -> Result:
@@ -41,6 +41,7 @@ def known(seconds: float = SECONDS, peak: float = 0.5) -> Result:
         undetermined={first: [effects.get(first).knobs[0].name]},
         latency_s=0.0125,
         notes=["The probe was found in the recording."],
+        checks=[{"start_s": 20.0, "mss": 0.31, "esr_db": -18.5}],
         history=[(step, 0.9 / step) for step in range(1, 4)],
         excerpt=excerpt(chain, wrong, seconds, peak),
     )

@@ -57,7 +57,16 @@ def test_every_knob_and_switch_is_there_with_its_value_and_interval(page, result
 
 def test_figures_candidates_course_notes_and_command_are_there(page, result):
     text = re.sub(r"<[^>]*>", "", page.split("<main")[1].split("</main>")[0])
-    for part in ("50.0 %", "25.0 %", "0.250", "0.900", "−20.0 dB", "latency 12.5 ms"):
+    for part in (
+        "50.0 %",
+        "25.0 %",
+        "0.250",
+        "0.900",
+        "−20.0 dB",
+        "latency 12.5 ms",
+        "20.0 s",
+        "0.310",
+    ):
         assert part in text, part
     assert result.notes[0] in text and "Distance from the recording" in text
     assert "unmix analyze 'take <1>.wav' --report" in text.replace("&lt;", "<").replace(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from unmix import effects
-from unmix.dataset import MAX_LENGTH, ChainSampler, PairSampler
+from unmix import effects, features
+from unmix.dataset import FAMILY, ChainSampler, PairSampler
 from unmix.errors import UnmixError
 from unmix.generate import generate
 from unmix.inverse.model import InverseModel, ModelConfig
@@ -18,7 +18,7 @@ SMALL = ModelConfig(widths=(16, 16), size=32, hidden=32, decoder_hidden=16, comp
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     out = tmp_path_factory.mktemp("chains") / "data"
-    generate(ChainSampler(3, shares={"probe": 1.0}), 20, out, workers=1, progress=False)
+    generate(ChainSampler(3, shares={"probe": 1.0}), 2 * FAMILY, out, workers=1, progress=False)
     return out
 
 
@@ -29,12 +29,13 @@ def small(monkeypatch):
 
 def test_data_come_back_as_written_and_sources_once_a_family(data):
     chains, config = inverse.ChainData.load(data)
-    assert chains.count == 20 and config["seed"] == 3
-    assert len(chains.arrays["source_mel"]) == 20 // MAX_LENGTH
+    assert chains.count == 2 * FAMILY and config["seed"] == 3
+    assert len(chains.arrays["source_mel"]) == 2
     whole = Reader(data).load()
-    batch = chains.batch(np.array([0, 7, 19]), None, "cpu")
+    batch = chains.batch(np.array([0, 7, 12]), None, "cpu")
     for name in ("mel", "source_mel", "order"):
-        assert np.array_equal(batch[name].numpy(), whole[name][[0, 7, 19]]), name
+        expected = features.unpack(name, torch.from_numpy(whole[name][[0, 7, 12]]))
+        assert torch.equal(batch[name], expected), name
 
 
 def test_sources_and_levels_are_hidden_in_the_stated_shares(data):
@@ -58,6 +59,31 @@ def test_result_is_a_model_that_answers(data, tmp_path):
     model = load_inverse(path=tmp_path / inverse.MODEL)
     assert model.config == SMALL
     assert not any(p.requires_grad for p in model.parameters())
+
+
+def test_a_start_may_lack_a_part_of_the_model(data, tmp_path):
+    """An older network goes on as it was: what it lacks is silent at first."""
+    from unmix.training import state
+
+    torch.manual_seed(0)
+    model = InverseModel(SMALL).eval()
+    old = {k: v for k, v in model.state_dict().items() if ".score." not in k}
+    state._write(tmp_path / "old.safetensors", old, {})
+    inverse.train(
+        data,
+        tmp_path / "run",
+        steps=1,
+        batch=8,
+        validation=5,
+        learning_rate=1e-12,
+        start=tmp_path / "old.safetensors",
+    )
+    from unmix.weights import load_inverse
+
+    batch = inverse.ChainData.load(data)[0].batch(np.arange(4), None, "cpu")
+    after = load_inverse(path=tmp_path / "run" / inverse.MODEL)
+    with torch.no_grad():
+        assert torch.allclose(after.encoder(batch), model.encoder(batch), atol=1e-4)
 
 
 def test_spectral_term_gives_the_encoder_a_gradient(data, monkeypatch):

@@ -1,6 +1,7 @@
 """What every effect is, and the registry that finds them.
 
-A new effect is one new file in this package with one subclass of :class:`Effect`.
+A new effect is one new file in this package with one subclass of :class:`Effect`. Only proxies want
+torch, and it is slow to import: the effects here keep theirs in ``proxies/``, for ``build_proxy``.
 """
 
 from __future__ import annotations
@@ -65,6 +66,15 @@ class Effect:
         """Whether complete ``settings`` leave every input as it is."""
         return settings.get("dry_wet") == 0
 
+    def later(self, settings: dict, seconds: float) -> dict:
+        """The settings that it has, with its LFO run on, for sound that begins so much later (or
+        earlier, if below 0)."""
+        if self.sweep is None:
+            return settings
+        span = next(k.high - k.low for k in self.knobs if k.name == self.sweep.phase)
+        turned = settings[self.sweep.phase] + span * settings[self.sweep.rate] * seconds
+        return settings | {self.sweep.phase: turned % span}
+
     def position(self, values: dict, seconds):
         """Where the LFO stands at times (seconds), 0…1, from knobs in units (arrays that broadcast
         against the times); only of an effect with a ``sweep``."""
@@ -75,13 +85,19 @@ class Effect:
         raise NotImplementedError
 
     def curves(
-        self, settings: dict, heard: np.ndarray | None, sample_rate: int = SAMPLE_RATE
+        self,
+        settings: dict,
+        heard: np.ndarray | None,
+        sample_rate: int = SAMPLE_RATE,
+        lead: int = 0,
     ) -> list[Curve]:
         """Pictures of what the effect does at complete ``settings``, by its real DSP or by exact
         formulas; none by default.
 
         Args:
             heard: float32 (samples,), what goes into the effect, or None where nobody knows it.
+            lead: that many samples of it, at its beginning, are heard by the effect and not shown;
+                an LFO counts from the first of them.
         """
         return []
 
@@ -107,18 +123,23 @@ class Effect:
             settings = self.panel.complete(settings)
         except UnmixError as error:
             raise UnmixError(f"{self.name}: {error}") from None
-        channels = as_channels(audio)
+        wet = self.run(as_channels(audio), sample_rate, settings)
+        return wet.reshape(np.shape(audio))
+
+    def run(self, channels: np.ndarray, sample_rate: int, settings: dict) -> np.ndarray:
+        """``process`` on each channel, float32 (channels, samples), with complete settings; at
+        44.1 kHz inside where the device needs it. The exported script runs this very code."""
         if self.is_neutral(settings) or channels.shape[1] == 0:
-            wet = channels.copy()
-        elif sample_rate < self.min_sample_rate:
+            return channels.copy()
+        if sample_rate >= self.min_sample_rate:
+            wet = np.stack([self.process(x, sample_rate, settings) for x in channels])
+        else:
             inside = resample(channels, sample_rate, SAMPLE_RATE)
             inside = np.stack([self.process(x, SAMPLE_RATE, settings) for x in inside])
             wet = resample(inside, SAMPLE_RATE, sample_rate)
             wet = wet[:, : channels.shape[1]]
             wet = np.pad(wet, ((0, 0), (0, channels.shape[1] - wet.shape[1])))
-        else:
-            wet = np.stack([self.process(x, sample_rate, settings) for x in channels])
-        return np.ascontiguousarray(wet, np.float32).reshape(np.shape(audio))
+        return np.ascontiguousarray(wet, np.float32)
 
     def sample(self, rng: np.random.Generator) -> dict:
         """Settings drawn from the training distribution: each knob uniform on its 0…1 scale."""
@@ -139,9 +160,11 @@ class Effect:
 def _registry() -> dict[str, Effect]:
     import unmix.effects as package
 
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"unmix.effects.{module.name}")
-    return {cls.name: cls() for cls in sorted(Effect.__subclasses__(), key=lambda c: c.order)}
+    found = []
+    for info in pkgutil.iter_modules(package.__path__):
+        module = importlib.import_module(f"unmix.effects.{info.name}")
+        found += [cls for cls in Effect.__subclasses__() if cls.__module__ == module.__name__]
+    return {cls.name: cls() for cls in sorted(found, key=lambda cls: cls.order)}
 
 
 def names() -> tuple[str, ...]:

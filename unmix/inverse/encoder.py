@@ -8,7 +8,13 @@ from torch import nn
 from unmix import features
 
 SCALARS = 4  # level difference, source level, and whether each is known
-OPTIONAL = ("source_mel", "stats", "transfer", "link")  # inputs beside the recording's log-mel
+OPTIONAL = (
+    "source_mel",
+    "stats",
+    "transfer",
+    "link",
+    "score",
+)  # inputs beside the recording's log-mel
 
 
 class ResidualBlock(nn.Module):
@@ -29,8 +35,39 @@ class ResidualBlock(nn.Module):
         return x + self.layers(x)
 
 
+class ScoreReader(nn.Module):
+    """1D CNN over frequency, to which the frames of the score are channels.
+
+    At every frequency it compares moments with one another: what a filter did to a quiet and a
+    loud noise, to a chirp and to an impulse.
+
+    Shape: score, source_score (B, SCORE_FRAMES, BANDS), score_link (B, LINK, SCORE_FRAMES, BANDS)
+    -> (B, ``outputs``).
+    """
+
+    def __init__(self, widths=(160, 192), channels=64):
+        super().__init__()
+        first, second = widths
+        self.cnn = nn.Sequential(
+            nn.Conv1d((2 + features.LINK) * features.SCORE_FRAMES, first, 3, padding=1),
+            ResidualBlock(first),
+            nn.Conv1d(first, second, 3, stride=2, padding=1),
+            ResidualBlock(second),
+            nn.GroupNorm(1, second),
+            nn.GELU(),
+            nn.Conv1d(second, channels, 3, stride=2, padding=1),
+            nn.GELU(),
+            nn.Flatten(),
+        )
+        self.outputs = channels * (features.BANDS // 4)
+
+    def forward(self, score, source_score, score_link):
+        picture = torch.cat([(score + 40) / 20, source_score, score_link.flatten(1, 2)], 1)
+        return self.cnn(picture)
+
+
 class Encoder(nn.Module):
-    """1D CNN over time on pictures of the recording, pooled; a second branch over frequency.
+    """1D CNN over time on pictures of the recording, pooled; two branches over frequency.
 
     Args:
         widths: channels of the stages; each halves the frame rate and has one residual block.
@@ -41,13 +78,21 @@ class Encoder(nn.Module):
             things happen: where an LFO stands, which level step of the probe it is.
         inputs: those of OPTIONAL that are heard; the others count as 0, in a network of the same
             size.
+        score_widths: channels of the two stages of the ScoreReader.
 
     Shape: inputs as ``features.extract`` gives them (batch B), with ``level_known`` (B,) beside
     -> z (B, size).
     """
 
     def __init__(
-        self, widths=(192, 256, 384), size=512, heads=12, dropout=0.1, timeline=64, inputs=OPTIONAL
+        self,
+        widths=(192, 256, 384),
+        size=512,
+        heads=12,
+        dropout=0.1,
+        timeline=64,
+        inputs=OPTIONAL,
+        score_widths=(160, 192),
     ):
         super().__init__()
         self.inputs = frozenset(inputs)
@@ -75,6 +120,9 @@ class Encoder(nn.Module):
             nn.GELU(),
             nn.Flatten(),
         )
+        self.score = ScoreReader(score_widths)
+        self.join_score = nn.Linear(self.score.outputs, size, bias=False)
+        nn.init.zeros_(self.join_score.weight)
         frames = features.FRAMES
         for _ in widths:
             frames = (frames + 1) // 2
@@ -109,4 +157,14 @@ class Encoder(nn.Module):
         scale = heard["transfer"].new_tensor([0.1, 1, 1, 1])[:, None]
         bands = self.frequency(heard["transfer"] * scale * over * use["transfer"])
         when = self.timeline(x).flatten(1)
-        return self.join(torch.cat([x.mean(-1), looked, when, bands, scalars], -1))
+        score = self.score(
+            heard["score"] * use["score"],
+            (heard["source_score"] + 40) / 20 * over * use["score"],
+            heard["score_link"] * over[..., None] * use["score"],
+        )
+        first, *rest = self.join
+        z = first(torch.cat([x.mean(-1), looked, when, bands, scalars], -1))
+        z = z + self.join_score(score)
+        for layer in rest:
+            z = layer(z)
+        return z

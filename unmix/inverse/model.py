@@ -29,6 +29,7 @@ class ModelConfig:
     dropout: float = 0.1
     timeline: int = 64
     inputs: tuple[str, ...] = OPTIONAL
+    score_widths: tuple[int, ...] = (160, 192)
     effects: tuple[str, ...] = field(default_factory=effects.names)
 
     def to_dict(self) -> dict:
@@ -69,7 +70,9 @@ class InverseModel(nn.Module):
     def __init__(self, config: ModelConfig | None = None):
         super().__init__()
         self.config = c = config or ModelConfig()
-        self.encoder = Encoder(c.widths, c.size, c.heads, c.dropout, c.timeline, c.inputs)
+        self.encoder = Encoder(
+            c.widths, c.size, c.heads, c.dropout, c.timeline, c.inputs, c.score_widths
+        )
         self.decoder = ChainDecoder(c.size, c.decoder_hidden, c.geometry)
         self.heads = Heads(c.size, c.hidden, c.components, c.dropout)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,13 +12,15 @@ from unmix.analyze import Result
 from unmix.audio import write, write_text
 from unmix.errors import UnmixError
 from unmix.interrupt import interruptible
-from unmix.report import table
-
-FORMAT, FORMAT_VERSION = "unmix-result", 1
+from unmix.recordings import Recording
+from unmix.report import coloured, hushed, kept, remark, say, summary, table
+from unmix.report.bars import Bars
 
 
 def check_folder(folder: Path) -> None:
     """Make the folder if need be; UnmixError if nothing can be written there."""
+    if folder.exists() and not folder.is_dir():
+        raise UnmixError(f"cannot write to {folder}: it is a file, and a folder is wanted")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -26,97 +29,142 @@ def check_folder(folder: Path) -> None:
         raise UnmixError(f"cannot write to {folder}: {error.strerror or error}") from None
 
 
-def save(result: Result, name: str, folder: Path) -> list[Path]:
-    """Write NAME.chain.json, NAME.result.json and, with a known source, NAME.answer.wav."""
-    written = [folder / f"{name}.chain.json", folder / f"{name}.result.json"]
+def save(result: Result, name: str, folder: Path, entry: dict) -> list[Path]:
+    """Write NAME.chain.json, with a known source NAME.answer.wav, and NAME.result.json.
+
+    The last one is ``entry`` with the hashes of the others: it stands for a whole set.
+    """
+    written = [folder / f"{name}.chain.json"]
     write_text(written[0], result.chain.to_json() + "\n")
-    write_text(written[1], _dump(result.to_dict()))
     if result.answer is not None:
         written.append(folder / f"{name}.answer.wav")
         write(written[-1], result.answer, result.sample_rate)
+    files = kept.digests(written, folder)
+    written.append(folder / f"{name}.result.json")
+    write_text(written[-1], _dump(entry | {"files": files}))
     return written
 
 
 def _dump(document: dict) -> str:
-    text = {"format": FORMAT, "version": FORMAT_VERSION} | document
+    text = {"format": kept.FORMAT, "version": kept.FORMAT_VERSION} | document
     return json.dumps(text, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def as_json(entries: Sequence[dict]) -> str:
-    """One document for all files: {"format", "version", "files": [{"file", …}, …]}.
+    """One document for all files: {"format", "version", "files": [entry, …]}.
 
-    An entry has the keys of ``Result.to_dict``, or "error" where the file failed.
+    An entry has "file", the keys of ``Result.to_dict``, and "made": {"name" of the results,
+    "seconds", "stopped_early", and what decides the result, see ``kept.made``}. Where the file
+    failed it has "file" and "error" alone.
     """
     return _dump({"files": list(entries)})
 
 
 def run(
-    files: Sequence[Path],
-    work: Callable[[Path, Callable | None, Callable], Result],
-    refines: bool,
-    out: Path | None,
-    say: Callable[[str], None],
+    recordings: Sequence[Recording],
+    work: Callable[..., Result],
+    options: dict,
+    out: Path | None = None,
+    resume: bool = False,
+    summarise: bool = False,
     extras: Sequence[Callable[[Result, str], list[Path]]] = (),
 ) -> tuple[list[dict], bool]:
-    """Call ``work(file, progress, stop)`` on each file, say tables and errors, write what is
-    wanted. Ctrl+C makes ``stop()`` true: this file's refine ends early, and no other is begun.
+    """Call ``work(path, progress=…, stop=…, **options)`` on each recording; say tables and errors,
+    write what is wanted. Ctrl+C makes ``stop()`` true: this file's refine ends early, and no other
+    is begun.
 
     Args:
-        refines: whether there is refine, and so a progress bar.
+        options: of the analysis. With "refine", "steps" or "seconds" in it, stopping early changes
+            the answer.
         out: folder for the results of ``save``.
-        extras: called with each result and the file's stem; they write more and give the paths.
+        resume: recordings whose results are there, whole, and made from the same content by the
+            same options are not analysed again.
+        extras: called with each result and its name; they write more and give the paths.
+        summarise: write ``summary.save`` for what has been done, whatever ends the run.
 
     Returns:
         An entry a file, for ``as_json``; a failed one has "error". And whether it was stopped.
     """
     entries: list[dict] = []
-    with interruptible() as interrupted:
-        for number, file in enumerate(files):
-            if interrupted.is_set():
-                left = len(files) - number
-                say(f"stopped: {left} of {len(files)} files not begun")
-                break
-            entries.append(_entry(file, work, refines, out, say, interrupted.is_set, extras))
-        return entries, interrupted.is_set()
-
-
-def _entry(file: Path, work, refines: bool, out: Path | None, say, stop, extras) -> dict:
-    """One file: its result or its error, said and written."""
+    kept_ones = 0
+    brief = len(recordings) > 1 and out is not None  # a line each, else a whole table each
     try:
-        result = _with_bar(file, work, refines, stop)
-        written = save(result, file.stem, out) if out else []
-        written += [path for extra in extras for path in extra(result, file.stem)]
+        with interruptible() as interrupted, Bars(len(recordings)) as bars:
+            for recording in recordings:
+                if interrupted.is_set():
+                    break
+                bars.begin(recording.path.name)
+                made = kept.made(recording.path, options) | {"name": recording.name}
+                entry = kept.find(out, recording.name, made) if resume else None
+                if entry:
+                    entry["file"] = str(recording.path)  # it may have moved
+                    kept_ones += 1
+                    if not brief:
+                        remark(f"{recording.path}: done before, see {out}/{recording.name}.*")
+                    bars.skip()
+                else:
+                    entry = _entry(
+                        recording, made, work, options, out, extras, brief, bars, interrupted
+                    )
+                    bars.end()
+                entries.append(entry)
+            stopped = interrupted.is_set()
+    finally:
+        if out and summarise:
+            written = summary.save(entries, len(recordings), out)
+            remark(f"wrote {' and '.join(map(str, written))}")
+    if len(recordings) > 1:
+        _close(entries, len(recordings), kept_ones)
+    return entries, stopped
+
+
+def _close(entries: Sequence[dict], total: int, kept_ones: int) -> None:
+    """The end of a run over several recordings: how many, and once more which ones failed."""
+    failed = [entry for entry in entries if "error" in entry]
+    done = f"{len(entries) - len(failed)} of {total} files done"
+    remark(f"{done}, {kept_ones} of them by an earlier run" if kept_ones else done)
+    if len(entries) < total:
+        say(f"stopped: {total - len(entries)} of {total} files not begun")
+    if failed:
+        say(f"{len(failed)} failed:")
+        for entry in failed:
+            say(f"  {entry['file']}: {entry['error']}")
+
+
+def _entry(
+    recording, made: dict, work, options, out, extras, brief: bool, bars: Bars, interrupted
+) -> dict:
+    """One file: its result or its error, said and written."""
+    file, stop = recording.path, interrupted.is_set
+    begun = time.monotonic()
+    try:
+        if recording.fault:
+            raise UnmixError(recording.fault)
+        result = work(file, progress=bars.progress, stop=stop, **options)
+        refined = any(options.get(key) for key in ("refine", "steps", "seconds"))
+        made |= {
+            "seconds": round(time.monotonic() - begun, 2),
+            "stopped_early": bool(stop() and refined),
+        }
+        entry = {"file": str(file)} | result.to_dict() | {"made": made}
+        written = save(result, recording.name, out, entry) if out else []
     except UnmixError as error:
         text = " ".join(str(error).split())
         text = text.removeprefix(f"{file}: ")
-        say(f"error: {file}: {text}")
+        say(f"error: {file}: {text}", "red")
         return {"file": str(file), "error": text}
-    if stop() and refines:
-        say(f"{file}: stopped early; this is the best answer so far")
-    say(table.as_text(result, str(file)))
+    try:
+        more = [path for extra in extras for path in extra(result, recording.name)]
+        written += [path for path in more if path not in written]
+    except UnmixError as error:
+        say(f"error: {file}: {error}", "red")
+        entry |= {"error": str(error)}
+    if made["stopped_early"]:
+        remark(f"{file}: stopped early; this is the best answer so far")
+    if brief:
+        say(f"{bars.place} {file}: {table.in_short(result)}, {made['seconds']:.1f} s")
+        return entry
+    say(table.as_text(result, str(file), notes=not hushed(), colour=coloured()))
     for path in written:
-        say(f"wrote {path}")
-    return {"file": str(file)} | result.to_dict()
-
-
-def _with_bar(file: Path, work, refines: bool, stop) -> Result:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if not refines or not console.is_terminal:
-        return work(file, None, stop)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.completed}/{task.total}"),
-        TextColumn("distance {task.fields[distance]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("refine", total=None, distance="…")
-
-        def progress(step: int, steps: int, distance: float) -> None:
-            bar.update(task, completed=step, total=steps, distance=f"{distance:.3f}")
-
-        return work(file, progress, stop)
+        remark(f"wrote {path}")
+    return entry

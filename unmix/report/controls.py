@@ -44,7 +44,8 @@ def as_text(effects: Iterable[Effect]) -> str:
         table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
         for column in ("knob", "range", "unit", "scale", "default", "what it does"):
             right = column in ("range", "default")
-            table.add_column(column, justify="right" if right else "left", no_wrap=column == "knob")
+            table.add_column(column, justify="right" if right else "left", overflow="fold")
+        table.columns[0].max_width = 24  # names do not drive the rest off the line
         for k in effect.knobs:
             table.add_row(k.name, _range(k), k.unit, k.scale, f"{k.default:,g}", k.description)
         console.print(table)

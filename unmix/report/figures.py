@@ -100,7 +100,8 @@ def chains(figures: dict) -> list[Table]:
         "edit",
     )
     knobs = _table(
-        "Knobs of the effects named rightly; % of them in intervals of 50, 80 and 90 %",
+        "Knobs of the effects named rightly; % of them in intervals of 50, 80 and 90 %; "
+        "real distance of the first answer (median)",
         "effects",
         "error",
         "audible",
@@ -108,13 +109,14 @@ def chains(figures: dict) -> list[Table]:
         "in 50 %",
         "in 80 %",
         "in 90 %",
+        "MSS",
     )
     for n, row in [*figures["by_length"].items(), ("all", figures["all"])]:
         values = [_percent(row[key]) for key in ("equivalence", "raw", "ceiling", "set", "top5")]
         shares.add_row(str(n), str(row["count"]), *values, _number(row["edit"], 2))
         errors = [_number(row[key]) for key in ("knob_error", "audible_knob_error")]
         covered = [_percent(value) for value in row["coverage"].values()]
-        knobs.add_row(str(n), *errors, _percent(row["switches"]), *covered)
+        knobs.add_row(str(n), *errors, _percent(row["switches"]), *covered, _number(row["mss"]))
     found = _table("Effects", "effect", "there", "found", "named though absent")
     for name, row in figures["effects"].items():
         found.add_row(name, str(row["there"]), str(row["found"]), str(row["false"]))
@@ -173,7 +175,15 @@ def refine(figures: dict) -> list[Table]:
         "s each",
     )
     named = _table(
-        "Before and after", "effects", "equiv. %", "after", "audible knob error", "after"
+        "Before and after; % of the knobs in the answer's 90 % intervals; "
+        "% of those called undetermined that are so",
+        "effects",
+        "equiv. %",
+        "after",
+        "audible knob error",
+        "after",
+        "in 90 %",
+        "undet. %",
     )
     for n, row in [*figures["by_length"].items(), ("all", figures["all"])]:
         distance.add_row(
@@ -188,7 +198,8 @@ def refine(figures: dict) -> list[Table]:
         )
         shares = [_percent(row[f"equivalence_{when}"]) for when in ("before", "after")]
         errors = [_number(row[f"audible_{when}"]) for when in ("before", "after")]
-        named.add_row(str(n), *shares, *errors)
+        sure = [_percent(row[key]) for key in ("coverage", "undetermined")]
+        named.add_row(str(n), *shares, *errors, *sure)
     rivals = _table(
         "Against others in the same time: items in which refine ended nearer; what each reached",
         "method",

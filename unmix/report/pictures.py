@@ -101,7 +101,7 @@ def knobs(result: Result, title: str):
     axes.set_yticks(range(len(rows)), names, fontsize=9)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["low end", "", "middle", "", "high end"])
     axes.set(xlim=(-0.02, 1.02), ylim=(len(rows) - 0.4, -0.6))
-    axes.set_xlabel("place in the knob's range; bar: the network's 90 % interval")
+    axes.set_xlabel("place in the knob's range; bar: 90 % interval")
     axes.grid(axis="x", alpha=0.25)
     return figure
 

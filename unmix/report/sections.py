@@ -5,9 +5,10 @@ from __future__ import annotations
 from html import escape
 
 from unmix import effects
-from unmix.analyze import NOT_EXPLAINED_MSS, Result
+from unmix.analyze import Result
 from unmix.audio import SAMPLE_RATE
 from unmix.chain import Chain
+from unmix.remarks import NOT_EXPLAINED_MSS
 from unmix.report import charts, dials, views
 from unmix.report.players import Track
 
@@ -108,14 +109,15 @@ def head(place: int, name: str) -> str:
 
 KEY = """<div class="key"><span><svg viewBox="0 0 20 8" aria-hidden="true"><path class="value"
 d="M2 4H18"/></svg>value</span><span><svg viewBox="0 0 20 8" aria-hidden="true"><path
-class="interval" d="M2 4H18"/></svg>where the network believes it to be, with 90 %</span>
+class="interval" d="M2 4H18"/></svg>where it is with 90 %</span>
 <span class="undetermined"><svg viewBox="0 0 20 8" aria-hidden="true"><path class="value"
 d="M2 4H18"/></svg>not determined: this recording hardly depends on it</span></div>"""
 
 
 def chain(result: Result) -> str:
     """The devices in order, with all their knobs and switches."""
-    lead = "In the order in which the sound goes through them."
+    lead = "In the order in which the sound goes through them. Intervals: "
+    lead += "how sharply the sound tells each knob." if result.history else "the network's belief."
     if not result.chain.steps:
         lead = "No effect: the recording is taken for the source as it was."
     devices = []
@@ -215,7 +217,7 @@ def curves(result: Result) -> str:
     if not figures:
         return ""
     lead = "By the real effects at these settings."
-    if result.excerpt is None or result.excerpt.source is None:
+    if result.excerpt.source is None:
         lead += " What depends on the sound that goes in is left out: the source is not known."
     return (
         f'<h2>What each device does</h2><p class="lead">{lead}</p>'
@@ -241,6 +243,20 @@ def _row(place: int, chain: Chain, probability: float | None, distance: float | 
     )
 
 
+def _checks(result: Result) -> str:
+    """The answer on other parts of a long recording."""
+    if not result.checks:
+        return ""
+    rows = "".join(
+        f"<tr><td>{check['start_s']:.1f} s</td><td class=number>{check['mss']:.3f}</td>"
+        f"<td class=number>{decibels(check['esr_db'])}</td></tr>"
+        for check in result.checks
+    )
+    return f"""<div class="card"><h4>On parts that the search did not hear</h4><table><thead><tr>
+<th scope="col">from<th scope="col" class=number>distance<th scope="col" class=number>left over</tr>
+</thead><tbody>{rows}</tbody></table></div>"""
+
+
 def search(result: Result) -> str:
     """The candidates, and the distance before, during and after refine."""
     rows = "".join(_row(place, *one) for place, one in enumerate(result.candidates, 1))
@@ -255,4 +271,4 @@ def search(result: Result) -> str:
     return f"""<h2>Candidates</h2><p class="lead">{lead}</p><div class="split"><div class="card">
 <table><thead><tr><th scope="col"><th scope="col">chain<th scope="col" class=number>probability
 <th scope="col" class=number>distance</tr></thead><tbody>{rows}</tbody></table></div>
-{picture}</div>"""
+{picture}{_checks(result)}</div>"""

@@ -16,18 +16,34 @@ def chain_text(chain: Chain) -> str:
     return " > ".join(chain.names) or "(no effect)"
 
 
-def as_text(result: Result, name: str) -> str:
+def in_short(result: Result) -> str:
+    """Chain, and distance or probability: half a line."""
+    if result.distance is None:
+        judged = f"probability {100 * result.candidates[0][1]:.0f} %"
+    else:
+        judged = f"distance {result.distance['after']['mss']:.3f}"
+    return f"{chain_text(result.chain)}, {judged}"
+
+
+def as_text(result: Result, name: str, notes: bool = True, colour: bool = False) -> str:
     """Headline, settings with intervals, candidates, distances, remarks; no line over WIDTH."""
     from rich.console import Console
 
-    console = Console(file=StringIO(), width=WIDTH, highlight=False, markup=False)
-    console.print(f"{name}: {chain_text(result.chain)}")
+    console = Console(
+        file=StringIO(),
+        width=WIDTH,
+        highlight=False,
+        markup=False,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+    )
+    console.print(f"{name}: {chain_text(result.chain)}", style="bold")
     if result.chain.steps:
         console.print(_settings(result))
     console.print(_candidates(result))
     console.print(_distance(result), soft_wrap=False)
-    for note in result.notes:
-        console.print(_note(note))
+    for note in result.notes if notes else ():
+        console.print(_note(note), style="dim")
     lines = console.file.getvalue().splitlines()
     return "\n".join(line.rstrip() for line in lines)
 

@@ -61,11 +61,13 @@ def spectrograms(excerpt: Excerpt) -> list[Curve]:
 
 def devices(result: Result) -> list[list[Curve]]:
     """The pictures of each device of the chain, fed with what really goes into it."""
-    heard = result.excerpt.source if result.excerpt else None
+    excerpt, heard, lead = result.excerpt, None, 0
+    if excerpt.source is not None:
+        heard, lead = np.concatenate([excerpt.lead, excerpt.source]), excerpt.lead.size
     found = []
-    for name, settings in result.chain.steps:
+    for name, settings in (excerpt.chain or result.chain).steps:
         effect = effects.get(name)
-        found.append(effect.curves(settings, heard, SAMPLE_RATE))
+        found.append(effect.curves(settings, heard, SAMPLE_RATE, lead))
         heard = None if heard is None else effect.render(heard, SAMPLE_RATE, settings)
     return found
 

@@ -24,7 +24,11 @@ MODEL = "model.safetensors"
 HYBRID = "hybrid"
 VALIDATION_SEED = 1_000_000  # added to the run's seed; `evaluate` uses seeds below it
 VALIDATION_SHARES = {"probe": 0.8, "synthetic": 0.2}
-FAMILY_TENSORS = ("source_mel", "source_level")  # the same for all items of a family
+FAMILY_TENSORS = (
+    "source_mel",
+    "source_score",
+    "source_level",
+)  # the same for all items of a family
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Weights:
 
 
 class ChainData:
-    """Items of a chains data set in memory, as float16 features; batches are float32 tensors.
+    """Items of a chains data set in memory, as features.pack leaves them; batches are float32.
 
     Args:
         arrays: {name: (N, …)} as ``ChainSampler.item`` gives them; FAMILY_TENSORS hold one row a
@@ -71,7 +75,9 @@ class ChainData:
             )
         if config["effects"] != list(effects.names()):
             raise UnmixError(f"{folder}: made with other effects; make it again with gen-data")
-        family = 1 if config["independent"] else MAX_LENGTH
+        if config["features"] != features.VERSION:
+            raise UnmixError(f"{folder}: made with other features; make it again with gen-data")
+        family = config["family_size"]
         arrays, first = {}, 0
         for name, spec in reader.manifest["tensors"].items():
             rows = -(-reader.count // family) if name in FAMILY_TENSORS else reader.count
@@ -92,10 +98,8 @@ class ChainData:
         result = {}
         for name, array in self.arrays.items():
             rows = indices // self.family_size if name in FAMILY_TENSORS else indices
-            tensor = torch.from_numpy(array[rows])
-            if tensor.dtype == torch.float16:
-                tensor = tensor.float()
-            result[name] = tensor.to(device, non_blocking=True)
+            tensor = torch.from_numpy(array[rows]).to(device, non_blocking=True)
+            result[name] = features.unpack(name, tensor)
         heard = torch.ones(2, len(indices))
         if rng is not None:
             hidden = np.where(self.arrays["on_probe"][indices] > 0, *self.hidden_shares)
@@ -227,7 +231,8 @@ def train(
         geometry: a key of decoder.CORES.
         validation: held-out chains, drawn from a stream of their own.
         device: "cpu", "cuda", …; None takes CUDA when there is one.
-        start: weights of the same model to begin from, instead of random ones.
+        start: weights to begin from, instead of random ones; a part of the model that this file
+            does not have begins at random.
         config: sizes and inputs of the model.
 
     Started by ``torchrun`` several processes train one model (parallel.py), ``batch`` items each.
@@ -250,7 +255,8 @@ def train(
     }
     if start is not None:
         tensors, _ = state.read(start)
-        state.load_weights(start, model, {name: value.float() for name, value in tensors.items()})
+        tensors = {name: value.float() for name, value in tensors.items()}
+        state.load_weights(start, model, model.state_dict() | tensors)
         describe["start"] = file_hash(start)
 
     def likelihood(rng) -> tuple[torch.Tensor, dict]:

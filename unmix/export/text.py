@@ -1,0 +1,56 @@
+"""A chain as a list to type into any DAW by hand."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from unmix import effects
+from unmix.chain import Chain
+from unmix.effects import Effect
+from unmix.knobs import Knob
+
+if TYPE_CHECKING:
+    from unmix.analyze import Result
+
+WIDTH = 80
+
+
+def knobs_text(chain: Chain, name: str, result: Result | None = None) -> str:
+    """Every control of every effect, in the chain's order, one a line.
+
+    ``result`` adds what the analysis knows of each knob: the 90 % interval of the network's
+    belief, or that the recording does not determine it; and its remarks.
+    """
+    lines = [f"{name}: {' > '.join(chain.names) or 'no effect'}", ""]
+    if chain.steps:
+        lines += ["The first effect hears the dry sound, each other one the effect above it.", ""]
+    for place, (effect_name, settings) in enumerate(chain.steps, 1):
+        effect = effects.get(effect_name)
+        lines += textwrap.wrap(f"{place}. {effect_name}: {effect.description}", WIDTH)
+        lines += [*_controls(effect, settings, result), ""]
+    for note in result.notes if result else ():
+        lines += [*textwrap.wrap(f"Note: {note}", WIDTH), ""]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _controls(effect: Effect, settings: dict, result: Result | None) -> list[str]:
+    """Lines with columns: name, value (numbers to the right), unit, hint."""
+    names = max(len(c.name) for c in effect.switches + effect.knobs)
+    values = max([9, *(len(option) for switch in effect.switches for option in switch.options)])
+    lines = [
+        f"   {s.name:{names}}  {settings[s.name]:>{values}}     one of {', '.join(s.options)}"
+        for s in effect.switches
+    ]
+    for knob in effect.knobs:
+        value = f"{settings[knob.name]:.5g}"
+        hint = _hint(effect.name, knob, result) if result else ""
+        lines.append(f"   {knob.name:{names}}  {value:>{values}} {knob.unit:3} {hint}".rstrip())
+    return lines
+
+
+def _hint(effect: str, knob: Knob, result: Result) -> str:
+    if knob.name in result.undetermined.get(effect, ()):
+        return "not determined by this recording"
+    interval = result.intervals.get(effect, {}).get(knob.name)
+    return f"90 %: {' … '.join(map(knob.format, interval))}" if interval else ""
