@@ -5,9 +5,10 @@ from __future__ import annotations
 from html import escape
 
 from unmix import effects
-from unmix.analyze import NOT_EXPLAINED_MSS, Result
+from unmix.analyze import Result
 from unmix.audio import SAMPLE_RATE
 from unmix.chain import Chain
+from unmix.remarks import NOT_EXPLAINED_MSS
 from unmix.report import charts, dials, views
 from unmix.report.players import Track
 
