@@ -10,6 +10,7 @@ from torch import nn
 from unmix import effects, evaluate, evaluate_chains
 from unmix.chain import Chain
 from unmix.errors import UnmixError
+from unmix.features import unpack
 from unmix.inverse.model import Belief
 from unmix.nn.mixture import Mixture, to_normal
 
@@ -147,7 +148,7 @@ def test_baselines_answer_from_the_training_set(tmp_path):
     asked = []
     for i in (3, 8, 19):
         chain = evaluate_chains._item_chain(items, i)
-        heard = {k: torch.from_numpy(v[i : i + 1]) for k, v in items.items()}
+        heard = {k: unpack(k, torch.from_numpy(v[i : i + 1])) for k, v in items.items()}
         every = {name: np.ones(len(effects.get(name).knobs), bool) for name in chain.names}
         vector = evaluate_chains.coarse(heard)[0].numpy()
         asked.append({"chain": chain, "audible": every, "tie": 0, "coarse": vector})

@@ -250,7 +250,9 @@ def _baselines(training, asked: list[dict]) -> dict[str, list[dict]]:
     labels, first = [], 0
     for shard in Reader(training).shards():
         vectors = coarse({k: unpack(k, torch.from_numpy(v)) for k, v in shard.items()})
-        distances = torch.cdist(questions, vectors, compute_mode="use_mm_for_euclid_dist")
+        distances = torch.cdist(
+            questions.double(), vectors.double(), compute_mode="use_mm_for_euclid_dist"
+        ).float()  # twins differ by less than the rounding of single precision
         numbers = first + torch.arange(len(vectors)).expand(len(asked), -1)
         together = torch.cat([near[0], distances], 1), torch.cat([near[1], numbers], 1)
         best = together[0].topk(NEIGHBOURS, largest=False)

@@ -12,6 +12,7 @@ from unmix.chain import Chain
 from unmix.cli import app
 from unmix.errors import UnmixError
 from unmix.export import schema
+from unmix.recordings import Recording
 from unmix.report import answers
 
 NAME = effects.names()[0]
@@ -94,14 +95,22 @@ def work(file, progress, stop):
     return Result(chain, [(chain, 1.0, None)], None, {}, "none")
 
 
-def test_an_analysis_exports_its_answer(tmp_path):
-    said = []
-    entries, _ = answers.run(
-        [Path("take.wav")], work, False, tmp_path, said.append, ["script", "text"]
-    )
+def run(folder, formats):
+    """An analysis whose answer is exported, as the command does it."""
+    (folder / "take.wav").write_bytes(b"sound")
+
+    def extra(result, name):
+        return export.write(result.chain, name, folder, formats, result)
+
+    take = Recording(folder / "take.wav", "take")
+    return answers.run([take], work, {}, folder, extras=[extra])[0]
+
+
+def test_an_analysis_exports_its_answer(tmp_path, capsys):
+    entries = run(tmp_path, ["script", "text"])
     assert "error" not in entries[0]
     assert {"take.chain.py", "take.knobs.txt"} <= {p.name for p in tmp_path.iterdir()}
-    assert any("take.knobs.txt" in line for line in said)
+    assert "take.knobs.txt" in capsys.readouterr().err
 
 
 def test_an_export_that_fails_leaves_the_answer(tmp_path, monkeypatch):
@@ -109,6 +118,6 @@ def test_an_export_that_fails_leaves_the_answer(tmp_path, monkeypatch):
         raise UnmixError("no such thing")
 
     monkeypatch.setattr(export, "_files", fail)
-    entries, _ = answers.run([Path("take.wav")], work, False, tmp_path, print, ["text"])
+    entries = run(tmp_path, ["text"])
     assert "text: no such thing" in entries[0]["error"] and "chain" in entries[0]
     assert (tmp_path / "take.chain.json").exists()

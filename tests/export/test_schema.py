@@ -107,7 +107,7 @@ def result() -> Result:
 
 
 def test_results_are_valid_as_they_are_written(tmp_path):
-    answers.save(result(), "take", tmp_path)
+    answers.save(result(), "take", tmp_path, {"file": "take.wav"} | result().to_dict())
     RESULTS.validate(json.loads((tmp_path / "take.result.json").read_text(encoding="utf-8")))
     blind = Result(Chain(), [(Chain(), 1.0, None)], None, {}, "none")
     entries = [

@@ -9,7 +9,7 @@ from __future__ import annotations
 from unmix import chain, effects
 from unmix.effects import Effect
 from unmix.knobs import Knob, Switch
-from unmix.report import answers
+from unmix.report import kept
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -31,8 +31,8 @@ def result_schema() -> dict:
     entry = {"properties": {"file": name, "error": fault}, "anyOf": [heard, failed]}
     files = {"type": "array", "items": entry}
     documents = [
-        _document(answers.FORMAT, answers.FORMAT_VERSION, _result()),
-        _document(answers.FORMAT, answers.FORMAT_VERSION, {"files": files}),
+        _document(kept.FORMAT, kept.FORMAT_VERSION, _result()),
+        _document(kept.FORMAT, kept.FORMAT_VERSION, {"files": files}),
     ]
     return head | {"oneOf": documents} | _defs()
 
@@ -119,6 +119,11 @@ def _result() -> dict:
         "gain_db": maybe | {"description": "taken out of the recording; null if unknown"},
         "notes": {"type": "array", "items": text},
         "history": {"type": "array", "items": pair, "description": "step, real distance"},
+        "checks": {
+            "type": "array",
+            "items": _object({"start_s": number, "mss": number, "esr_db": number}),
+            "description": "of the answer on parts of a long recording that were not searched",
+        },
     }
 
 
