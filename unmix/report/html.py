@@ -12,9 +12,9 @@ from string import Template
 
 from unmix.analyze import Result
 from unmix.audio import write_text
-from unmix.errors import UnmixError
 from unmix.report import players, sections
 
+NO_SOUNDS = '<p class="note">This result came without its sounds: no players, no spectrograms.</p>'
 ASSETS = files("unmix.report") / "page"
 
 
@@ -26,19 +26,16 @@ def page(result: Result, name: str, command: str | None = None) -> str:
         name: the recording's, for the title.
         command: the command line that made it, if there was one.
 
-    Raises:
-        UnmixError: a result without its sounds (made by hand).
+    Without its sounds (a result that was made by hand) players and spectrograms are left out.
     """
-    if result.excerpt is None:
-        raise UnmixError(f"{name}: this result holds no sounds, so there is nothing to report on")
-    tracks = players.tracks(result.excerpt)
+    tracks = players.tracks(result.excerpt) if result.excerpt else []
     body = "\n".join(
         (
             sections.facts(result),
             sections.remarks(result),
             sections.chain(result),
-            sections.player(result, tracks),
-            sections.spectrograms(result),
+            sections.player(result, tracks) if tracks else NO_SOUNDS,
+            sections.spectrograms(result) if tracks else "",
             sections.curves(result),
             sections.search(result),
             _made(command),

@@ -8,7 +8,6 @@ from pathlib import Path
 from unmix import effects
 from unmix.analyze import Result
 from unmix.curves import Axis, Curve
-from unmix.errors import UnmixError
 from unmix.report import colours, dials, plots, views
 
 WIDTH, HEIGHT = 6.4, 3.9  # inches of one picture; plots.DPI
@@ -119,15 +118,14 @@ def write(result: Result, name: str, folder: Path) -> list[Path]:
     result does not have is left out.
 
     Raises:
-        UnmixError: a result without its sounds (made by hand), or a folder that cannot be written.
+        UnmixError: a folder that cannot be written.
     """
-    if result.excerpt is None:
-        raise UnmixError(f"{name}: this result holds no sounds, so there is nothing to draw")
     chain = " → ".join(result.chain.names) or "no effect"
     title = f"{name}: {chain}"
-    excerpt = result.excerpt
-    spectrograms = [(curve.title, curve) for curve in views.spectrograms(excerpt)]
-    figures = {"spectrograms": _grid(spectrograms, 2, title)}
+    figures = {}
+    if result.excerpt:
+        spectrograms = [(curve.title, curve) for curve in views.spectrograms(result.excerpt)]
+        figures["spectrograms"] = _grid(spectrograms, 2, title)
     if result.chain.steps:
         figures["knobs"] = knobs(result, title)
     curves = [

@@ -217,7 +217,7 @@ def curves(result: Result) -> str:
     if not figures:
         return ""
     lead = "By the real effects at these settings."
-    if result.excerpt.source is None:
+    if result.excerpt is None or result.excerpt.source is None:
         lead += " What depends on the sound that goes in is left out: the source is not known."
     return (
         f'<h2>What each device does</h2><p class="lead">{lead}</p>'

@@ -61,11 +61,11 @@ def spectrograms(excerpt: Excerpt) -> list[Curve]:
 
 def devices(result: Result) -> list[list[Curve]]:
     """The pictures of each device of the chain, fed with what really goes into it."""
-    excerpt, heard, lead = result.excerpt, None, 0
-    if excerpt.source is not None:
-        heard, lead = np.concatenate([excerpt.lead, excerpt.source]), excerpt.lead.size
-    found = []
-    for name, settings in (excerpt.chain or result.chain).steps:
+    chain, heard, lead, found = result.chain, None, 0, []
+    if result.excerpt and result.excerpt.source is not None:
+        chain, lead = result.excerpt.chain, result.excerpt.lead.size
+        heard = np.concatenate([result.excerpt.lead, result.excerpt.source])
+    for name, settings in chain.steps:
         effect = effects.get(name)
         found.append(effect.curves(settings, heard, SAMPLE_RATE, lead))
         heard = None if heard is None else effect.render(heard, SAMPLE_RATE, settings)
