@@ -206,6 +206,7 @@ def refine_chain(
     if prepared.dry is None:
         raise UnmixError("refine needs the source: the probe was not found; use --source")
     generator = torch.Generator().manual_seed(seed)
+    chain = chain.later(prepared.pair.begin_s)  # it is told for the beginning of the source
     starts = around(chain, AROUND, generator)
     found = _search(prepared, starts, proxies, steps, device, progress, seconds, stop, polish, seed)
     return _conclude(prepared, chain, found, 1, bool(steps or seconds), generator)
