@@ -81,7 +81,7 @@ def facts(result: Result) -> str:
 def _probability(result: Result) -> str:
     """Of the answer, and the runner-up."""
     probability = result.candidates[0][1] if result.candidates else None
-    more = "by the network, before any render"
+    more = "by the network, before any render" if probability else "the network did not name it"
     if len(result.candidates) > 1:
         other, next_best, distance = result.candidates[1]
         more += f". Next best: {escape(chain_words(other))}"
@@ -109,7 +109,7 @@ def head(place: int, name: str) -> str:
 
 KEY = """<div class="key"><span><svg viewBox="0 0 20 8" aria-hidden="true"><path class="value"
 d="M2 4H18"/></svg>value</span><span><svg viewBox="0 0 20 8" aria-hidden="true"><path
-class="interval" d="M2 4H18"/></svg>where it is with 90 %</span>
+class="interval" d="M2 4H18"/></svg>where it is with 90 %, if the chain is right</span>
 <span class="undetermined"><svg viewBox="0 0 20 8" aria-hidden="true"><path class="value"
 d="M2 4H18"/></svg>not determined: this recording hardly depends on it</span></div>"""
 
@@ -264,7 +264,8 @@ def search(result: Result) -> str:
     picture = charts.figure(course) if course else ""
     lead = (
         "Probability: the network's, before any render. Distance: between the recording and the "
-        "render by the real effects (MSS; – where none was made); it alone decides."
+        "render by the real effects (MSS; – where none was made): the nearest wins, and of those "
+        "about as near the one with the fewest effects."
     )
     if not course:
         lead += " There was no refine, so there is no course of it to draw."
