@@ -105,10 +105,10 @@ def chains(figures: dict) -> list[Table]:
         "effects",
         "error",
         "audible",
-        "switches right %",
-        "in 50 %",
-        "in 80 %",
-        "in 90 %",
+        "switches %",
+        "50 %",
+        "80 %",
+        "90 %",
         "MSS",
     )
     for n, row in [*figures["by_length"].items(), ("all", figures["all"])]:
