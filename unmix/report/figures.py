@@ -105,10 +105,10 @@ def chains(figures: dict) -> list[Table]:
         "effects",
         "error",
         "audible",
-        "switches %",
-        "50 %",
-        "80 %",
-        "90 %",
+        "switch %",
+        "in 50 %",
+        "in 80 %",
+        "in 90 %",
         "MSS",
     )
     for n, row in [*figures["by_length"].items(), ("all", figures["all"])]:
