@@ -19,8 +19,10 @@ from pathlib import Path
 
 import numpy as np
 from scipy.stats import t as student
+from tqdm import tqdm
 
-from unmix import evaluate_chains
+from unmix.evaluate import held_out
+from unmix.evaluate_chains import answer, ask, by_length
 from unmix.inverse.encoder import OPTIONAL
 from unmix.inverse.model import ModelConfig
 from unmix.training import inverse
@@ -63,9 +65,9 @@ def variants(what: str, steps: int, added: int) -> dict[str, dict]:
     }
 
 
-def figures(model, count: int) -> list[float]:
+def figures(model, questions: list) -> list[float]:
     """Accuracy by length and of all in %, audible-knob error, real distance."""
-    found = evaluate_chains.chains(count, HELD_OUT_SEED, model=model)
+    found = by_length([answer(model, question) for question in questions])
     parts = [*found["by_length"].values(), found["all"]]
     shares = [100 * part["equivalence"] for part in parts]
     error = found["all"]["audible_knob_error"]  # None where nothing was named rightly
@@ -75,13 +77,14 @@ def figures(model, count: int) -> list[float]:
 def main(
     what: str, data: Path, out: Path, steps: int, added: int, seeds: int, count: int, batch: int
 ) -> None:
-    rows = {}
+    rows, held_out_chains = {}, held_out(HELD_OUT_SEED, "probe")
+    questions = [ask(held_out_chains, i) for i in tqdm(range(count), "questions", leave=False)]
     for number, (name, options) in enumerate(variants(what, steps, added).items()):
         for seed in range(seeds):
             run = out / f"{what}-{number}-{seed}"
             inverse.train(data, run, batch=batch, seed=seed, validation=min(100, count), **options)
             model = load_inverse(path=run / inverse.MODEL)
-            rows.setdefault(name, []).append(figures(model, count))
+            rows.setdefault(name, []).append(figures(model, questions))
     print(f"{steps} steps of {batch}, seeds: {seeds}, {count} held-out chains\n")
     print(f"| {what} | 1 | 2 | 3 | 4 | 5 | all | audible-knob error | MSS |\n|{' --- |' * 9}")
     for name, values in rows.items():

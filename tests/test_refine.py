@@ -12,7 +12,17 @@ from unmix.audio import SAMPLE_RATE
 from unmix.chain import Chain, canonical_order
 from unmix.judge import Judge
 from unmix.nn.mixture import Mixture, to_normal
-from unmix.refine import Candidate, Search, rank, refine
+from unmix.refine import (
+    FINISH,
+    LEFT_OUT,
+    PUT_IN,
+    RACE,
+    RACED,
+    Candidate,
+    Search,
+    rank,
+    refine,
+)
 from unmix.starts import Rows, Start, around, starts_from_beliefs
 
 SHORT = slice(0, SAMPLE_RATE)
@@ -141,24 +151,44 @@ def searching(dry, true, start, steps=20, **options):
     return Search(judge, [start], {}, steps, None, 0, "cpu", None, None, **options)
 
 
-def test_edits_are_every_order_one_step_away(dry):
-    names = effects.names()
-    chain = Chain((name, {}) for name in names[:2])
-    search = searching(dry, chain, Start(chain, -0.1))
-    search.believed[names[:1]] = -2.0
-    groups = search.edits(search.fit([Start(chain, -0.1)]))
-    orders = [group[0].chain.names for group in groups]
-    assert len({canonical_order(order) for order in orders}) == len(orders)
-    wanted = {names[:1], names[1:2], canonical_order(names[1::-1])}
-    for name in names[2:]:
-        wanted |= {
-            canonical_order(order)
-            for order in ((name, *names[:2]), (names[0], name, names[1]), (*names[:2], name))
-        }
-    assert {canonical_order(order) for order in orders} == wanted - {canonical_order(names[:2])}
-    believed = {group[0].chain.names: group[0].log_prob for group in groups}
-    assert believed[names[:1]] == -2.0 and believed[names[1:2]] == -math.inf
-    assert all(len({s.chain.names for s in group}) == 1 for group in groups)
+def test_neighbours_are_orders_one_edit_away_and_the_nearest_of_each_kind(dry):
+    a, b, c = names = effects.names()[:3]
+    settings = {name: effects.get(name).sample(np.random.default_rng(3)) for name in names}
+    true = Chain((name, settings[name]) for name in (b, c, a))  # one move away
+    start = Start(Chain(settings.items()), -0.1)
+    search = searching(dry, true, start)
+    search.believed[a, b] = -2.0
+    fits = search.neighbours([search.fit([start])])
+    orders = [fit.chain.names for fit in fits]
+    assert len(set(orders)) == len(orders) and canonical_order(names) not in orders
+    by_length = {n: [fit for fit in fits if len(fit.chain.names) == n] for n in (2, 3, 4)}
+    moves = {(b, a, c), (a, c, b), (b, c, a), (c, a, b)}
+    assert set(orders) >= {canonical_order(order) for order in moves} - {canonical_order(names)}
+    assert len(by_length[2]) == LEFT_OUT and len(by_length[4]) == PUT_IN
+    nearest = min(by_length[3], key=lambda fit: fit.cost)
+    assert nearest.chain.names == canonical_order((b, c, a)) and nearest.cost < 1e-6
+    assert all(canonical_order(order) == order for order in orders)
+    sides = {fit.chain.names: fit.start.log_prob for fit in fits}
+    assert all(p == (-2.0 if order == (a, b) else -math.inf) for order, p in sides.items())
+
+
+def test_a_race_goes_on_with_what_falls_fastest(dry):
+    class Falling:
+        def __init__(self, cost, factor):
+            self.cost, self.factor, self.steps = cost, factor, 0
+
+        def fall(self, steps):
+            self.cost *= self.factor**steps
+            self.steps += steps
+
+    search = searching(dry, Chain(), Start(Chain()), steps=None)
+    search.screen = lambda fits, steps: [fit.fall(steps) for fit in fits]
+    search.descend = lambda fit, steps, finish: fit.fall(steps + finish)
+    near, idle = Falling(1.0, 0.9), [Falling(0.9, 1.0) for _ in range(RACED)]
+    far = Falling(5.0, 0.3)
+    went_on = search.race([near, *idle, far])
+    assert far in went_on and near in went_on and len(went_on) == RACED
+    assert far.steps == RACE + RACE + FINISH and sorted(fit.steps for fit in idle)[0] == RACE
 
 
 def test_steps_are_shared_out_and_never_exceeded(dry):

@@ -60,6 +60,56 @@ def _score(answer: Chain, ranked: list[tuple[str, ...]], true: Chain, audible, t
 
 
 @dataclass(frozen=True)
+class Question:
+    """A held-out recording, and what is right about it.
+
+    Attributes:
+        dry, recording: float32 (samples,). match_gain: the recording's level says nothing.
+        heard: features, as the network is asked.
+        true: the chain. audible: by ``audible_knobs``.
+        tie: picks the order in which ``true`` counts as made, of those that sound the same.
+    """
+
+    dry: np.ndarray
+    recording: np.ndarray
+    match_gain: bool
+    heard: dict
+    true: Chain
+    audible: dict
+    tie: int
+
+
+def ask(sampler: ChainSampler, i: int, hidden_source: bool = False) -> Question:
+    """Item i of a held-out sampler as a question to a network."""
+    config = sampler.config
+    dry, true, recording = sampler.example(i)
+    match_gain = config["degradation"] == "gain"
+    return Question(
+        dry,
+        recording,
+        match_gain,
+        hear(dry, recording, hidden_source, not match_gain),
+        true,
+        audible_knobs(dry, true),
+        int(np.random.default_rng([config["seed"], i]).integers(10**6)),
+    )
+
+
+def answer(model, question: Question, beams: int = 10, seed: int = 0) -> dict:
+    """How right a network's first answer is; ``by_length`` makes figures of many."""
+    from unmix.starts import prediction
+
+    beliefs = model.believe(question.heard, beams)[0]
+    first, ranked = prediction(beliefs[0]).chain, [belief.names for belief in beliefs]
+    judge = Judge(question.recording, question.dry, question.match_gain)
+    return {
+        **_score(first, ranked, question.true, question.audible, question.tie),
+        "mss": judge.distance(first),
+        "coverage": _coverage(beliefs[0], question.true, torch.Generator().manual_seed(seed)),
+    }
+
+
+@dataclass(frozen=True)
 class _Naming:
     """What every item of ``chains`` shares."""
 
@@ -69,28 +119,16 @@ class _Naming:
     beams: int
 
     def item(self, i: int) -> dict:
-        """The network's first answer to one held-out recording, and how right it is; with what the
-        baselines need for theirs."""
-        from unmix.starts import prediction
-
-        config = self.sampler.config
-        dry, true, recording = self.sampler.example(i)
-        heard = hear(dry, recording, self.hidden_source, config["degradation"] != "gain")
-        beliefs = self.model.believe(heard, self.beams)[0]
-        answer = prediction(beliefs[0]).chain
+        """How right the answer to one question is, with what the baselines need for theirs."""
+        question = ask(self.sampler, i, self.hidden_source)
         asked = {
-            "chain": true,
-            "audible": audible_knobs(dry, true),
-            "tie": int(np.random.default_rng([config["seed"], i]).integers(10**6)),
+            "chain": question.true,
+            "audible": question.audible,
+            "tie": question.tie,
+            "coarse": coarse(question.heard)[0].numpy(),
         }
-        ranked = [belief.names for belief in beliefs]
-        generator = torch.Generator().manual_seed(config["seed"])
-        return {
-            **_score(answer, ranked, true, asked["audible"], asked["tie"]),
-            "mss": Judge(recording, dry, config["degradation"] == "gain").distance(answer),
-            "coverage": _coverage(beliefs[0], true, generator),
-            "asked": asked | {"coarse": coarse(heard)[0].numpy()},
-        }
+        seed = self.sampler.config["seed"]
+        return {**answer(self.model, question, self.beams, seed), "asked": asked}
 
 
 def chains(
@@ -141,18 +179,19 @@ def chains(
         "seed": seed,
         "source": "hidden" if hidden_source else source,
         "degraded": degrade,
-        **_by_length(rows),
+        **by_length(rows),
         "effects": _detection(rows),
         "confusion": _confusion(rows),
         "knobs": _by_knob(rows),
     }
     if training is not None:
         answers = _baselines(training, asked)
-        figures["baselines"] = {name: _by_length(found) for name, found in answers.items()}
+        figures["baselines"] = {name: by_length(found) for name, found in answers.items()}
     return figures
 
 
-def _by_length(rows: list[dict]) -> dict:
+def by_length(rows: list[dict]) -> dict:
+    """Figures of many answers, as ``chains`` gives them: {"all", "by_length": {n: …}}."""
     lengths = sorted({row["length"] for row in rows})
     return {
         "all": _summary(rows),

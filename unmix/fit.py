@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
 import torch
 
-from unmix import effects, losses, picture
+from unmix import effects, lfo, losses, picture
 from unmix.audio import SAMPLE_RATE
 from unmix.chain import Chain, proxy_render
 from unmix.judge import Judge
@@ -39,10 +40,8 @@ STEP_SIZES = ((2048, 256), (1024, 128), (512, 64))  # FFT sizes of the proxies' 
 ESR_WEIGHT = 0.5
 SURPRISE_WEIGHT = 5e-4
 KICKS = 6  # draws for each effect
-POSITIONS = np.linspace(0.12, 0.98, 28)  # where an LFO is held
-SWEEP_PHASES, SWEEP_DEPTHS, SWEEP_CENTRES, SWEEP_PICTURE = 16, 7, 11, (2048, 1024, 48)
 SWEEP_CLIP_DB = 12.0
-SWEEPS = 8  # of the best ones, rendered
+SWEEPS, SWEEP_STEPS = 3, 4  # of the best ones, steps that they descend alone
 SWEEP_ABOVE = 0.1  # dB²: below, the LFO is found
 
 
@@ -81,9 +80,9 @@ class Fit:
 
     Args:
         judge: of the recording.
-        starts: at least one, all of the same effects in the same order. A single one is near: its
-            LFOs are not looked for.
+        starts: at least one, all of the same effects in the same order.
         rng: of the kicks.
+        near: the LFOs of the starts need not be looked for.
 
     Attributes:
         cost: of the settings as they stand, by the real effects.
@@ -91,7 +90,13 @@ class Fit:
         others: the starts that were farther, nearest first.
     """
 
-    def __init__(self, judge: Judge, starts: Sequence[Start], rng: np.random.Generator):
+    def __init__(
+        self,
+        judge: Judge,
+        starts: Sequence[Start],
+        rng: np.random.Generator,
+        near: bool = False,
+    ):
         self.judge, self.rng, self.start = judge, rng, starts[0]
         self.effects = [effects.get(name) for name in starts[0].chain.names]
         ends = np.cumsum([len(effect.knobs) for effect in self.effects])
@@ -99,6 +104,7 @@ class Fit:
         circular = [effect.panel.circular for effect in self.effects]
         self.circular = np.concatenate(circular) if circular else np.zeros(0, bool)
         self.mean, self.spread = self._belief()
+        self.free = slice(0, len(self.circular))  # the knobs that descend
         self.damping, self.still = DAMPING, False
         self.linear, self.age = None, 0  # differences and slopes, and the steps since their measure
         found = []
@@ -108,7 +114,7 @@ class Fit:
         found.sort(key=lambda item: item[0])
         self.cost, self.knobs, self.switches, _ = found[0]
         self.others = [start for *_, start in found[1:]]
-        self.swept = self.cost if len(starts) == 1 else math.inf  # the cost at the last sweep
+        self.swept = self.cost if near else math.inf  # the cost at the last sweep
         self._settle()
 
     def _vectors(self, chain: Chain) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -145,8 +151,9 @@ class Fit:
         return audio
 
     def _differences(self, *wets: np.ndarray, view=None) -> torch.Tensor:
-        audio = self.judge.level(torch.from_numpy(np.stack(wets)))
-        return (view or self.judge.pictures).differences(audio)
+        view = view or self.judge.pictures
+        rows = (self.judge.level(torch.from_numpy(wet)[None]) for wet in wets)
+        return torch.cat([view.differences(row) for row in rows])  # in cache one by one: faster
 
     def _cost(self, wet: np.ndarray) -> float:
         cost = float(self.judge.pictures.cost(self._differences(wet)))
@@ -203,6 +210,8 @@ class Fit:
         wets, moves = [self._wet(self.knobs, self.switches, max(len(self.effects) - 1, 0))], []
         for i, place in enumerate(self.places):
             for k in range(place.start, place.stop):
+                if not self.free.start <= k < self.free.stop:
+                    continue
                 moved = self.knobs.copy()
                 ahead = moved[k] < 0.5 or self.circular[k]
                 moves.append(sizes[k] if ahead else -sizes[k])
@@ -210,7 +219,9 @@ class Fit:
                 wets.append(self._wet(moved, self.switches, i))
         differences = self._differences(*wets, view=view)
         change = torch.tensor(moves, dtype=torch.float32)[:, None]
-        return differences[0], (differences[1:] - differences[0]) / change
+        slopes = torch.zeros(len(self.knobs), differences.shape[1])
+        slopes[self.free] = (differences[1:] - differences[0]) / change
+        return differences[0], slopes
 
     def curvature(self, differences, slopes, view=None) -> tuple[np.ndarray, np.ndarray]:
         """Gauss-Newton: half the second derivatives (K, K) of the cost, and half its slope (K,), in
@@ -361,71 +372,53 @@ class Fit:
     def sweep(self) -> bool:
         """Find where the LFO of each effect that has one stands, over time, and take its knobs.
 
-        The effect is rendered standing still at POSITIONS. In each frame of a picture every
-        position has a distance to the recording; the knobs of an LFO choose a position in each
-        frame, so that millions of them are compared by looking up. The best are rendered.
+        Many are compared by looking up (lfo.py); the best are rendered.
         """
         if self.cost == self.swept or self.cost < SWEEP_ABOVE:
             return False
         self.swept, moved = self.cost, False
+        lead_s = self.judge.lead / SAMPLE_RATE
         for i, effect in enumerate(self.effects):
             if effect.sweep is None:
                 continue
             settings = self._settings(i, self.knobs, self.switches)
-            best = self.cost, None, None
-            for values in self._sweeps(i, effect, settings):
+            trials = []
+            for values in lfo.search(effect, self._held(i, effect, settings), lead_s):
                 knobs = self.knobs.copy()
                 knobs[self.places[i]] = effect.to_unit(settings | values)[0]
                 cost = self._cost(self._wet(knobs, self.switches, i))
-                best = min(best, (cost, knobs, self.switches), key=lambda item: item[0])
-            if best[1] is not None:
-                moved |= self._take(*best)
+                trials.append((cost, knobs))
+            for cost, knobs in sorted(trials, key=lambda trial: trial[0])[:SWEEPS]:
+                moved |= self._take(*self._alone(i, cost, knobs))
         return moved
 
-    def _sweeps(self, i: int, effect, settings: dict) -> list[dict]:
-        """The most promising settings of the sweep's four knobs."""
-        distances = self._held(i, effect, settings)  # (positions, frames)
-        panel = {knob.name: knob for knob in effect.knobs}
-        sweep = effect.sweep
-        seconds = np.arange(distances.shape[1]) * SWEEP_PICTURE[1] / SAMPLE_RATE
-        spacing = 0.25 / seconds[-1]  # a quarter of a turn over the whole recording
-        rate = panel[sweep.rate]
-        slow = np.geomspace(rate.low, 8 * spacing, 14)
-        rates = [*slow, *np.arange(8 * spacing, rate.high, spacing)]
-        grids = {
-            sweep.centre: panel[sweep.centre].from_unit(np.linspace(0, 1, SWEEP_CENTRES)),
-            sweep.depth: panel[sweep.depth].from_unit(np.linspace(0.12, 1, SWEEP_DEPTHS)),
-            sweep.phase: panel[sweep.phase].from_unit(np.arange(SWEEP_PHASES) / SWEEP_PHASES),
-        }
-        mesh = dict(zip(grids, np.meshgrid(*grids.values(), indexing="ij"), strict=True))
-        mesh = {name: values.reshape(-1, 1) for name, values in mesh.items()}
-        lead = self.judge.lead / SAMPLE_RATE
-        step, columns, found = POSITIONS[1] - POSITIONS[0], np.arange(len(seconds)), []
-        for value in rates:
-            position = effect.position(mesh | {sweep.rate: value}, seconds + lead)
-            rows = np.rint((position - POSITIONS[0]) / step).clip(0, len(POSITIONS) - 1)
-            scores = distances[rows.astype(np.intp), columns].mean(1)
-            for n in np.argpartition(scores, 2)[:2]:
-                values = {name: float(grid[n, 0]) for name, grid in mesh.items()}
-                found.append((float(scores[n]), values | {sweep.rate: float(value)}))
-        found.sort(key=lambda item: item[0])
-        return [values for _, values in found[:SWEEPS]]
+    def _alone(self, i: int, cost: float, knobs: np.ndarray) -> tuple:
+        """Where knobs come to as those of effect i alone descend: cost, knobs, switches."""
+        trial = copy(self)
+        trial.cost, trial.knobs, trial.free = cost, knobs, self.places[i]
+        trial.spread = np.full_like(self.spread, np.inf)
+        trial.still, trial.linear, trial.damping = False, None, DAMPING
+        trial._settle()
+        for _ in range(SWEEP_STEPS):
+            if not trial.descend():
+                break
+        return trial.cost, trial.knobs, trial.switches
 
     def _held(self, i: int, effect, settings: dict) -> np.ndarray:
-        """Distance to the recording in dB, with the effect held at POSITIONS: (positions, frames),
-        about its mean in each frame."""
+        """Distance to the recording in dB, with the effect held at lfo.POSITIONS, about its mean in
+        each frame: (positions, frames)."""
         rest = Chain(
             (after.name, self._settings(j, self.knobs, self.switches))
             for j, after in enumerate(self.effects)
             if j > i
         )
         wets = []
-        for position in POSITIONS:
+        for position in lfo.POSITIONS:
             wet = effect.standing(self.heard[i], settings, position)
             wets.append(rest.render(wet, SAMPLE_RATE))
         self.judge.renders += len(wets)
         audio = self.judge.level(torch.from_numpy(np.stack(wets)))
-        held = picture.levels(audio, *SWEEP_PICTURE)
-        target = picture.levels(self.judge.target, *SWEEP_PICTURE)
+        held = picture.levels(audio, *lfo.PICTURE)
+        target = picture.levels(self.judge.target, *lfo.PICTURE)
         distances = (held - target).abs().clamp(max=SWEEP_CLIP_DB).mean(1).numpy()
         return distances - distances.mean(0)

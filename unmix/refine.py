@@ -33,6 +33,8 @@ RESTARTS = 2  # other starts of the leader's order, when it does not move any mo
 EDITS = 3  # times that the neighbours of the leader are tried …
 CLEARER = 0.25  # … again for the same order when its cost has fallen to that share
 DRAWN = 24  # settings drawn for an effect that is put in
+MOVED, PUT_IN, LEFT_OUT = 8, 2, 1  # neighbours that are tried of each kind, by their first cost …
+RACE, RACED = 2, 4  # … steps of each, and how many go on after that
 POLISHED = 2  # answers that are polished: which is nearer shows at the end
 SOLVED = 0.003  # a distance (MSS) at which nothing is left to find
 AS_NEAR = 1.15, 0.01  # a distance up to factor · nearest + offset counts as just as near …
@@ -172,19 +174,19 @@ class Search:
         finally:
             torch.set_num_threads(threads)
 
-    def fits(self, groups: Sequence[Sequence[Start]]) -> list[Fit]:
+    def fits(self, groups: Sequence[Sequence[Start]], near: bool = False) -> list[Fit]:
         """The best start of each group, which is of one order of effects; those that time is left
         for, but one at least."""
 
         def work(starts):
-            return self.fit(starts) if starts is groups[0] or not self.late() else None
+            return self.fit(starts, near) if starts is groups[0] or not self.late() else None
 
         return [fit for fit in self.each(work, groups) if fit]
 
-    def fit(self, starts: Sequence[Start]) -> Fit:
-        """The best of several starts of one order."""
+    def fit(self, starts: Sequence[Start], near: bool = False) -> Fit:
+        """The best of several starts of one order; ``near`` as of Fit."""
         seed = [self.seed, *map(ord, "".join(starts[0].chain.names))]
-        return Fit(self.judge, starts, np.random.default_rng(seed))
+        return Fit(self.judge, starts, np.random.default_rng(seed), near)
 
     def descend(self, fit: Fit, steps: int, finish: int = 0) -> None:
         """Steps down on the real effects, while it moves, and ``finish`` on the waveform, which
@@ -196,19 +198,31 @@ class Search:
         self.count(fit.finish(left if finish else 0, self.late))
         self.meet(fit.as_start())
 
-    def screen(self, fits: Sequence[Fit], finish: int = 0) -> None:
+    def screen(self, fits: Sequence[Fit], wanted: int = FIRST) -> None:
         """Their LFOs found, and a few steps down; before, other options of a chain that the user
         gave, as no network has weighed them."""
-        steps = self.share(FIRST + finish, len(fits))
+        steps = self.share(wanted, len(fits))
 
         def work(fit: Fit) -> None:
             if fit.start.log_prob is None:
                 fit.kick()
             if not self.late():
                 fit.sweep()
-            self.descend(fit, min(steps, FIRST), max(0, steps - FIRST))
+            self.descend(fit, steps)
 
         self.each(work, fits)
+
+    def race(self, fits: Sequence[Fit]) -> list[Fit]:
+        """The most promising of many neighbours of the leaders go on after a few steps: those that
+        would be nearest if their costs kept falling by the same factor."""
+        before = [fit.cost for fit in fits]
+        self.screen(fits, RACE)
+        ahead = {id(fit): fit.cost**2 / cost for fit, cost in zip(fits, before, strict=True)}
+        fits = sorted(fits, key=lambda fit: ahead[id(fit)])[:RACED]
+        steps = self.share(RACE + FINISH, len(fits))
+        down = min(steps, RACE)
+        self.each(lambda fit: self.descend(fit, down, steps - down), fits)
+        return fits
 
     def round(self, fits: Sequence[Fit]) -> None:
         """Jumps, then a way down through the proxies, then on the real effects."""
@@ -242,15 +256,14 @@ class Search:
             known = any(names == n and before > CLEARER * cost for n, cost in edited)
             if starts[0].log_prob is not None and not known and len(edited) < EDITS:
                 edited.append((names, before))  # a chain that the user gave keeps its effects
-                others = self.leading(self.fits(self.edits(leader)), FITS[0])
-                self.screen(others, FINISH)
+                others = self.race(self.neighbours(fits))
                 fits = self.leading([*fits, *others], FITS[2])
             self.round(fits)
             if fits[0] is leader and leader.cost > 0.98 * before:
                 again = [[leader.others.pop(0)] for _ in leader.others[:RESTARTS]]
                 if not again:
                     break
-                others = self.fits(again)
+                others = self.fits(again, near=True)
                 self.screen(others)
                 self.round(others)
                 for fit in others:
@@ -265,39 +278,47 @@ class Search:
             best.setdefault(fit.chain.canonical().names, fit)
         return list(best.values())[:count]
 
-    def edits(self, fit: Fit) -> list[list[Start]]:
-        """Starts for every chain that is one edit from a fit's: neighbours swapped, one effect left
-        out, one put in with settings drawn at random."""
-        steps, found = fit.chain.steps, {}
+    def neighbours(self, leaders: Sequence[Fit]) -> list[Fit]:
+        """Fits of chains that are one edit from the leaders: an effect moved to another place, left
+        out, or put in with settings drawn at random. The nearest of each kind."""
         rng = np.random.default_rng(self.seed)
+        known = {canonical_order(fit.chain.names) for fit in leaders}
+        moved, put_in, left_out = {}, {}, {}
 
-        def add(*chains):
-            known = {canonical_order(fit.chain.names), *found}
+        def add(kind, start, *chains):
             names = canonical_order(name for name, _ in chains[0])
             if names not in known:
                 log_prob = self.believed.get(names, -math.inf)
-                found[names] = [
-                    replace(fit.start, chain=Chain(chain), log_prob=log_prob) for chain in chains
-                ]
+                spelled = [Chain(c).canonical() for c in chains]
+                starts = [replace(start, chain=c, log_prob=log_prob) for c in spelled]
+                kind.setdefault(names, []).extend(starts)
 
-        for i in range(len(steps)):
-            add([*steps[:i], *steps[i + 1 :]])
-        for i in range(len(steps) - 1):
-            add([*steps[:i], steps[i + 1], steps[i], *steps[i + 2 :]])
-        for name in effects.names():
-            if name in fit.chain.names:
-                continue
-            drawn = [(name, effects.get(name).sample(rng)) for _ in range(DRAWN)]
-            for i in range(len(steps) + 1):
-                add(*([*steps[:i], step, *steps[i:]] for step in drawn))
-        return list(found.values())
+        for fit in leaders:
+            steps = fit.chain.steps
+            for i in range(len(steps)):
+                rest = [*steps[:i], *steps[i + 1 :]]
+                add(left_out, fit.start, rest)
+                for j in range(len(steps)):
+                    add(moved, fit.start, [*rest[:j], steps[i], *rest[j:]])
+            for name in effects.names():
+                if name in fit.chain.names:
+                    continue
+                drawn = [(name, effects.get(name).sample(rng)) for _ in range(DRAWN)]
+                for i in range(len(steps) + 1):
+                    add(put_in, fit.start, *([*steps[:i], step, *steps[i:]] for step in drawn))
+        wanted = (moved, MOVED, True), (put_in, PUT_IN, False), (left_out, LEFT_OUT, True)
+        return [
+            fit
+            for kind, count, near in wanted
+            for fit in self.leading(self.fits(list(kind.values()), near), count)
+        ]
 
     def polish(self, answers: Sequence[Candidate], steps: int) -> None:
         """Steps down from the answer and the next ones, until nothing moves or time is up; beyond
         the budget."""
 
         def work(answer: Candidate) -> None:
-            fit = self.fit([replace(answer.origin, chain=answer.chain)])
+            fit = self.fit([replace(answer.origin, chain=answer.chain)], near=True)
             for _ in range(steps):
                 if self.late() or not fit.descend():
                     break

@@ -23,6 +23,7 @@ UP_SLOPE = 1 - 1 / 4.17  # dB added per dB below the threshold
 MAX_UP_DB = 36.0
 KNEE_DB = 3.0
 POWER_FLOOR = 1e-12
+BLOCK = 16_384  # samples that are computed at once: they stay in the cache
 PICTURE_POINTS = 500  # in the picture of the gains over time
 
 
@@ -42,31 +43,28 @@ def smoothing(tau_s: tuple[float, ...], time: float, sample_rate: float) -> np.n
 
 
 @njit(cache=True, fastmath=True, inline="always")
-def _knee(excess_db, knee_db):
+def _knee(excess_db):
     """Soft maximum of 0 and ``excess_db``: quadratic within ±knee/2 (Giannoulis et al. 2012)."""
-    if excess_db <= -0.5 * knee_db:
-        return 0.0
-    if excess_db >= 0.5 * knee_db:
-        return excess_db
-    return (excess_db + 0.5 * knee_db) ** 2 / (2 * knee_db)
+    half = 0.5 * KNEE_DB
+    inside = min(max(excess_db + half, 0.0), KNEE_DB)
+    return inside * inside / (2 * KNEE_DB) + max(excess_db - half, 0.0)
 
 
 @njit(cache=True, fastmath=True, inline="always")
 def _law_db(level_db, above_db, below_db, down_slope):
     """Gain that belongs to a detected level: lifted below, pressed down above."""
-    law = min(UP_SLOPE * _knee(below_db - level_db, KNEE_DB), MAX_UP_DB)
-    return law - down_slope * _knee(level_db - above_db, KNEE_DB)
+    law = min(UP_SLOPE * _knee(below_db - level_db), MAX_UP_DB)
+    return law - down_slope * _knee(level_db - above_db)
 
 
 @njit(cache=True, fastmath=True, nogil=True)
-def _compress(x, low1, high1, low2, high2, attack, release, above, below, down, out_db, amount, y):
-    """One channel. Direct form II transposed sections; see the module's figures for the law."""
-    sections = np.zeros((9, 2))
+def _follow(x, low1, high1, low2, high2, attack, release, sections, env, bands, powers):
+    """Splits a block (samples,) into bands and follows their powers, both (3, samples).
+
+    Direct form II transposed ``sections`` (9, 2) and detectors ``env`` (3,) go on from block to
+    block.
+    """
     a1, a2 = low2[3], low2[4]
-    env = np.zeros(3)
-    bands = np.zeros(3)
-    to_db = 10 / math.log(10.0)
-    to_log = math.log(10.0) / 20
     detector_gain = 10 ** (INPUT_GAIN_DB / 10)
     for n in range(x.size):
         low = high = float(x[n])
@@ -86,7 +84,7 @@ def _compress(x, low1, high1, low2, high2, attack, release, above, below, down, 
         v = a2 * low + s[0]
         s[0] = a1 * low - a1 * v + s[1]
         s[1] = low - a2 * v
-        bands[0] = v
+        bands[0, n] = v
         mid = high
         for stage in range(2):
             s = sections[5 + stage]
@@ -99,46 +97,22 @@ def _compress(x, low1, high1, low2, high2, attack, release, above, below, down, 
             s[0] = high2[1] * high - high2[3] * v + s[1]
             s[1] = high2[2] * high - high2[4] * v
             high = v
-        bands[1] = mid
-        bands[2] = high
-        total = 0.0
+        bands[1, n] = mid
+        bands[2, n] = high
         for b in range(3):
-            p = bands[b] * bands[b] * detector_gain
+            p = bands[b, n] * bands[b, n] * detector_gain
             c = attack[b] if p > env[b] else release[b]
             env[b] = c * env[b] + (1 - c) * p
-            level = to_db * math.log(env[b] + POWER_FLOOR)
-            law = _law_db(level, above[b], below[b], down[b])
-            total += bands[b] * math.exp(to_log * amount * (INPUT_GAIN_DB + law + out_db[b]))
-        y[n] = total
+            powers[b, n] = env[b]
 
 
 @njit(cache=True, fastmath=True, nogil=True)
-def _gains_db(band, attack, release, above, below, down, fixed_db, amount):
-    """Gains in dB, sample by sample, of one band (samples,), as ``_compress`` applies them."""
-    gains = np.empty(band.size)
-    env = 0.0
-    for n in range(band.size):
-        p = band[n] * band[n] * 10 ** (INPUT_GAIN_DB / 10)
-        c = attack if p > env else release
-        env = c * env + (1 - c) * p
-        level = 10 * math.log10(env + POWER_FLOOR)
-        gains[n] = amount * (fixed_db + _law_db(level, above, below, down))
-    return gains
-
-
-def split(audio: np.ndarray, sample_rate: float) -> np.ndarray:
-    """The three bands (3, samples) of audio (samples,), by the device's own crossovers."""
-    from scipy.signal import sosfilt
-
-    def twice(signal, section):
-        b0, b1, b2, a1, a2 = section
-        return sosfilt(np.array([[b0, b1, b2, 1, a1, a2]] * 2), signal)
-
-    low1, high1, low2, high2 = (
-        butterworth2(hz, sample_rate, high) for hz in CROSSOVERS_HZ for high in (False, True)
-    )
-    low, rest = (twice(np.asarray(audio, np.float64), section) for section in (low1, high1))
-    return np.stack([twice(low, low2) + twice(low, high2), twice(rest, low2), twice(rest, high2)])
+def _to_gains(levels_db, above, below, down, fixed_db, amount):
+    """Turns the levels (3, samples) of a block into gains, in dB, in place."""
+    for b in range(3):
+        for n in range(levels_db.shape[1]):
+            law = _law_db(levels_db[b, n], above[b], below[b], down[b])
+            levels_db[b, n] = amount * (fixed_db[b] + law)
 
 
 class OTT(Effect):
@@ -172,28 +146,37 @@ class OTT(Effect):
         above = np.array([settings[f"above_{b}"] for b in BAND_NAMES])
         return above, np.minimum(above, [settings[f"below_{b}"] for b in BAND_NAMES])
 
-    def band_gains_db(self, audio, sample_rate: int, settings: dict) -> np.ndarray:
-        """Gains (3, samples) in dB that audio (samples,) gets in the low, mid and high band."""
-        above, below = self.thresholds(settings)
+    def blocks(self, audio, sample_rate: int, settings: dict):
+        """Audio (samples,) block by block: its bands and the gains in dB that they get, low, mid
+        and high, both float64 (3, samples of the block)."""
+        filters = [
+            np.array(butterworth2(hz, sample_rate, high))
+            for hz in CROSSOVERS_HZ
+            for high in (False, True)
+        ]
         time = settings["time"] / 100
-        rows = zip(
-            split(audio, sample_rate),
-            smoothing(ATTACK_S, time, sample_rate),
-            smoothing(RELEASE_S, time, sample_rate),
-            above,
-            below,
-            DOWN_SLOPE,
-            INPUT_GAIN_DB + np.array(OUTPUT_GAIN_DB),
-            strict=True,
-        )
-        return np.stack([_gains_db(*row, settings["amount"] / 100) for row in rows])
+        followers = smoothing(ATTACK_S, time, sample_rate), smoothing(RELEASE_S, time, sample_rate)
+        fixed_db = INPUT_GAIN_DB + np.array(OUTPUT_GAIN_DB)
+        law = *self.thresholds(settings), np.array(DOWN_SLOPE), fixed_db, settings["amount"] / 100
+        sections, env = np.zeros((9, 2)), np.zeros(3)
+        audio = np.ascontiguousarray(audio)
+        for start in range(0, audio.size, BLOCK):
+            block = audio[start : start + BLOCK]
+            bands, gains_db = np.empty((2, 3, block.size))
+            _follow(block, *filters, *followers, sections, env, bands, gains_db)
+            gains_db += POWER_FLOOR
+            np.log(gains_db, out=gains_db)
+            gains_db *= 10 / math.log(10)
+            _to_gains(gains_db, *law)
+            yield bands, gains_db
 
     def curves(self, settings, heard, sample_rate=SAMPLE_RATE, lead=0):
         found = [] if heard is None else [self._gains_over_time(settings, heard, sample_rate, lead)]
         return [*found, self._levels(settings)]
 
     def _gains_over_time(self, settings, heard, sample_rate, lead) -> Curve:
-        gains = self.band_gains_db(heard, sample_rate, settings)[:, lead:]
+        blocks = [gains for _, gains in self.blocks(heard, sample_rate, settings)]
+        gains = np.concatenate(blocks, 1)[:, lead:]
         time = time_axis(gains.shape[1], sample_rate)
         every = max(1, gains.shape[1] // PICTURE_POINTS)
         gains = gains[:, ::every]
@@ -221,26 +204,12 @@ class OTT(Effect):
         return Curve("Level in, level out", level_in, level_out, tuple(lines), note=note)
 
     def process(self, audio, sample_rate, settings):
-        above, below = self.thresholds(settings)
-        filters = [
-            np.array(butterworth2(hz, sample_rate, high))
-            for hz in CROSSOVERS_HZ
-            for high in (False, True)
-        ]
-        time = settings["time"] / 100
-        y = np.empty_like(audio)
-        _compress(
-            np.ascontiguousarray(audio),
-            *filters,
-            smoothing(ATTACK_S, time, sample_rate),
-            smoothing(RELEASE_S, time, sample_rate),
-            above,
-            below,
-            np.array(DOWN_SLOPE),
-            np.array(OUTPUT_GAIN_DB),
-            settings["amount"] / 100,
-            y,
-        )
+        y, start = np.empty_like(audio), 0
+        for bands, gains_db in self.blocks(audio, sample_rate, settings):
+            gains_db *= math.log(10) / 20
+            gains = np.exp(gains_db, out=gains_db)
+            y[start : start + BLOCK] = np.einsum("bn,bn->n", bands, gains)
+            start += BLOCK
         return y
 
     def build_proxy(self):

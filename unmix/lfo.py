@@ -1,0 +1,90 @@
+"""Where an LFO stands over time: settings found by looking up how near held positions come.
+
+The effect is rendered standing still at POSITIONS; in each frame of a picture every position then
+has a distance to the recording. The four knobs of an LFO choose a position in each frame, so that
+a hundred thousand settings are compared by looking up.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from unmix.audio import SAMPLE_RATE
+
+POSITIONS = np.linspace(0.12, 0.98, 28)  # where an LFO is held
+PICTURE = 2048, 1024, 48  # FFT size, hop and bands
+CENTRES, DEPTHS, PHASES, SLOW_RATES = 11, 7, 16, 14  # of the grid
+BETWEEN = 4  # rows that are looked up for each position
+SEEDS, DRAWS, WIDTHS = 24, 60, (0.7, 0.35, 0.18, 0.09)  # moves of the best, in steps of the grid
+APART = 0.3  # steps of the grid by which two of the answers differ at least
+ANSWERS = 8
+
+
+def search(effect, distances: np.ndarray, lead_s: float = 0.0) -> list[dict]:
+    """The most promising settings of the four knobs of an effect's sweep, in units.
+
+    The best of a grid are moved at random, less and less, as long as they come nearer.
+
+    Args:
+        effect: has a ``sweep``.
+        distances: (positions, frames), in dB, of the effect held at POSITIONS.
+        lead_s: time that the LFO has run when the first frame begins.
+    """
+    sweep, panel = effect.sweep, {knob.name: knob for knob in effect.knobs}
+    rate, names = panel[sweep.rate], (sweep.centre, sweep.depth, sweep.phase)
+    columns = np.arange(distances.shape[1])
+    seconds = columns * PICTURE[1] / SAMPLE_RATE
+    fine = np.linspace(0, len(distances) - 1, BETWEEN * (len(distances) - 1) + 1)
+    low, part = fine.astype(int), (fine % 1)[:, None]
+    table = (1 - part) * distances[low] + part * distances[np.minimum(low + 1, low[-1])]
+
+    def settings(hertz, *places):
+        """Rates in Hz and the other knobs in 0…1 as {knob: in units}."""
+        values = (panel[name].from_unit(u) for name, u in zip(names, places, strict=True))
+        return {sweep.rate: hertz, **dict(zip(names, values, strict=True))}
+
+    def scores(*places):
+        """Mean distance in dB; the places are arrays (…, 1) that broadcast."""
+        position = effect.position(settings(*places), seconds + lead_s)
+        rows = (position - POSITIONS[0]) * ((len(table) - 1) / np.ptp(POSITIONS))
+        rows = np.rint(rows).clip(0, len(table) - 1).astype(np.intp)
+        return table[rows, columns].mean(-1)
+
+    spacing = 0.25 / seconds[-1]  # a quarter of a turn over the whole recording
+    axes = [
+        np.linspace(0, 1, CENTRES),
+        np.linspace(0.12, 1, DEPTHS),
+        np.arange(PHASES) / PHASES,
+    ]
+    steps = np.array([spacing, *(axis[1] - axis[0] for axis in axes)])
+    grid = [axis[..., None] for axis in np.ix_(*axes)]
+    slow = np.geomspace(rate.low, 8 * spacing, SLOW_RATES)
+    found = []
+    for hertz in (*slow, *np.arange(8 * spacing, rate.high, spacing)):
+        near = scores(hertz, *grid)
+        for n in np.argpartition(near, 2, axis=None)[:2]:
+            place = np.unravel_index(n, near.shape)
+            found.append(
+                (near[place], hertz, *(axis[k] for axis, k in zip(axes, place, strict=True)))
+            )
+    best = np.array(sorted(found)[:SEEDS])
+    near, best = best[:, 0], best[:, 1:]
+
+    rng = np.random.default_rng(0)
+    for width in WIDTHS:
+        moves = width * steps * rng.standard_normal((DRAWS, len(best), 4))
+        moved = best + moves * (rng.random(moves.shape) < 0.6)
+        moved[..., 0] = moved[..., 0].clip(rate.low, rate.high)
+        moved[..., 1:3] = moved[..., 1:3].clip(0, 1)
+        tried = scores(*moved.reshape(-1, 4).T[..., None]).reshape(DRAWS, -1)
+        nearest, rows = tried.argmin(0), np.arange(len(best))
+        better = tried[nearest, rows] < near
+        best = np.where(better[:, None], moved[nearest, rows], best)
+        near = np.minimum(near, tried[nearest, rows])
+
+    chosen: list[np.ndarray] = []
+    for place in best[near.argsort()]:
+        if all(np.abs((place - other) / steps).max() > APART for other in chosen):
+            chosen.append(place)
+    values = [settings(*place) for place in chosen[:ANSWERS]]
+    return [{name: float(value) for name, value in each.items()} for each in values]
