@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from unmix import effects, lfo, losses, picture
+from unmix import effects, lfo, losses
 from unmix.audio import SAMPLE_RATE
 from unmix.chain import Chain, proxy_render
 from unmix.judge import Judge
@@ -406,7 +406,7 @@ class Fit:
 
     def _held(self, i: int, effect, settings: dict) -> np.ndarray:
         """Distance to the recording in dB, with the effect held at lfo.POSITIONS, about its mean in
-        each frame: (positions, frames)."""
+        each frame, of what sounds at once: (positions, frames)."""
         rest = Chain(
             (after.name, self._settings(j, self.knobs, self.switches))
             for j, after in enumerate(self.effects)
@@ -417,8 +417,8 @@ class Fit:
             wet = effect.standing(self.heard[i], settings, position)
             wets.append(rest.render(wet, SAMPLE_RATE))
         self.judge.renders += len(wets)
-        audio = self.judge.level(torch.from_numpy(np.stack(wets)))
-        held = picture.levels(audio, *lfo.PICTURE)
-        target = picture.levels(self.judge.target, *lfo.PICTURE)
-        distances = (held - target).abs().clamp(max=SWEEP_CLIP_DB).mean(1).numpy()
+        audio = self.judge.level(torch.from_numpy(np.stack(wets))).numpy()
+        distances = np.abs(lfo.levels(audio) - lfo.levels(self.judge.target.numpy()))
+        weights = lfo.directness(self.heard[i], rest, self.judge.lead) ** 2
+        distances = (distances.clip(max=SWEEP_CLIP_DB) * weights).mean(1)
         return distances - distances.mean(0)

@@ -8,8 +8,11 @@ a hundred thousand settings are compared by looking up.
 from __future__ import annotations
 
 import numpy as np
+import torch
 
+from unmix import picture
 from unmix.audio import SAMPLE_RATE
+from unmix.chain import Chain
 
 POSITIONS = np.linspace(0.12, 0.98, 28)  # where an LFO is held
 PICTURE = 2048, 1024, 48  # FFT size, hop and bands
@@ -18,6 +21,42 @@ BETWEEN = 4  # rows that are looked up for each position
 SEEDS, DRAWS, WIDTHS = 24, 60, (0.7, 0.35, 0.18, 0.09)  # moves of the best, in steps of the grid
 APART = 0.3  # steps of the grid by which two of the answers differ at least
 ANSWERS = 8
+PART = 4096  # samples within which sound counts as direct
+
+
+def levels(audio: np.ndarray) -> np.ndarray:
+    """Sounds (n, samples) as pictures in dB: (n, bands, frames)."""
+    rows = (picture.levels(torch.from_numpy(row)[None], *PICTURE) for row in audio)
+    return torch.cat(list(rows)).numpy()
+
+
+def directness(heard: np.ndarray, rest: Chain, lead: int = 0) -> np.ndarray:
+    """How far each cell of a picture sounds at once, rather than as the tail of what was before.
+
+    An effect that rings on behind an LFO leaves cells that tell where the LFO stood earlier. The
+    sound is sent through the rest in short parts; what a cell then has of its part alone, as a
+    share of what it has of everything, is what counts.
+
+    Args:
+        heard: float32 (lead + samples,), what goes into the effect with the LFO.
+        rest: what follows it.
+
+    Returns:
+        (bands, frames) of ``samples``, 0…1.
+    """
+    from scipy.signal.windows import tukey
+
+    whole = levels(rest.render(heard, SAMPLE_RATE)[None, lead:])[0]
+    shares, window = np.zeros_like(whole), tukey(2 * PART).astype(np.float32)
+    padded, per_part = np.pad(heard, (PART, 2 * PART)), PART // PICTURE[1]
+    for frame in range(0, whole.shape[1], per_part):
+        start = lead + frame * PICTURE[1]  # the part's middle is there in ``heard``
+        alone = levels(rest.render(padded[start : start + 2 * PART] * window, SAMPLE_RATE)[None])
+        first = max(0, frame - per_part // 2)
+        last = min(frame + per_part // 2, whole.shape[1])
+        near = alone[0][:, first - frame + per_part : last - frame + per_part]
+        shares[:, first:last] = 10 ** ((near - whole[:, first:last]) / 10)
+    return shares.clip(0, 1)
 
 
 def search(effect, distances: np.ndarray, lead_s: float = 0.0) -> list[dict]:
