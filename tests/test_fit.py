@@ -149,6 +149,22 @@ def test_a_sweep_is_found_from_anywhere(rate):
         assert dict(found.chain.steps)[name][effect.sweep.rate] == pytest.approx(rate, rel=0.02)
 
 
+def test_a_fast_sweep_is_found_in_front_of_a_long_reverb():
+    true = Chain(
+        [
+            ("phaser", {"rate": 1.6, "depth": 65.0, "centre": 900.0, "feedback": 35.0}),
+            ("reverb", {"room_size": 62.0, "damping": 30.0, "dry_wet": 30.0}),
+        ]
+    )
+    wrong = {"rate": 0.2, "depth": 20.0, "centre": 500.0, "feedback": 28.0, "phase": 200.0}
+    start = moved(true, "phaser", dry_wet=30.0, **wrong)
+    found = fitting(true, moved(start, "reverb", dry_wet=27.0))
+    assert found.sweep()
+    phaser = dict(found.chain.steps)["phaser"]
+    assert phaser["rate"] == pytest.approx(1.6, abs=0.02)
+    assert phaser["depth"] == pytest.approx(65, abs=5)
+
+
 def test_standing_still_is_the_effect_without_depth():
     for name in effects.names():
         effect = effects.get(name)
