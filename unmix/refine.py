@@ -1,8 +1,8 @@
 """Refine: a search over chains and their knobs in which the real effects alone decide.
 
 The network's chains are screened with many draws of their knobs; the nearest go on as fits (fit.py)
-that descend on the real effects and through the proxies; neighbours of the leader, with an effect
-more, an effect less or two swapped, are tried; the last few go on until nothing moves.
+that descend on the real effects and through the proxies; neighbours of the leaders, with an effect
+more, an effect less or one in another place, are tried; the last few go on until nothing moves.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ CLEARER = 0.25  # … again for the same order when its cost has fallen to that 
 DRAWN = 24  # settings drawn for an effect that is put in
 MOVED, PUT_IN, LEFT_OUT = 8, 2, 1  # neighbours that are tried of each kind, by their first cost …
 RACE, RACED = 2, 4  # … steps of each, and how many go on after that
+TINY = 1e-12  # dB²: a cost of nothing
 POLISHED = 2  # answers that are polished: which is nearer shows at the end
 SOLVED = 0.003  # a distance (MSS) at which nothing is left to find
 AS_NEAR = 1.15, 0.01  # a distance up to factor · nearest + offset counts as just as near …
@@ -217,8 +218,8 @@ class Search:
         would be nearest if their costs kept falling by the same factor."""
         before = [fit.cost for fit in fits]
         self.screen(fits, RACE)
-        ahead = {id(fit): fit.cost**2 / cost for fit, cost in zip(fits, before, strict=True)}
-        fits = sorted(fits, key=lambda fit: ahead[id(fit)])[:RACED]
+        fell = {id(fit): fit.cost / max(cost, TINY) for fit, cost in zip(fits, before, strict=True)}
+        fits = sorted(fits, key=lambda fit: fit.cost * min(1.0, fell[id(fit)]))[:RACED]
         steps = self.share(RACE + FINISH, len(fits))
         down = min(steps, RACE)
         self.each(lambda fit: self.descend(fit, down, steps - down), fits)
