@@ -151,9 +151,8 @@ class Fit:
         return audio
 
     def _differences(self, *wets: np.ndarray, view=None) -> torch.Tensor:
-        view = view or self.judge.pictures
-        rows = (self.judge.level(torch.from_numpy(wet)[None]) for wet in wets)
-        return torch.cat([view.differences(row) for row in rows])  # in cache one by one: faster
+        audio = self.judge.level(torch.from_numpy(np.stack(wets)))
+        return (view or self.judge.pictures).differences(audio)
 
     def _cost(self, wet: np.ndarray) -> float:
         cost = float(self.judge.pictures.cost(self._differences(wet)))

@@ -26,8 +26,7 @@ PART = 4096  # samples within which sound counts as direct
 
 def levels(audio: np.ndarray) -> np.ndarray:
     """Sounds (n, samples) as pictures in dB: (n, bands, frames)."""
-    rows = (picture.levels(torch.from_numpy(row)[None], *PICTURE) for row in audio)
-    return torch.cat(list(rows)).numpy()
+    return picture.levels(torch.from_numpy(audio), *PICTURE).numpy()
 
 
 def directness(heard: np.ndarray, rest: Chain, lead: int = 0) -> np.ndarray:

@@ -218,8 +218,9 @@ class Search:
         would be nearest if their costs kept falling by the same factor."""
         before = [fit.cost for fit in fits]
         self.screen(fits, RACE)
-        fell = {id(fit): fit.cost / max(cost, TINY) for fit, cost in zip(fits, before, strict=True)}
-        fits = sorted(fits, key=lambda fit: fit.cost * min(1.0, fell[id(fit)]))[:RACED]
+        fell = [fit.cost / max(cost, TINY) for fit, cost in zip(fits, before, strict=True)]
+        ahead = [fit.cost * min(1.0, share) for fit, share in zip(fits, fell, strict=True)]
+        fits = [fits[n] for n in np.argsort(ahead, kind="stable")[:RACED]]
         steps = self.share(RACE + FINISH, len(fits))
         down = min(steps, RACE)
         self.each(lambda fit: self.descend(fit, down, steps - down), fits)

@@ -67,6 +67,14 @@ def test_saturator_draws_its_formula_as_far_as_the_sound_reaches():
     assert shape.x.max() == pytest.approx(0.25, abs=0.01)
 
 
+def test_ott_gains_over_time_are_those_of_the_device():
+    heard, settings = noise(), OTT.panel.complete({"amount": 70, "time": 30})
+    blocks = OTT.blocks(heard, RATE, settings)
+    summed = np.concatenate([(bands * 10 ** (gains / 20)).sum(0) for bands, gains in blocks])
+    real = OTT.render(heard, RATE, settings)
+    assert np.square(summed - real).sum() < 1e-10 * np.square(real).sum()
+
+
 @pytest.mark.parametrize(("band", "hz"), [("low", 20), ("mid", 470), ("high", 12_000)])
 def test_ott_draws_the_gain_that_a_steady_tone_gets(band, hz):
     heard = 0.05 * np.sin(2 * np.pi * hz * np.arange(3 * RATE) / RATE).astype(np.float32)
@@ -149,6 +157,9 @@ def test_a_lead_is_heard_and_not_shown():
     assert np.abs(np.log(late.y / there)).max() < 0.02
     gains = OTT.curves(OTT.panel.complete({}), heard, RATE, lead)[0]
     assert gains.x.high == pytest.approx(0.75) and gains.lines[0].x.max() < 0.75
+    blocks = OTT.blocks(heard, RATE, OTT.panel.complete({}))
+    wanted = np.concatenate([gains_db for _, gains_db in blocks], 1)[0, lead]
+    assert gains.lines[0].y[0] == pytest.approx(wanted)
     whole = OTT.curves(OTT.panel.complete({}), heard, RATE)[0]
     there = np.interp(gains.lines[0].x + 0.25, whole.lines[0].x, whole.lines[0].y)
     assert gains.lines[0].y == pytest.approx(there, abs=0.05)
