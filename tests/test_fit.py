@@ -7,7 +7,7 @@ import torch
 from unmix import effects, sources
 from unmix.audio import SAMPLE_RATE
 from unmix.chain import Chain
-from unmix.fit import Fit
+from unmix.fit import REUSE, Fit
 from unmix.judge import Judge
 from unmix.picture import SOFT_DB, Pictures, Waveform
 from unmix.starts import Start
@@ -116,6 +116,24 @@ def test_slopes_are_carried_along_between_measures():
         found.descend()
         renders.append(found.judge.renders - before)
     assert renders[0] > len(effects.get("eq").knobs) and min(renders) < renders[0] / 2
+
+
+def test_knobs_that_cannot_matter_are_not_measured_every_time():
+    """Frequency and Q of a band without gain; the second measure leaves them alone."""
+    true = Chain([("eq", {"gain_2": 9.0, "gain_3": -6.0, "q_2": 3.0})])
+    found = fitting(true, Chain([("eq", {"gain_2": 5.0, "gain_3": -2.0})]))
+    slopes, measured = found.slopes, []
+
+    def watched(known=None, knobs=None):
+        measured.append(None if knobs is None else {found.effects[0].knobs[k].name for k in knobs})
+        return slopes(known, knobs)
+
+    found.slopes = watched
+    found.descend()
+    found.age = REUSE  # what was measured is stale
+    found.descend()
+    assert measured[0] is None and measured[1] >= {"gain_2", "gain_3", "q_2"}
+    assert not measured[1] & {"freq_1", "q_1", "freq_4", "q_4"}
 
 
 def test_nothing_moves_at_the_answer():

@@ -151,14 +151,16 @@ def searching(dry, true, start, steps=20, **options):
     return Search(judge, [start], {}, steps, None, 0, "cpu", None, None, **options)
 
 
-def test_neighbours_are_orders_one_edit_away_and_the_nearest_of_each_kind(dry):
+def test_neighbours_are_orders_one_edit_away_and_the_nearest_of_each_kind(dry, monkeypatch):
     a, b, c = names = effects.names()[:3]
     settings = {name: effects.get(name).sample(np.random.default_rng(3)) for name in names}
     true = Chain((name, settings[name]) for name in (b, c, a))  # one move away
     start = Start(Chain(settings.items()), -0.1)
     search = searching(dry, true, start)
     search.believed[a, b] = -2.0
-    fits = search.neighbours([search.fit([start])])
+    leader = search.fit([start])
+    monkeypatch.setattr("unmix.refine.TOO_FAR", (math.inf, 0.0))
+    fits = search.neighbours([leader])
     orders = [fit.chain.names for fit in fits]
     assert len(set(orders)) == len(orders) and canonical_order(names) not in orders
     by_length = {n: [fit for fit in fits if len(fit.chain.names) == n] for n in (2, 3, 4)}
@@ -170,6 +172,10 @@ def test_neighbours_are_orders_one_edit_away_and_the_nearest_of_each_kind(dry):
     assert all(canonical_order(order) == order for order in orders)
     sides = {fit.chain.names: fit.start.log_prob for fit in fits}
     assert all(p == (-2.0 if order == (a, b) else -math.inf) for order, p in sides.items())
+    limit = (leader.cost + nearest.cost) / 2
+    monkeypatch.setattr("unmix.refine.TOO_FAR", (0.0, limit))
+    near = search.neighbours([leader])
+    assert len(near) == sum(fit.cost <= limit for fit in fits) < len(fits)
 
 
 def test_a_race_goes_on_with_what_falls_fastest(dry):
@@ -188,6 +194,7 @@ def test_a_race_goes_on_with_what_falls_fastest(dry):
     far = Falling(5.0, 0.3)
     went_on = search.race([near, *idle, far])
     assert far in went_on and near in went_on and len(went_on) == RACED
+    assert far.swept == math.inf and not hasattr(idle[-1], "swept")
     assert far.steps == RACE + RACE + FINISH and sorted(fit.steps for fit in idle)[0] == RACE
 
 

@@ -198,7 +198,7 @@ def refine_command(
     device: _Device = "cpu",
     quiet: Quiet = False,
 ) -> None:
-    """Move the knobs of a chain until its render comes nearest to a recording.
+    """Move a chain's knobs until its render is nearest to a recording.
 
     \b
     Example:

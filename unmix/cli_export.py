@@ -58,7 +58,7 @@ def export(
 def schema(
     document: Annotated[str, typer.Argument(help="chain or result.", metavar="DOCUMENT")],
 ) -> None:
-    """Print the JSON Schema of chain files, or of the results of analyze and refine.
+    """Print the JSON Schema of chain files, or of results.
 
     \b
     Examples:

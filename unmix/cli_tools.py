@@ -66,7 +66,7 @@ def probe(
     kind: Annotated[str, typer.Option(help="probe, noise, chirp or impulse.")] = "probe",
     quiet: Quiet = False,
 ) -> None:
-    """Write the probe: the sound to send through the effects that are to be named.
+    """Write the probe, the sound to send through the effects.
 
     \b
     Examples:
@@ -132,7 +132,7 @@ def effects(
 def env(
     json: Annotated[bool, typer.Option("--json", help="As JSON on stdout.")] = False,
 ) -> None:
-    """Show versions, devices and bundled weights: put this into a bug report.
+    """Show versions, devices and weights, for a bug report.
 
     \b
     Example:

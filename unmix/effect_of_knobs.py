@@ -8,6 +8,7 @@ import torch
 from unmix import effects, losses, metrics
 from unmix.audio import SAMPLE_RATE
 from unmix.chain import Chain
+from unmix.workers import together
 
 UNDETERMINED_MOVE, UNDETERMINED_ESR_DB = 0.2, -30.0
 
@@ -31,20 +32,23 @@ def moved(source: np.ndarray, chain: Chain, amount: float, both: bool = False) -
     result, heard, whole = {}, source, chain.render(source, SAMPLE_RATE)
     for place, (name, settings) in enumerate(chain.steps):
         effect, rest = effects.get(name), Chain(chain.steps[place + 1 :])
-        knobs, switches = effect.to_unit(settings)
-        changes = []
-        for k, u in enumerate(knobs):
-            inward = amount if u < 0.5 else -amount
-            found = []
-            for move in (inward, -inward)[: 1 + both]:
-                other = knobs.copy()
-                other[k] += move
-                wet = effect.render(heard, SAMPLE_RATE, effect.from_unit(other, switches))
-                found.append(_esr_db(rest.render(wet, SAMPLE_RATE), whole))
-            changes.append(max(found))
-        result[name] = np.array(changes)
+        result[name] = _changes(effect, settings, heard, rest, whole, amount, both)
         heard = effect.render(heard, SAMPLE_RATE, settings)
     return result
+
+
+def _changes(effect, settings: dict, heard, rest: Chain, whole, amount: float, both: bool):
+    """(K,): ``moved`` for one effect, which hears ``heard`` and is followed by ``rest``."""
+    knobs, switches = effect.to_unit(settings)
+    inward = np.diag(np.where(knobs < 0.5, amount, -amount))
+    moves = np.stack([inward, -inward][: 1 + both])  # (1 or 2, K, K)
+
+    def change(move: np.ndarray) -> float:
+        wet = effect.render(heard, SAMPLE_RATE, effect.from_unit(knobs + move, switches))
+        return _esr_db(rest.render(wet, SAMPLE_RATE), whole)
+
+    found = together(change, moves.reshape(-1, len(knobs)))
+    return np.reshape(found, (1 + both, -1)).max(0)
 
 
 def undetermined(source: np.ndarray, chain: Chain) -> dict[str, list[str]]:

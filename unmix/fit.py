@@ -21,6 +21,7 @@ from unmix.audio import SAMPLE_RATE
 from unmix.chain import Chain, proxy_render
 from unmix.judge import Judge
 from unmix.starts import Rows, Start
+from unmix.workers import together
 
 DIFFERENCE = 0.001, 0.004  # of a knob in 0…1, for slopes of the real render: near, and 1 dB² away
 FINE_DIFFERENCE = 1e-5, 1e-4, 3e-3  # least, at first and most, for slopes of the waveform
@@ -32,6 +33,7 @@ FINE_SOLVED = 1e-8  # the waveform's cost at which nothing is left
 TRUST = 0.3  # no knob moves farther in a step
 DAMPING, LEAST_DAMPING = 1e-2, 1e-4  # at first and at least, as shares of each knob's curvature
 TRIES, REUSE_TRIES = 5, 2  # of a step with more and more damping
+MATTERS = 1e-3  # share of the cost that a knob alone may lower, to be measured every time
 REUSE = 3  # steps with the same measured slopes
 BELIEF_WEIGHT = 1e-3  # dB²: what one standard deviation from the belief costs
 BELIEF_SAMPLES = 128
@@ -42,7 +44,8 @@ SURPRISE_WEIGHT = 5e-4
 KICKS = 6  # draws for each effect
 SWEEP_CLIP_DB = 12.0
 SWEEPS, SWEEP_STEPS = 3, 4  # of the best ones, steps that they descend alone
-SWEEP_ABOVE = 0.1  # dB²: below, the LFO is found
+SWEEP_ABOVE, SWEEP_AGAIN = 0.3, 0.6  # dB²: below, the LFO is found; shares of the last sweep's cost
+FINISH_BELOW = 3.0  # dB²: above, the descent on the waveform has never helped
 
 
 def proxy_step(
@@ -101,11 +104,13 @@ class Fit:
         self.effects = [effects.get(name) for name in starts[0].chain.names]
         ends = np.cumsum([len(effect.knobs) for effect in self.effects])
         self.places = [slice(a, b) for a, b in zip([0, *ends], ends, strict=False)]
+        self.effect_of = [i for i, effect in enumerate(self.effects) for _ in effect.knobs]
         circular = [effect.panel.circular for effect in self.effects]
         self.circular = np.concatenate(circular) if circular else np.zeros(0, bool)
         self.mean, self.spread = self._belief()
         self.free = slice(0, len(self.circular))  # the knobs that descend
         self.damping, self.still = DAMPING, False
+        self.whole = True
         self.linear, self.age = None, 0  # differences and slopes, and the steps since their measure
         found = []
         for start in starts:
@@ -197,30 +202,30 @@ class Fit:
 
     # --- moves -----------------------------------------------------------------------------------
 
-    def slopes(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def slopes(self, known=None, knobs=None) -> tuple[torch.Tensor, torch.Tensor]:
         """Differences (D,) of the settings as they stand, and their slopes (K, D) in dB per range
-        of each knob, by real renders."""
+        of each knob, by real renders; of ``knobs`` (numbers) alone where the others are known."""
         near, far = DIFFERENCE
         difference = max(near, far * min(1.0, math.sqrt(self.cost)))
-        return self._slopes(self.judge.pictures, np.full(len(self.knobs), difference))
+        sizes = np.full(len(self.knobs), difference)
+        return self._slopes(self.judge.pictures, sizes, known, knobs)
 
-    def _slopes(self, view, sizes: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    def _slopes(self, view, sizes: np.ndarray, known=None, knobs=None):
         """The same in any view, with the sizes (K,) of the knobs' differences."""
-        wets, moves = [self._wet(self.knobs, self.switches, max(len(self.effects) - 1, 0))], []
-        for i, place in enumerate(self.places):
-            for k in range(place.start, place.stop):
-                if not self.free.start <= k < self.free.stop:
-                    continue
-                moved = self.knobs.copy()
-                ahead = moved[k] < 0.5 or self.circular[k]
-                moves.append(sizes[k] if ahead else -sizes[k])
-                moved[k] += moves[-1]
-                wets.append(self._wet(moved, self.switches, i))
-        differences = self._differences(*wets, view=view)
-        change = torch.tensor(moves, dtype=torch.float32)[:, None]
-        slopes = torch.zeros(len(self.knobs), differences.shape[1])
-        slopes[self.free] = (differences[1:] - differences[0]) / change
-        return differences[0], slopes
+        wet = self._wet(self.knobs, self.switches, max(len(self.effects) - 1, 0))
+        here = self._differences(wet, view=view)[0]
+        moves = np.where((self.knobs < 0.5) | self.circular, sizes, -sizes)
+
+        def slope(k: int) -> torch.Tensor:
+            moved = self.knobs.copy()
+            moved[k] += moves[k]
+            wet = self._wet(moved, self.switches, self.effect_of[k])
+            return (self._differences(wet, view=view)[0] - here) / moves[k]
+
+        slopes = torch.zeros(len(self.knobs), len(here)) if known is None else known.clone()
+        knobs = range(len(self.knobs))[self.free] if knobs is None else knobs
+        slopes[list(knobs)] = torch.stack(together(slope, knobs))
+        return here, slopes
 
     def curvature(self, differences, slopes, view=None) -> tuple[np.ndarray, np.ndarray]:
         """Gauss-Newton: half the second derivatives (K, K) of the cost, and half its slope (K,), in
@@ -240,11 +245,23 @@ class Fit:
         damping = self.damping
         if self.linear is not None and self.age < REUSE and self._step(REUSE_TRIES):
             return True
-        self.linear, self.age, self.damping = self.slopes(), 0, damping
+        if self.linear is not None and self.whole and len(some := self._matter()):
+            self.whole, self.age, self.damping = False, 1, damping
+            self.linear = self.slopes(self.linear[1], some)
+            if self._step(REUSE_TRIES):
+                return True
+        self.linear, self.whole, self.age, self.damping = self.slopes(), True, 0, damping
         if self._step(TRIES):
             return True
         self.still = True
         return False
+
+    def _matter(self) -> np.ndarray:
+        """Numbers of the knobs of which each could lower the cost by MATTERS alone."""
+        curvature, slope = self.curvature(*self.linear)
+        steep, curved = np.abs(slope), curvature.diagonal() + 1e-12
+        move = np.minimum(steep / curved, TRUST)
+        return np.flatnonzero(move * (2 * steep - move * curved) > MATTERS * self.cost)
 
     def _bounded(self, curvature, slope, damping, trust: float, curved: float) -> np.ndarray:
         """The damped step (K,) that stays within the knobs' ranges and ``trust``."""
@@ -293,7 +310,7 @@ class Fit:
         Returns:
             How many steps were tried.
         """
-        if not len(self.knobs):
+        if not len(self.knobs) or self.cost > FINISH_BELOW:
             return 0
         view, stood = self.judge.waveform, (self.knobs, self.heard)
         least, first, most = FINE_DIFFERENCE
@@ -358,22 +375,27 @@ class Fit:
                     alone[self.rng.integers(len(u), size=2)] = True
                     u = np.where(alone, u, self.knobs[place])
                 options.append((u, self.switches[i]))
-            best = self.cost, None, None
-            for u, other in options:
-                knobs, switches = self.knobs.copy(), list(self.switches)
-                knobs[place], switches[i] = u, other
-                cost = self._cost(self._wet(knobs, switches, i))
-                best = min(best, (cost, knobs, switches), key=lambda item: item[0])
-            if best[1] is not None:
-                moved |= self._take(*best)
+            moved |= self._take(*self._tried(i, options)[0])
         return moved
+
+    def _tried(self, i: int, options: Sequence[tuple]) -> list[tuple]:
+        """Other controls (knobs, switches) of effect i as (cost, knobs, switches) of the chain,
+        nearest first."""
+
+        def trial(option):
+            knobs, switches = self.knobs.copy(), list(self.switches)
+            knobs[self.places[i]], switches[i] = option
+            return self._cost(self._wet(knobs, switches, i)), knobs, switches
+
+        return sorted(together(trial, options), key=lambda trial: trial[0])
 
     def sweep(self) -> bool:
         """Find where the LFO of each effect that has one stands, over time, and take its knobs.
 
-        Many are compared by looking up (lfo.py); the best are rendered.
+        Many are compared by looking up (lfo.py); the best are rendered. Nothing is done where the
+        LFO is found, or the other knobs are not much better than the last time.
         """
-        if self.cost == self.swept or self.cost < SWEEP_ABOVE:
+        if self.cost < SWEEP_ABOVE or self.cost > SWEEP_AGAIN * self.swept:
             return False
         self.swept, moved = self.cost, False
         lead_s = self.judge.lead / SAMPLE_RATE
@@ -381,13 +403,9 @@ class Fit:
             if effect.sweep is None:
                 continue
             settings = self._settings(i, self.knobs, self.switches)
-            trials = []
-            for values in lfo.search(effect, self._held(i, effect, settings), lead_s):
-                knobs = self.knobs.copy()
-                knobs[self.places[i]] = effect.to_unit(settings | values)[0]
-                cost = self._cost(self._wet(knobs, self.switches, i))
-                trials.append((cost, knobs))
-            for cost, knobs in sorted(trials, key=lambda trial: trial[0])[:SWEEPS]:
+            found = lfo.search(effect, self._held(i, effect, settings), lead_s)
+            options = [effect.to_unit(settings | values) for values in found]
+            for cost, knobs, _ in self._tried(i, options)[:SWEEPS]:
                 moved |= self._take(*self._alone(i, cost, knobs))
         return moved
 
@@ -411,13 +429,15 @@ class Fit:
             for j, after in enumerate(self.effects)
             if j > i
         )
-        wets = []
-        for position in lfo.POSITIONS:
-            wet = effect.standing(self.heard[i], settings, position)
-            wets.append(rest.render(wet, SAMPLE_RATE))
-        self.judge.renders += len(wets)
-        audio = self.judge.level(torch.from_numpy(np.stack(wets))).numpy()
-        distances = np.abs(lfo.levels(audio) - lfo.levels(self.judge.target.numpy()))
+        target = lfo.levels(self.judge.target.numpy())[0]
         weights = lfo.directness(self.heard[i], rest, self.judge.lead) ** 2
-        distances = (distances.clip(max=SWEEP_CLIP_DB) * weights).mean(1)
+
+        def distance(position: float) -> np.ndarray:
+            wet = rest.render(effect.standing(self.heard[i], settings, position), SAMPLE_RATE)
+            audio = self.judge.level(torch.from_numpy(wet)[None]).numpy()
+            off = np.abs(lfo.levels(audio)[0] - target).clip(max=SWEEP_CLIP_DB)
+            return (off * weights).mean(0)
+
+        distances = np.stack(together(distance, lfo.POSITIONS))
+        self.judge.renders += len(distances)
         return distances - distances.mean(0)

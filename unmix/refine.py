@@ -10,12 +10,10 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import torch
 
 from unmix import effects
 from unmix.chain import Chain, canonical_order
@@ -23,7 +21,7 @@ from unmix.fit import Fit
 from unmix.judge import Judge
 from unmix.nn.mixture import Mixture
 from unmix.starts import Start
-from unmix.workers import cores
+from unmix.workers import apart
 
 FIRST = 4  # steps of descent of a chain that is tried
 FOLLOW, DESCEND = 8, 5  # steps of one round, through the proxies and on the real effects
@@ -34,9 +32,11 @@ EDITS = 3  # times that the neighbours of the leader are tried …
 CLEARER = 0.25  # … again for the same order when its cost has fallen to that share
 DRAWN = 24  # settings drawn for an effect that is put in
 MOVED, PUT_IN, LEFT_OUT = 8, 2, 1  # neighbours that are tried of each kind, by their first cost …
-RACE, RACED = 2, 4  # … steps of each, and how many go on after that
+TOO_FAR = 10.0, 0.1  # … if it is no farther than factor · leader + offset (dB²)
+RACE, RACED = 2, 4  # steps of each neighbour, and how many go on after that
 TINY = 1e-12  # dB²: a cost of nothing
-POLISHED = 2  # answers that are polished: which is nearer shows at the end
+POLISHED = 2, 4  # answers that are polished, and if they are as near: the end tells them apart
+FOLLOW_ABOVE = 0.3  # dB²: below, the proxies lead no nearer
 SOLVED = 0.003  # a distance (MSS) at which nothing is left to find
 AS_NEAR = 1.15, 0.01  # a distance up to factor · nearest + offset counts as just as near …
 NO_FARTHER = 1.05, 0.0003  # … and this for chains of as many effects
@@ -90,8 +90,7 @@ class Refined:
 
 
 class Search:
-    """The course of ``refine`` and what it remembers. Fits move in threads of their own: the
-    effects and torch leave Python alone while they compute."""
+    """The course of ``refine`` and what it remembers. Fits move in threads of their own."""
 
     def __init__(
         self,
@@ -161,20 +160,6 @@ class Search:
                 self.best[key] = Candidate(start.chain, start, distance)
         return distance
 
-    def each(self, work: Callable, items: Iterable) -> list:
-        """``work`` on every item, on all cores; results in their order."""
-
-        def alone(item):
-            torch.set_num_threads(1)  # of this thread, and of MKL everywhere
-            return work(item)
-
-        threads = torch.get_num_threads()
-        try:
-            with ThreadPoolExecutor(cores()) as pool:
-                return list(pool.map(alone, items))
-        finally:
-            torch.set_num_threads(threads)
-
     def fits(self, groups: Sequence[Sequence[Start]], near: bool = False) -> list[Fit]:
         """The best start of each group, which is of one order of effects; those that time is left
         for, but one at least."""
@@ -182,7 +167,7 @@ class Search:
         def work(starts):
             return self.fit(starts, near) if starts is groups[0] or not self.late() else None
 
-        return [fit for fit in self.each(work, groups) if fit]
+        return [fit for fit in apart(work, groups) if fit]
 
     def fit(self, starts: Sequence[Start], near: bool = False) -> Fit:
         """The best of several starts of one order; ``near`` as of Fit."""
@@ -211,7 +196,7 @@ class Search:
                 fit.sweep()
             self.descend(fit, steps)
 
-        self.each(work, fits)
+        apart(work, fits)
 
     def race(self, fits: Sequence[Fit]) -> list[Fit]:
         """The most promising of many neighbours of the leaders go on after a few steps: those that
@@ -221,9 +206,11 @@ class Search:
         fell = [fit.cost / max(cost, TINY) for fit, cost in zip(fits, before, strict=True)]
         ahead = [fit.cost * min(1.0, share) for fit, share in zip(fits, fell, strict=True)]
         fits = [fits[n] for n in np.argsort(ahead, kind="stable")[:RACED]]
+        for fit in fits:
+            fit.swept = math.inf  # in this order the LFO may prove to stand elsewhere
         steps = self.share(RACE + FINISH, len(fits))
         down = min(steps, RACE)
-        self.each(lambda fit: self.descend(fit, down, steps - down), fits)
+        apart(lambda fit: self.descend(fit, down, steps - down), fits)
         return fits
 
     def round(self, fits: Sequence[Fit]) -> None:
@@ -236,12 +223,12 @@ class Search:
             for jump in (fit.kick, fit.sweep):
                 if not self.late():
                     jump()
-            if through and not self.late():
+            if through and fit.cost > FOLLOW_ABOVE and not self.late():
                 fit.follow(self.proxies, through, self.device)
                 self.count(through)
             self.descend(fit, down, steps - through - down)
 
-        self.each(work, fits)
+        apart(work, fits)
 
     def run(self, starts: Sequence[Start]) -> None:
         """From many chains to the last few, until the budget is used up or nothing moves."""
@@ -308,12 +295,23 @@ class Search:
                 drawn = [(name, effects.get(name).sample(rng)) for _ in range(DRAWN)]
                 for i in range(len(steps) + 1):
                     add(put_in, fit.start, *([*steps[:i], step, *steps[i:]] for step in drawn))
-        wanted = (moved, MOVED, True), (put_in, PUT_IN, False), (left_out, LEFT_OUT, True)
+        has_lfo = any(effects.get(n).sweep for f in leaders[:1] for n in f.chain.names)
+        wanted = (moved, MOVED, True), (put_in, PUT_IN, has_lfo), (left_out, LEFT_OUT, True)
+        factor, offset = TOO_FAR
+        limit = factor * leaders[0].cost + offset
         return [
             fit
             for kind, count, near in wanted
             for fit in self.leading(self.fits(list(kind.values()), near), count)
+            if fit.cost <= limit
         ]
+
+    def contenders(self, before: float) -> list[Candidate]:
+        """The answers that are worth polishing: of those as near as the nearest, a few more."""
+        ranked = rank(list(self.best.values()), before)
+        at_least, at_most = POLISHED
+        near = [c for c in ranked if c.distance <= AS_NEAR[0] * self.nearest + AS_NEAR[1]]
+        return (near if len(near) > at_least else ranked[:at_least])[:at_most]
 
     def polish(self, answers: Sequence[Candidate], steps: int) -> None:
         """Steps down from the answer and the next ones, until nothing moves or time is up; beyond
@@ -327,7 +325,7 @@ class Search:
             fit.finish(steps, self.late)
             self.meet(fit.as_start())
 
-        self.each(work, answers)
+        apart(work, answers)
 
     def leave_out(self) -> None:
         """Judge the nearest chain without each of its effects: an idle one explains nothing.
@@ -415,7 +413,7 @@ def refine(
     if (steps or seconds) and not search.over():
         search.run(starts)
         search.leave_out()
-        search.polish(rank(list(search.best.values()), before)[:POLISHED], polish)
+        search.polish(search.contenders(before), polish)
     else:
         for fit in search.fits(by_order(starts)):
             search.meet(fit.as_start())

@@ -19,6 +19,7 @@ from unmix.errors import UnmixError
 from unmix.fit import STEP_SIZES, Fit, proxy_step
 from unmix.judge import Judge
 from unmix.starts import Rows, Start
+from unmix.workers import together
 
 SIGMA = 0.2  # first step size of CMA-ES, in knobs of 0…1
 
@@ -58,7 +59,7 @@ def cma(judge: Judge, chains: Sequence[Chain], seconds: float, seed: int = 0) ->
             search = CMAEvolutionStrategy(start, SIGMA, options)
             while time.monotonic() < end and not search.stop():
                 asked = search.ask()
-                search.tell(asked, [fit.cost_of(knobs) for knobs in asked])
+                search.tell(asked, together(fit.cost_of, asked))
             if search.result.evaluations:
                 fit.move_to(search.result.xbest)
         distance = judge.distance(fit.chain)

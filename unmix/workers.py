@@ -1,13 +1,16 @@
-"""Worker processes with one thread each, which neither outlive nor disturb their parent."""
+"""Work on all cores: threads for renders, and worker processes with one thread each, which neither
+outlive nor disturb their parent."""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import cache
 from multiprocessing import connection, get_context, parent_process
 
 from unmix.errors import UnmixError
@@ -15,18 +18,56 @@ from unmix.errors import UnmixError
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 _shared = None  # of a worker process
+_a_worker = False  # whether this is one
 
 
 def cores() -> int:
-    """The processor cores that this process may use."""
+    """The processor cores that this process may use; one in a worker process."""
+    if _a_worker:
+        return 1
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
+def _one_thread() -> None:
+    """torch does not divide what a thread of this module computes any further."""
+    import torch
+
+    torch.set_num_threads(1)  # of this thread, and of MKL everywhere
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(cores(), "unmix", _one_thread)
+
+
+def together(work: Callable, items: Iterable) -> list:
+    """``work`` on every item, in threads on all cores; results in their order.
+
+    The effects and torch leave Python alone while they compute. ``work`` must not call this itself:
+    the threads are the same for everybody.
+    """
+    if cores() == 1:
+        return [work(item) for item in items]
+    return list(_threads().map(work, items))
+
+
+def apart(work: Callable, items: Iterable) -> list:
+    """As ``together``, in threads of their own, so that ``work`` may call it."""
+    import torch
+
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(cores(), initializer=_one_thread) as pool:
+            return list(pool.map(work, items))
+    finally:
+        torch.set_num_threads(threads)
+
+
 def _start(shared) -> None:
     """Runs once in a worker: keeps the shared object, and ends the worker when the parent dies."""
-    global _shared
-    _shared = shared
+    global _shared, _a_worker
+    _shared, _a_worker = shared, True
 
     def follow_parent():
         connection.wait([parent_process().sentinel])

@@ -53,5 +53,6 @@ def as_text(effects: Iterable[Effect]) -> str:
             options = ", ".join(switch.options)
             line = f"{switch.name} (switch): {options}; default {switch.default}. "
             console.print(line + switch.description, markup=False)
-        console.print()
+        if effect.switches:
+            console.print()
     return "\n".join(line.rstrip() for line in console.file.getvalue().rstrip().splitlines())

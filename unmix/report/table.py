@@ -60,7 +60,7 @@ def _table(*columns: tuple[str, str]):
 
 def _settings(result: Result):
     table = _table(("", "right"), ("effect", "left"), ("setting", "left"), ("value", "right"))
-    table.add_column("network's 90 %", justify="left")
+    table.add_column("90 % interval", justify="left")
     for place, (name, settings) in enumerate(result.chain.steps, 1):
         effect = effects.get(name)
         head = (str(place), name)
