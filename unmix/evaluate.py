@@ -150,7 +150,7 @@ class _Searches:
     def compete(self, dry, true, recording, starts, seconds: float) -> dict:
         """What others make of the same recording in the same time, on as many cores."""
         from unmix import rivals
-        from unmix.refine import by_order
+        from unmix.search import by_order
 
         chains = [group[0].chain for group in by_order(starts)[:RIVAL_CHAINS]]  # predictions
         gift = Chain(

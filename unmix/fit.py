@@ -2,8 +2,7 @@
 
 All moves are judged by the real effects, in the cost of picture.py. ``descend`` is a step of
 Levenberg and Marquardt with differences of real renders; ``finish`` takes such steps on the
-waveform; ``follow`` goes down the gradient of the proxies, in another landscape; ``kick`` and
-``sweep`` jump over hills that none of them climbs.
+waveform. Moves over hills that neither climbs are in jumps.py.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from unmix import effects, lfo, losses
+from unmix import effects
 from unmix.audio import SAMPLE_RATE
-from unmix.chain import Chain, proxy_render
+from unmix.chain import Chain
 from unmix.judge import Judge
-from unmix.starts import Rows, Start
+from unmix.starts import Start
 from unmix.workers import together
 
 DIFFERENCE = 0.001, 0.004  # of a knob in 0…1, for slopes of the real render: near, and 1 dB² away
@@ -37,45 +36,7 @@ MATTERS = 1e-3  # share of the cost that a knob alone may lower, to be measured 
 REUSE = 3  # steps with the same measured slopes
 BELIEF_WEIGHT = 1e-3  # dB²: what one standard deviation from the belief costs
 BELIEF_SAMPLES = 128
-LEARNING_RATE = (0.1, 0.01)  # first and last, in normal space: the whole range is about 6 wide
-STEP_SIZES = ((2048, 256), (1024, 128), (512, 64))  # FFT sizes of the proxies' loss, in turn
-ESR_WEIGHT = 0.5
-SURPRISE_WEIGHT = 5e-4
-KICKS = 6  # draws for each effect
-SWEEP_CLIP_DB = 12.0
-SWEEPS, SWEEP_STEPS = 3, 4  # of the best ones, steps that they descend alone
-SWEEP_ABOVE, SWEEP_AGAIN = 0.3, 0.6  # dB²: below, the LFO is found; shares of the last sweep's cost
 FINISH_BELOW = 3.0  # dB²: above, the descent on the waveform has never helped
-
-
-def proxy_step(
-    judge: Judge, proxies: dict, rows: Rows, optimiser, step: int, share: float, device: str
-) -> torch.Tensor:
-    """One step of Adam on the knobs of rows, down the gradient of the proxies.
-
-    Args:
-        step: its number, which chooses the FFT sizes of the loss.
-        share: of the way, 0…1, which sets the learning rate.
-
-    Returns:
-        Distance of each row by the proxies, before the step: (B,).
-    """
-    first, last = LEARNING_RATE
-    for group in optimiser.param_groups:
-        group["lr"] = last + (first - last) * 0.5 * (1 + math.cos(math.pi * share))
-    knobs = rows.knobs()
-    there = {name: u.to(device) for name, u in knobs.items()}
-    switches = {name: options.to(device) for name, options in rows.switches.items()}
-    source = torch.from_numpy(np.ascontiguousarray(judge.source))[None].to(device)
-    source, target = source.expand(len(rows), -1), judge.target.to(device)
-    output = judge.level(proxy_render(proxies, source, rows.order.to(device), there, switches))
-    distance = losses.mss(output, target, STEP_SIZES[step % len(STEP_SIZES)])
-    distance = distance + ESR_WEIGHT * losses.esr(output, target).sqrt()
-    loss = distance.cpu() + SURPRISE_WEIGHT * rows.surprise(knobs)
-    optimiser.zero_grad()
-    loss.sum().backward()
-    optimiser.step()
-    return distance.detach().cpu()
 
 
 class Fit:
@@ -91,6 +52,8 @@ class Fit:
         cost: of the settings as they stand, by the real effects.
         start: where they came from, with what is believed of the knobs.
         others: the starts that were farther, nearest first.
+        heard: what each effect hears: float32 (lead + samples,).
+        swept: the cost when its LFOs were last looked for.
     """
 
     def __init__(
@@ -114,15 +77,17 @@ class Fit:
         self.linear, self.age = None, 0  # differences and slopes, and the steps since their measure
         found = []
         for start in starts:
-            knobs, switches = self._vectors(start.chain)
-            found.append((self._cost(self._wet(knobs, switches)), knobs, switches, start))
+            knobs, switches = self.vectors(start.chain)
+            found.append((self.cost_of(knobs, switches), knobs, switches, start))
         found.sort(key=lambda item: item[0])
         self.cost, self.knobs, self.switches, _ = found[0]
         self.others = [start for *_, start in found[1:]]
-        self.swept = self.cost if near else math.inf  # the cost at the last sweep
+        self.swept = self.cost if near else math.inf
         self._settle()
 
-    def _vectors(self, chain: Chain) -> tuple[np.ndarray, list[np.ndarray]]:
+    @staticmethod
+    def vectors(chain: Chain) -> tuple[np.ndarray, list[np.ndarray]]:
+        """All knobs of a chain in 0…1, and the switches of each effect."""
         pairs = [effects.get(name).to_unit(settings) for name, settings in chain.steps]
         knobs = np.concatenate([knobs for knobs, _ in pairs]) if pairs else np.zeros(0)
         return knobs.astype(np.float64), [switches for _, switches in pairs]
@@ -141,7 +106,10 @@ class Fit:
 
     # --- renders ---------------------------------------------------------------------------------
 
-    def _settings(self, i: int, knobs, switches) -> dict:
+    def settings(self, i: int, knobs=None, switches=None) -> dict:
+        """Those of effect i, in units, as they stand or with other controls of the chain."""
+        knobs = self.knobs if knobs is None else knobs
+        switches = self.switches if switches is None else switches
         return self.effects[i].from_unit(knobs[self.places[i]], switches[i])
 
     def _wet(self, knobs, switches, first: int = 0, heard=None) -> np.ndarray:
@@ -151,7 +119,7 @@ class Fit:
         for i in range(first, len(self.effects)):
             if heard is not None:
                 heard.append(audio)
-            settings = self._settings(i, knobs, switches)
+            settings = self.settings(i, knobs, switches)
             audio = self.effects[i].render(audio, SAMPLE_RATE, settings)
         return audio
 
@@ -168,7 +136,8 @@ class Fit:
         self.heard = []
         self._wet(self.knobs, self.switches, 0, self.heard)
 
-    def _take(self, cost: float, knobs, switches) -> bool:
+    def take(self, cost: float, knobs, switches) -> bool:
+        """Stand there if it is nearer."""
         if not cost < self.cost:
             return False
         self.cost, self.knobs, self.switches = cost, knobs, switches
@@ -180,21 +149,41 @@ class Fit:
         """Angles wrapped, other knobs clipped to their range."""
         return np.where(self.circular, knobs % 1.0, knobs.clip(0, 1))
 
-    def cost_of(self, knobs: np.ndarray) -> float:
-        """The cost with these knobs (all of the chain's, 0…1) and the switches as they stand."""
-        return self._cost(self._wet(np.asarray(knobs, np.float64), self.switches))
+    def cost_of(self, knobs: np.ndarray, switches=None, first: int = 0) -> float:
+        """The cost with these knobs (all of the chain's, 0…1), and other switches than those that
+        stand. The effects before ``first`` must be as they stand."""
+        switches = self.switches if switches is None else switches
+        return self._cost(self._wet(np.asarray(knobs, np.float64), switches, first))
+
+    def tried(self, i: int, options: Sequence[tuple]) -> list[tuple]:
+        """Other controls (knobs, switches) of effect i as (cost, knobs, switches) of the chain,
+        nearest first."""
+
+        def trial(option):
+            knobs, switches = self.knobs.copy(), list(self.switches)
+            knobs[self.places[i]], switches[i] = option
+            return self.cost_of(knobs, switches, i), knobs, switches
+
+        return sorted(together(trial, options), key=lambda trial: trial[0])
+
+    def alone(self, i: int, cost: float, knobs: np.ndarray) -> Fit:
+        """A copy with other knobs and what they cost, of which those of effect i move and no
+        others, whatever is believed."""
+        trial = copy(self)
+        trial.cost, trial.knobs, trial.free = cost, knobs, self.places[i]
+        trial.spread = np.full_like(self.spread, np.inf)
+        trial.still, trial.linear, trial.damping = False, None, DAMPING
+        trial._settle()
+        return trial
 
     def move_to(self, knobs: np.ndarray) -> bool:
         """Take these knobs if they are nearer."""
         knobs = self._within(np.asarray(knobs, np.float64))
-        return self._take(self.cost_of(knobs), knobs, self.switches)
+        return self.take(self.cost_of(knobs), knobs, self.switches)
 
     @property
     def chain(self) -> Chain:
-        return Chain(
-            (effect.name, self._settings(i, self.knobs, self.switches))
-            for i, effect in enumerate(self.effects)
-        )
+        return Chain((effect.name, self.settings(i)) for i, effect in enumerate(self.effects))
 
     def as_start(self) -> Start:
         """The settings as they stand, with their beliefs."""
@@ -337,107 +326,5 @@ class Fit:
                 damping *= 8
         knobs, (self.knobs, self.heard) = self.knobs, stood
         if done:
-            self._take(self.cost_of(knobs), knobs, self.switches)
+            self.take(self.cost_of(knobs), knobs, self.switches)
         return done
-
-    def follow(self, proxies: dict, steps: int, device: str = "cpu") -> bool:
-        """Adam on the unconstrained knobs down the gradient of the proxies; taken if the real
-        effects agree."""
-        if not len(self.knobs):
-            return False
-        rows = Rows([self.as_start()])
-        optimiser = torch.optim.Adam(list(rows.free.values()))
-        for step in range(steps):
-            proxy_step(self.judge, proxies, rows, optimiser, step, step / steps, device)
-        knobs, switches = self._vectors(rows.chain(0))
-        return self._take(self._cost(self._wet(knobs, switches)), knobs, switches)
-
-    def kick(self) -> bool:
-        """Effect by effect: other options of its switches, and knobs drawn anew, some of them or
-        all, from the belief or from their whole range; the best is taken."""
-        moved = False
-        for i, effect in enumerate(self.effects):
-            place, options = self.places[i], []
-            for s, switch in enumerate(effect.switches):
-                for option in range(len(switch.options)):
-                    other = self.switches[i].copy()
-                    other[s] = option
-                    if option != self.switches[i][s]:
-                        options.append((self.knobs[place], other))
-            mixture = self.start.mixtures.get(effect.name)
-            generator = torch.Generator().manual_seed(int(self.rng.integers(2**31)))
-            for n in range(KICKS):
-                u = self.rng.random(len(effect.knobs))
-                if mixture and n % 2:
-                    u = mixture.sample(1, generator)[0, 0].double().numpy()
-                if n % 4 < 2:  # one knob or two alone
-                    alone = np.zeros(len(u), bool)
-                    alone[self.rng.integers(len(u), size=2)] = True
-                    u = np.where(alone, u, self.knobs[place])
-                options.append((u, self.switches[i]))
-            moved |= self._take(*self._tried(i, options)[0])
-        return moved
-
-    def _tried(self, i: int, options: Sequence[tuple]) -> list[tuple]:
-        """Other controls (knobs, switches) of effect i as (cost, knobs, switches) of the chain,
-        nearest first."""
-
-        def trial(option):
-            knobs, switches = self.knobs.copy(), list(self.switches)
-            knobs[self.places[i]], switches[i] = option
-            return self._cost(self._wet(knobs, switches, i)), knobs, switches
-
-        return sorted(together(trial, options), key=lambda trial: trial[0])
-
-    def sweep(self) -> bool:
-        """Find where the LFO of each effect that has one stands, over time, and take its knobs.
-
-        Many are compared by looking up (lfo.py); the best are rendered. Nothing is done where the
-        LFO is found, or the other knobs are not much better than the last time.
-        """
-        if self.cost < SWEEP_ABOVE or self.cost > SWEEP_AGAIN * self.swept:
-            return False
-        self.swept, moved = self.cost, False
-        lead_s = self.judge.lead / SAMPLE_RATE
-        for i, effect in enumerate(self.effects):
-            if effect.sweep is None:
-                continue
-            settings = self._settings(i, self.knobs, self.switches)
-            found = lfo.search(effect, self._held(i, effect, settings), lead_s)
-            options = [effect.to_unit(settings | values) for values in found]
-            for cost, knobs, _ in self._tried(i, options)[:SWEEPS]:
-                moved |= self._take(*self._alone(i, cost, knobs))
-        return moved
-
-    def _alone(self, i: int, cost: float, knobs: np.ndarray) -> tuple:
-        """Where knobs come to as those of effect i alone descend: cost, knobs, switches."""
-        trial = copy(self)
-        trial.cost, trial.knobs, trial.free = cost, knobs, self.places[i]
-        trial.spread = np.full_like(self.spread, np.inf)
-        trial.still, trial.linear, trial.damping = False, None, DAMPING
-        trial._settle()
-        for _ in range(SWEEP_STEPS):
-            if not trial.descend():
-                break
-        return trial.cost, trial.knobs, trial.switches
-
-    def _held(self, i: int, effect, settings: dict) -> np.ndarray:
-        """Distance to the recording in dB, with the effect held at lfo.POSITIONS, about its mean in
-        each frame, of what sounds at once: (positions, frames)."""
-        rest = Chain(
-            (after.name, self._settings(j, self.knobs, self.switches))
-            for j, after in enumerate(self.effects)
-            if j > i
-        )
-        target = lfo.levels(self.judge.target.numpy())[0]
-        weights = lfo.directness(self.heard[i], rest, self.judge.lead) ** 2
-
-        def distance(position: float) -> np.ndarray:
-            wet = rest.render(effect.standing(self.heard[i], settings, position), SAMPLE_RATE)
-            audio = self.judge.level(torch.from_numpy(wet)[None]).numpy()
-            off = np.abs(lfo.levels(audio)[0] - target).clip(max=SWEEP_CLIP_DB)
-            return (off * weights).mean(0)
-
-        distances = np.stack(together(distance, lfo.POSITIONS))
-        self.judge.renders += len(distances)
-        return distances - distances.mean(0)

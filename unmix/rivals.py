@@ -16,8 +16,9 @@ import torch
 
 from unmix.chain import Chain
 from unmix.errors import UnmixError
-from unmix.fit import STEP_SIZES, Fit, proxy_step
+from unmix.fit import Fit
 from unmix.judge import Judge
+from unmix.jumps import STEP_SIZES, proxy_step
 from unmix.starts import Rows, Start
 from unmix.workers import together
 

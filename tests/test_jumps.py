@@ -1,0 +1,87 @@
+"""Jumps: every move over a hill does what it is for, and harms nothing."""
+
+import numpy as np
+import pytest
+import torch
+
+from unmix import effects, jumps, sources
+from unmix.audio import SAMPLE_RATE
+from unmix.chain import Chain
+from unmix.fit import Fit
+from unmix.judge import Judge
+from unmix.starts import Start
+
+PROBE = sources.probe()
+
+
+def fitting(true, start):
+    judge = Judge(true.render(PROBE, SAMPLE_RATE), PROBE)
+    return Fit(judge, [Start(start)], np.random.default_rng(0))
+
+
+def moved(chain, effect, **settings):
+    return Chain((n, s | settings if n == effect else s) for n, s in chain.steps)
+
+
+@pytest.mark.parametrize("rate", [0.3, 2.7])
+def test_a_sweep_is_found_from_anywhere(rate):
+    names = [name for name in effects.names() if effects.get(name).sweep]
+    assert names
+    for name in names:
+        effect = effects.get(name)
+        settings = effect.sample(np.random.default_rng(3)) | {effect.sweep.rate: rate}
+        settings |= {effect.sweep.depth: 60.0, "feedback": 50.0, "dry_wet": 80.0}
+        true = Chain([("saturator", {"drive": 10.0}), (name, settings)])
+        wrong = {effect.sweep.rate: 1.0, effect.sweep.depth: 20.0, effect.sweep.phase: 200.0}
+        start = Chain([("saturator", {"drive": 6.0}), (name, settings | wrong)])
+        found = fitting(true, start)
+        assert jumps.sweep(found)
+        for _ in range(2):
+            for _ in range(6):
+                found.descend()
+            jumps.sweep(found)
+        for _ in range(6):
+            found.descend()
+        assert dict(found.chain.steps)[name][effect.sweep.rate] == pytest.approx(rate, rel=0.02)
+
+
+def test_a_fast_sweep_is_found_in_front_of_a_long_reverb():
+    true = Chain(
+        [
+            ("phaser", {"rate": 1.6, "depth": 65.0, "centre": 900.0, "feedback": 35.0}),
+            ("reverb", {"room_size": 62.0, "damping": 30.0, "dry_wet": 30.0}),
+        ]
+    )
+    wrong = {"rate": 0.2, "depth": 20.0, "centre": 500.0, "feedback": 28.0, "phase": 200.0}
+    start = moved(true, "phaser", dry_wet=30.0, **wrong)
+    found = fitting(true, moved(start, "reverb", dry_wet=27.0))
+    assert jumps.sweep(found)
+    phaser = dict(found.chain.steps)["phaser"]
+    assert phaser["rate"] == pytest.approx(1.6, abs=0.02)
+    assert phaser["depth"] == pytest.approx(65, abs=5)
+
+
+def test_a_kick_finds_another_option():
+    for name in effects.names():
+        for switch in effects.get(name).switches[:1]:
+            wrong, right = switch.options[:2]
+            settings = {"drive": 20.0} if name == "saturator" else {"gain_1": 12.0, "gain_4": 12.0}
+            true = Chain([(name, settings | {switch.name: right})])
+            found = fitting(true, moved(true, name, **{switch.name: wrong}))
+            assert jumps.kick(found)
+            assert dict(found.chain.steps)[name][switch.name] == right
+
+
+def test_a_bad_proxy_does_no_harm():
+    true = Chain([("reverb", {"room_size": 60.0})])
+    found = fitting(true, moved(true, "reverb", room_size=59.0))
+    before = found.cost
+    torch.manual_seed(0)
+    jumps.follow(found, {"reverb": effects.get("reverb").build_proxy().requires_grad_(False)}, 3)
+    assert found.cost <= before
+
+
+def test_an_empty_chain_stays_as_it_is():
+    found = fitting(Chain(), Chain())
+    assert not jumps.kick(found) and not jumps.sweep(found) and not jumps.follow(found, {}, 3)
+    assert found.chain == Chain()

@@ -1,0 +1,112 @@
+"""The search: its budget, the neighbours of a leader, and which answer wins."""
+
+import math
+
+import numpy as np
+import pytest
+
+from unmix import effects, sources
+from unmix.audio import SAMPLE_RATE
+from unmix.chain import Chain, canonical_order
+from unmix.judge import Judge
+from unmix.search import FINISH, LEFT_OUT, PUT_IN, RACE, RACED, Candidate, Search, rank
+from unmix.starts import Start
+
+
+@pytest.fixture(scope="module")
+def dry():
+    return sources.synthetic(np.random.default_rng(3), 2 * SAMPLE_RATE)[:SAMPLE_RATE]
+
+
+@pytest.fixture(scope="module")
+def two_effects():
+    return effects.names()[0], effects.names()[-1]
+
+
+def searching(dry, true, start, steps=20, **options):
+    judge = Judge(true.render(dry, SAMPLE_RATE), dry)
+    return Search(judge, [start], {}, steps, None, 0, "cpu", None, None, **options)
+
+
+def test_neighbours_are_orders_one_edit_away_and_the_nearest_of_each_kind(dry, monkeypatch):
+    a, b, c = names = effects.names()[:3]
+    settings = {name: effects.get(name).sample(np.random.default_rng(3)) for name in names}
+    true = Chain((name, settings[name]) for name in (b, c, a))  # one move away
+    start = Start(Chain(settings.items()), -0.1)
+    search = searching(dry, true, start)
+    search.believed[a, b] = -2.0
+    leader = search.fit([start])
+    monkeypatch.setattr("unmix.search.TOO_FAR", (math.inf, 0.0))
+    fits = search.neighbours([leader])
+    orders = [fit.chain.names for fit in fits]
+    assert len(set(orders)) == len(orders) and canonical_order(names) not in orders
+    by_length = {n: [fit for fit in fits if len(fit.chain.names) == n] for n in (2, 3, 4)}
+    moves = {(b, a, c), (a, c, b), (b, c, a), (c, a, b)}
+    assert set(orders) >= {canonical_order(order) for order in moves} - {canonical_order(names)}
+    assert len(by_length[2]) == LEFT_OUT and len(by_length[4]) == PUT_IN
+    nearest = min(by_length[3], key=lambda fit: fit.cost)
+    assert nearest.chain.names == canonical_order((b, c, a)) and nearest.cost < 1e-6
+    assert all(canonical_order(order) == order for order in orders)
+    sides = {fit.chain.names: fit.start.log_prob for fit in fits}
+    assert all(p == (-2.0 if order == (a, b) else -math.inf) for order, p in sides.items())
+    limit = (leader.cost + nearest.cost) / 2
+    monkeypatch.setattr("unmix.search.TOO_FAR", (0.0, limit))
+    near = search.neighbours([leader])
+    assert len(near) == sum(fit.cost <= limit for fit in fits) < len(fits)
+
+
+def test_a_race_goes_on_with_what_falls_fastest(dry):
+    class Falling:
+        def __init__(self, cost, factor):
+            self.cost, self.factor, self.steps = cost, factor, 0
+
+        def fall(self, steps):
+            self.cost *= self.factor**steps
+            self.steps += steps
+
+    search = searching(dry, Chain(), Start(Chain()), steps=None)
+    search.screen = lambda fits, steps: [fit.fall(steps) for fit in fits]
+    search.descend = lambda fit, steps, finish: fit.fall(steps + finish)
+    near, idle = Falling(1.0, 0.9), [Falling(0.9, 1.0) for _ in range(RACED)]
+    far = Falling(5.0, 0.3)
+    went_on = search.race([near, *idle, far])
+    assert far in went_on and near in went_on and len(went_on) == RACED
+    assert far.swept == math.inf and not hasattr(idle[-1], "swept")
+    assert far.steps == RACE + RACE + FINISH and sorted(fit.steps for fit in idle)[0] == RACE
+
+
+def test_steps_are_shared_out_and_never_exceeded(dry):
+    chain = Chain([(effects.names()[0], {})])
+    search = searching(dry, chain, Start(chain), steps=10)
+    search.meet(Start(chain))
+    assert search.share(4, 2) == 4 and search.share(4, 3) == 3 and search.share(4, 11) == 0
+    search.count(8)
+    assert search.share(4, 1) == 2 and search.share(4, 3) == 0
+    search.count(2)
+    assert search.over() and search.share(1, 1) == 0
+    assert [step for step, _ in search.history] == list(range(1, 11))
+
+
+def test_of_one_order_the_nearest_fit_leads(dry):
+    name = effects.names()[0]
+    knob = effects.get(name).knobs[0]
+    true = Chain([(name, {knob.name: knob.high})])
+    near, far = (Start(Chain([(name, {knob.name: knob.from_unit(u)})]), -1.0) for u in (0.95, 0.1))
+    search = searching(dry, true, near)
+    fits = [search.fit([start]) for start in (far, near, Start(Chain()))]
+    assert [fit.chain.names for fit in search.leading(fits, 5)] == [(name,), ()]
+    assert search.leading(fits, 5)[0] is fits[1]
+
+
+@pytest.mark.parametrize(
+    ("distances", "before", "answer"),
+    [
+        ((0.100, 0.105), 0.5, 1),  # as near, and more probable
+        ((0.100, 0.140), 0.5, 0),  # clearly farther
+        ((0.100, 0.105), 0.102, 0),  # farther than the prediction was
+    ],
+)
+def test_of_chains_as_near_the_more_probable_is_the_answer(distances, before, answer, two_effects):
+    starts = [Start(Chain([(n, {})]), p) for n, p in zip(two_effects, (-3.0, -0.1), strict=True)]
+    candidates = [Candidate(s.chain, s, d) for s, d in zip(starts, distances, strict=True)]
+    assert rank(candidates, before)[0] is candidates[answer]

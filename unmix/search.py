@@ -1,0 +1,344 @@
+"""The course of a search: many chains as fits (fit.py), fewer and fewer, until nothing moves.
+
+The network's chains are screened with many draws of their knobs; the nearest descend on the real
+effects and through the proxies; neighbours of the leaders, with an effect more, an effect less or
+one in another place, are tried; the last few go on to the end.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from unmix import effects, jumps
+from unmix.chain import Chain, canonical_order
+from unmix.fit import Fit
+from unmix.judge import Judge
+from unmix.nn.mixture import Mixture
+from unmix.starts import Start
+from unmix.workers import apart
+
+FIRST = 4  # steps of descent of a chain that is tried
+FOLLOW, DESCEND = 8, 5  # steps of one round, through the proxies and on the real effects
+FINISH = 8  # steps on the waveform at the end of a round
+FITS = 6, 4, 2  # fits that are screened, that go on after that, and to the end
+RESTARTS = 2  # other starts of the leader's order, when it does not move any more
+EDITS = 3  # times that the neighbours of the leader are tried …
+CLEARER = 0.25  # … again for the same order when its cost has fallen to that share
+DRAWN = 24  # settings drawn for an effect that is put in
+MOVED, PUT_IN, LEFT_OUT = 8, 2, 1  # neighbours that are tried of each kind, by their first cost …
+TOO_FAR = 10.0, 0.1  # … if it is no farther than factor · leader + offset (dB²)
+RACE, RACED = 2, 4  # steps of each neighbour, and how many go on after that
+TINY = 1e-12  # dB²: a cost of nothing
+POLISHED = 2, 4  # answers that are polished, and if they are as near: the end tells them apart
+FOLLOW_ABOVE = 0.3  # dB²: below, the proxies lead no nearer
+SOLVED = 0.003  # a distance (MSS) at which nothing is left to find
+AS_NEAR = 1.15, 0.01  # a distance up to factor · nearest + offset counts as just as near …
+NO_FARTHER = 1.05, 0.0003  # … and this for chains of as many effects
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A chain, where it came from, and its real distance (MSS)."""
+
+    chain: Chain
+    origin: Start
+    distance: float
+
+    @property
+    def probability(self) -> float | None:
+        """Of its effects in that order, by the network; None if nobody said."""
+        log_prob = self.origin.log_prob
+        return None if log_prob is None else math.exp(log_prob)
+
+    @property
+    def mixtures(self) -> dict[str, Mixture]:
+        """What is believed of its knobs."""
+        return self.origin.mixtures
+
+
+class Search:
+    """The course of ``refine`` and what it remembers. Fits move in threads of their own."""
+
+    def __init__(
+        self,
+        judge: Judge,
+        starts: Sequence[Start],
+        proxies: dict,
+        steps: int | None,
+        seconds: float | None,
+        seed: int,
+        device: str,
+        progress: Callable | None,
+        stop: Callable[[], bool] | None,
+    ):
+        self.judge, self.proxies, self.device, self.seed = judge, proxies, device, seed
+        self.steps, self.seconds, self.began = steps, seconds, time.monotonic()
+        self.stop = stop or (lambda: False)
+        self.progress = progress or (lambda step, steps, distance: None)
+        self.believed = {start.chain.canonical().names: start.log_prob for start in starts}
+        self.best: dict[tuple[str, ...], Candidate] = {}
+        self.history: list[tuple[int, float]] = []
+        self.timeline: list[tuple[float, float]] = []
+        self.done = 0
+        self.lock = threading.Lock()
+
+    @property
+    def nearest(self) -> float:
+        return min(candidate.distance for candidate in self.best.values())
+
+    def late(self) -> bool:
+        """Whether time is up, or somebody said stop."""
+        if self.stop():
+            return True
+        return self.seconds is not None and time.monotonic() - self.began >= self.seconds
+
+    def over(self) -> bool:
+        """Whether the budget is used up."""
+        return self.late() or (self.steps is not None and self.done >= self.steps)
+
+    def share(self, wanted: int, fits: int) -> int:
+        """How many steps each of so many fits may take, if it wants so many."""
+        left = wanted * fits if self.steps is None else self.steps - self.done
+        return 0 if self.over() else min(wanted, left // max(1, fits))
+
+    def count(self, steps: int) -> None:
+        """So many steps were taken."""
+        if not steps:
+            return
+        with self.lock:
+            used = 1e-9
+            if self.seconds is not None:
+                used = (time.monotonic() - self.began) / self.seconds
+            for _ in range(steps):
+                self.done += 1
+                self.history.append((self.done, self.nearest))
+            if self.steps is not None:
+                used = max(used, self.done / self.steps)
+            self.progress(self.done, max(self.done, round(self.done / used)), self.nearest)
+
+    def meet(self, start: Start) -> float:
+        """Judge a chain for good and remember it if it is the best of its order."""
+        distance = self.judge.distance(start.chain)
+        key = start.chain.canonical().names
+        with self.lock:
+            if not self.best or distance < self.nearest:
+                self.timeline.append((time.monotonic() - self.began, distance))
+            if key not in self.best or distance < self.best[key].distance:
+                self.best[key] = Candidate(start.chain, start, distance)
+        return distance
+
+    def fits(self, groups: Sequence[Sequence[Start]], near: bool = False) -> list[Fit]:
+        """The best start of each group, which is of one order of effects; those that time is left
+        for, but one at least."""
+
+        def work(starts):
+            return self.fit(starts, near) if starts is groups[0] or not self.late() else None
+
+        return [fit for fit in apart(work, groups) if fit]
+
+    def fit(self, starts: Sequence[Start], near: bool = False) -> Fit:
+        """The best of several starts of one order; ``near`` as of Fit."""
+        seed = [self.seed, *map(ord, "".join(starts[0].chain.names))]
+        return Fit(self.judge, starts, np.random.default_rng(seed), near)
+
+    def descend(self, fit: Fit, steps: int, finish: int = 0) -> None:
+        """Steps down on the real effects, while it moves, and ``finish`` on the waveform, which
+        also takes what the others left; then the judge's distance."""
+        left = steps + finish
+        while left > finish and not self.late() and fit.descend():
+            self.count(1)
+            left -= 1
+        self.count(fit.finish(left if finish else 0, self.late))
+        self.meet(fit.as_start())
+
+    def screen(self, fits: Sequence[Fit], wanted: int = FIRST) -> None:
+        """Their LFOs found, and a few steps down; before, other options of a chain that the user
+        gave, as no network has weighed them."""
+        steps = self.share(wanted, len(fits))
+
+        def work(fit: Fit) -> None:
+            if fit.start.log_prob is None:
+                jumps.kick(fit)
+            if not self.late():
+                jumps.sweep(fit)
+            self.descend(fit, steps)
+
+        apart(work, fits)
+
+    def race(self, fits: Sequence[Fit]) -> list[Fit]:
+        """The most promising of many neighbours of the leaders go on after a few steps: those that
+        would be nearest if their costs kept falling by the same factor."""
+        before = [fit.cost for fit in fits]
+        self.screen(fits, RACE)
+        fell = [fit.cost / max(cost, TINY) for fit, cost in zip(fits, before, strict=True)]
+        ahead = [fit.cost * min(1.0, share) for fit, share in zip(fits, fell, strict=True)]
+        fits = [fits[n] for n in np.argsort(ahead, kind="stable")[:RACED]]
+        for fit in fits:
+            fit.swept = math.inf  # in this order the LFO may prove to stand elsewhere
+        steps = self.share(RACE + FINISH, len(fits))
+        down = min(steps, RACE)
+        apart(lambda fit: self.descend(fit, down, steps - down), fits)
+        return fits
+
+    def round(self, fits: Sequence[Fit]) -> None:
+        """Jumps, then a way down through the proxies, then on the real effects."""
+        steps = self.share(FOLLOW + DESCEND + FINISH, len(fits))
+        through = min(steps, FOLLOW)
+        down = min(steps - through, DESCEND)
+
+        def work(fit: Fit) -> None:
+            for jump in (jumps.kick, jumps.sweep):
+                if not self.late():
+                    jump(fit)
+            if through and fit.cost > FOLLOW_ABOVE and not self.late():
+                jumps.follow(fit, self.proxies, through, self.device)
+                self.count(through)
+            self.descend(fit, down, steps - through - down)
+
+        apart(work, fits)
+
+    def run(self, starts: Sequence[Start]) -> None:
+        """From many chains to the last few, until the budget is used up or nothing moves."""
+        first = FITS[0] if self.steps is None else self.steps // (4 * FIRST)
+        fits = self.leading(self.fits(by_order(starts)), max(1, min(FITS[0], first)))
+        self.screen(fits)
+        fits = self.leading(fits, FITS[1])
+        self.round(fits)
+        edited: list[tuple[tuple[str, ...], float]] = []
+        while self.share(1, FITS[2]) and self.nearest > SOLVED:
+            fits = self.leading(fits, FITS[2])
+            leader, before = fits[0], fits[0].cost
+            names = leader.chain.names
+            known = any(names == n and before > CLEARER * cost for n, cost in edited)
+            if starts[0].log_prob is not None and not known and len(edited) < EDITS:
+                edited.append((names, before))  # a chain that the user gave keeps its effects
+                others = self.race(self.neighbours(fits))
+                fits = self.leading([*fits, *others], FITS[2])
+            self.round(fits)
+            if fits[0] is leader and leader.cost > 0.98 * before:
+                again = [[leader.others.pop(0)] for _ in leader.others[:RESTARTS]]
+                if not again:
+                    break
+                others = self.fits(again, near=True)
+                self.screen(others)
+                self.round(others)
+                for fit in others:
+                    fit.others = leader.others
+                fits = [*fits, *others]
+
+    @staticmethod
+    def leading(fits: Sequence[Fit], count: int) -> list[Fit]:
+        """The nearest ones, each order of effects once."""
+        best: dict[tuple[str, ...], Fit] = {}
+        for fit in sorted(fits, key=lambda fit: fit.cost):
+            best.setdefault(fit.chain.canonical().names, fit)
+        return list(best.values())[:count]
+
+    def neighbours(self, leaders: Sequence[Fit]) -> list[Fit]:
+        """Fits of chains that are one edit from the leaders: an effect moved to another place, left
+        out, or put in with settings drawn at random. The nearest of each kind."""
+        rng = np.random.default_rng(self.seed)
+        known = {canonical_order(fit.chain.names) for fit in leaders}
+        moved, put_in, left_out = {}, {}, {}
+
+        def add(kind, start, *chains):
+            names = canonical_order(name for name, _ in chains[0])
+            if names not in known:
+                log_prob = self.believed.get(names, -math.inf)
+                spelled = [Chain(c).canonical() for c in chains]
+                starts = [replace(start, chain=c, log_prob=log_prob) for c in spelled]
+                kind.setdefault(names, []).extend(starts)
+
+        for fit in leaders:
+            steps = fit.chain.steps
+            for i in range(len(steps)):
+                rest = [*steps[:i], *steps[i + 1 :]]
+                add(left_out, fit.start, rest)
+                for j in range(len(steps)):
+                    add(moved, fit.start, [*rest[:j], steps[i], *rest[j:]])
+            for name in effects.names():
+                if name in fit.chain.names:
+                    continue
+                drawn = [(name, effects.get(name).sample(rng)) for _ in range(DRAWN)]
+                for i in range(len(steps) + 1):
+                    add(put_in, fit.start, *([*steps[:i], step, *steps[i:]] for step in drawn))
+        has_lfo = any(effects.get(n).sweep for f in leaders[:1] for n in f.chain.names)
+        wanted = (moved, MOVED, True), (put_in, PUT_IN, has_lfo), (left_out, LEFT_OUT, True)
+        factor, offset = TOO_FAR
+        limit = factor * leaders[0].cost + offset
+        return [
+            fit
+            for kind, count, near in wanted
+            for fit in self.leading(self.fits(list(kind.values()), near), count)
+            if fit.cost <= limit
+        ]
+
+    def contenders(self, before: float) -> list[Candidate]:
+        """The answers that are worth polishing: of those as near as the nearest, a few more."""
+        ranked = rank(list(self.best.values()), before)
+        at_least, at_most = POLISHED
+        near = [c for c in ranked if c.distance <= AS_NEAR[0] * self.nearest + AS_NEAR[1]]
+        return (near if len(near) > at_least else ranked[:at_least])[:at_most]
+
+    def polish(self, answers: Sequence[Candidate], steps: int) -> None:
+        """Steps down from the answer and the next ones, until nothing moves or time is up; beyond
+        the budget."""
+
+        def work(answer: Candidate) -> None:
+            fit = self.fit([replace(answer.origin, chain=answer.chain)], near=True)
+            for _ in range(steps):
+                if self.late() or not fit.descend():
+                    break
+            fit.finish(steps, self.late)
+            self.meet(fit.as_start())
+
+        apart(work, answers)
+
+    def leave_out(self) -> None:
+        """Judge the nearest chain without each of its effects: an idle one explains nothing.
+
+        A chain that the user gave (no belief) keeps its effects.
+        """
+        nearest = min(self.best.values(), key=lambda candidate: candidate.distance)
+        if nearest.origin.log_prob is None:
+            return
+        steps = nearest.chain.steps
+        for place in range(len(steps)):
+            shorter = Chain(steps[:place] + steps[place + 1 :])
+            log_prob = self.believed.get(shorter.canonical().names, -math.inf)
+            self.meet(replace(nearest.origin, chain=shorter, log_prob=log_prob))
+
+
+def by_order(starts: Sequence[Start]) -> list[list[Start]]:
+    """The starts of each order of effects, in the order in which they come."""
+    groups: dict[tuple[str, ...], list[Start]] = {}
+    for start in starts:
+        groups.setdefault(start.chain.canonical().names, []).append(start)
+    return list(groups.values())
+
+
+def rank(candidates: Sequence[Candidate], before: float) -> list[Candidate]:
+    """The answer, then the others, nearest first.
+
+    The answer is the nearest; but of those as near (AS_NEAR), and no farther than ``before``, one
+    with the fewest effects: an effect that does nothing must not win by a hair. Of as many effects
+    and NO_FARTHER, it is the one the network finds most probable.
+    """
+
+    def equals(those, allowance):
+        factor, offset = allowance
+        limit = factor * those[0].distance + offset
+        return [c for c in those if c.distance <= min(limit, max(before, those[0].distance))]
+
+    near = sorted(candidates, key=lambda candidate: candidate.distance)
+    as_near = equals(near, AS_NEAR)
+    fewest = min(len(c.chain.steps) for c in as_near)
+    shortest = equals([c for c in as_near if len(c.chain.steps) == fewest], NO_FARTHER)
+    answer = max(shortest, key=lambda c: c.probability or 0.0)
+    return [answer, *(c for c in near if c is not answer)]
