@@ -195,6 +195,21 @@ def test_refine_is_never_worse_by_the_real_render():
     assert set(figures["by_length"]) == {1}
 
 
+def test_an_evaluation_that_was_broken_off_goes_on(tmp_path):
+    path, about = tmp_path / "items.json", {"seed": 3}
+    options = {"seed": 3, "steps": 2, "length": 1}
+    first = evaluate.refine(1, **options, items=evaluate.Items(path, about))
+    again = evaluate.refine(1, **options, items=evaluate.Items(path, about), model=object())
+    assert again["all"] == first["all"]  # a model that cannot answer was not asked
+    both = evaluate.refine(2, **options, items=evaluate.Items(path, about))
+    assert both["count"] == 2 and len(evaluate.Items(path, about).rows) == 2
+    with pytest.raises(UnmixError, match="another evaluation"):
+        evaluate.Items(path, {"seed": 4})
+    path.write_text("[]")
+    with pytest.raises(UnmixError, match="not the items"):
+        evaluate.Items(path, about)
+
+
 def test_bad_counts():
     with pytest.raises(UnmixError, match="count must be 1 or more"):
         evaluate_chains.chains(count=0)

@@ -83,6 +83,13 @@ def _model(path: Path | None):
     return load_inverse(path=path)
 
 
+def _digests(path: Path) -> dict:
+    """{name: SHA-256} of a file, or of the files of a folder."""
+    from unmix.report.kept import digests
+
+    return digests(sorted(path.glob("*.safetensors")) if path.is_dir() else [path], path.parent)
+
+
 @app.command()
 def proxies(
     effect: Annotated[
@@ -226,6 +233,8 @@ def refine(
 ) -> None:
     """What refine makes of the first answers, by the real effects.
 
+    With --out the same command goes on after Ctrl+C; a larger --count adds to what is there.
+
     \b
     Examples:
       unmix evaluate refine --count 100 --steps 200
@@ -233,8 +242,16 @@ def refine(
     """
     hush(quiet)
     from unmix import evaluate
-    from unmix.report import figures, plots
+    from unmix.report import figures, kept, plots
 
+    about = {
+        "options": {"seed": seed, "steps": steps, "source": source, "length": length},
+        "rivals": rivals,
+        "files": {str(path): _digests(path) for path in (weights, model) if path},
+        **kept.program(),
+    }
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
     table = evaluate.refine(
         count,
         seed,
@@ -245,5 +262,6 @@ def refine(
         workers=workers,
         rivals=rivals,
         length=length,
+        items=evaluate.Items(out / "refine.items.json" if out else None, about),
     )
     _finish(table, figures.refine, json, out, plots.refine)

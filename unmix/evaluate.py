@@ -7,14 +7,16 @@ evaluate_proxies.py.
 
 from __future__ import annotations
 
+import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from unmix import effects, metrics
-from unmix.audio import SAMPLE_RATE
+from unmix.audio import SAMPLE_RATE, write_text
 from unmix.belief import covered
 from unmix.certainty import unit_intervals
 from unmix.chain import Chain, canonical_order
@@ -176,6 +178,39 @@ class _Searches:
         }
 
 
+@dataclass
+class Items:
+    """Rows of an evaluation that are on disk already, for one that takes hours.
+
+    Args:
+        path: JSON file; nothing is kept with None.
+        about: what decides the rows; JSON.
+
+    Raises:
+        UnmixError: the file is of another evaluation, or no such file.
+    """
+
+    path: Path | None = None
+    about: dict = field(default_factory=dict)
+    rows: dict[int, dict] = field(default_factory=dict)
+
+    def __post_init__(self):
+        if self.path is None or not self.path.exists():
+            return
+        try:
+            found = json.loads(self.path.read_text(encoding="utf-8"))
+            about, self.rows = found["about"], {int(i): row for i, row in found["rows"].items()}
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise UnmixError(f"{self.path}: not the items of an evaluation ({error})") from None
+        if about != self.about:
+            raise UnmixError(f"{self.path} is of another evaluation: name another folder")
+
+    def keep(self, rows: dict[int, dict]) -> None:
+        """Write what is done so far."""
+        if self.path is not None:
+            write_text(self.path, json.dumps({"about": self.about, "rows": rows}) + "\n")
+
+
 def refine(
     count: int = 100,
     seed: int = 1,
@@ -187,6 +222,7 @@ def refine(
     workers: int = 1,
     rivals: bool = False,
     length: int | None = None,
+    items: Items | None = None,
 ) -> dict:
     """What refine makes of the network's first answers, by the real render.
 
@@ -197,6 +233,7 @@ def refine(
         workers: processes of one thread each, if more than 1.
         length: one length of chain only.
         rivals: also give the time that each search took to other methods (rivals.py).
+        items: of an evaluation that was broken off; those that are missing join them.
 
     Returns:
         {"count", "worse", "better" (shares), "mss_before", "mss_after" (medians), "si_sdr_db"
@@ -215,7 +252,8 @@ def refine(
     searches = _Searches(
         held_out(seed, source, length=length), model, stand_ins, steps, beams, rivals
     )
-    rows = each(searches, count, workers, "refine")
+    items = items or Items()
+    rows = each(searches, count, workers, "refine", items.rows, items.keep)
     lengths = range(1, MAX_LENGTH + 1)
     return {
         "count": count,

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import cache
@@ -139,17 +139,41 @@ def _item(shared, i: int):
     return shared.item(i)
 
 
-def each(shared, count: int, workers: int, what: str) -> list:
+def each(
+    shared,
+    count: int,
+    workers: int,
+    what: str,
+    rows: dict | None = None,
+    keep: Callable[[dict], None] = lambda rows: None,
+) -> list:
     """``shared.item(i)`` for every i below ``count``, with a progress bar called ``what``.
 
     Args:
         shared: must be picklable where there is more than one worker.
         workers: 1 runs in this process, as it is; more are processes of one thread each.
+        rows: {i: item} of those that are known already; the others join as they are done.
+        keep: called as keep(rows) whenever one has joined.
     """
     from tqdm import tqdm
 
+    rows = {} if rows is None else rows
+    missing = [i for i in range(count) if i not in rows]
+    with tqdm(desc=what, total=count, initial=count - len(missing), leave=False) as bar:
+        for i, row in _as_done(shared, missing, workers):
+            rows[i] = row
+            bar.update()
+            keep(rows)
+    return [rows[i] for i in range(count)]
+
+
+def _as_done(shared, items: list[int], workers: int):
+    """(i, shared.item(i)) of all items, as they are done."""
     if workers == 1:
-        return [shared.item(i) for i in tqdm(range(count), desc=what, leave=False)]
+        for i in items:
+            yield i, shared.item(i)
+        return
     with Pool(shared, workers) as pool:
-        futures = [pool.submit(_item, i) for i in range(count)]
-        return [pool.result(future) for future in tqdm(futures, desc=what, leave=False)]
+        futures = {pool.submit(_item, i): i for i in items}
+        for future in as_completed(futures):
+            yield futures[future], pool.result(future)

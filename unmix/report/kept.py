@@ -22,7 +22,7 @@ def digest(path: Path) -> str | None:
 
 
 @cache
-def _program() -> dict:
+def program() -> dict:
     """Version and bundled weights, as one hash: other ones may give another answer."""
     from importlib.metadata import version
 
@@ -43,7 +43,7 @@ def made(recording: Path, options: dict) -> dict:
     of_source = digest(Path(source)) if source else None
     if of_source:
         options = {**options, "source_sha256": of_source}
-    return {"sha256": digest(recording), "options": options, **_program()}
+    return {"sha256": digest(recording), "options": options, **program()}
 
 
 def digests(files: Iterable[Path], folder: Path) -> dict:
