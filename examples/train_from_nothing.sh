@@ -20,9 +20,9 @@ STEPS
 python "$here/bundle_weights.py" "$dir/runs"
 
 unmix gen-data --chains --count 100000 --seed 1 --out "$dir/data/chains"
-unmix train --data "$dir/data/chains" --out "$dir/runs/inverse" --minutes 70 --hybrid-steps 150
+unmix train --data "$dir/data/chains" --out "$dir/runs/inverse" --minutes 70
 python "$here/bundle_weights.py" "$dir/runs"
 
-unmix evaluate proxies
-unmix evaluate chains
-unmix evaluate refine
+unmix evaluate proxies --workers 2
+unmix evaluate chains --workers 2
+unmix evaluate refine --count 10 --workers 2 --out "$dir/figures"
