@@ -291,7 +291,7 @@ class Search:
         the budget."""
 
         def work(answer: Candidate) -> None:
-            fit = self.fit([replace(answer.origin, chain=answer.chain)], near=True)
+            fit = self.fit([replace(answer.origin, chain=answer.chain)])
             for _ in range(steps):
                 if self.late() or not fit.descend():
                     break

@@ -1,0 +1,42 @@
+"""Workers: results in order whoever is first, errors come through, and nothing is done twice."""
+
+import time
+
+import pytest
+import torch
+
+from unmix.workers import apart, each, together
+
+
+def test_results_come_in_the_order_of_the_items_even_when_nested():
+    def row(i: int) -> list[int]:
+        time.sleep(0.01 * (5 - i))  # the last is done first
+        return together(lambda j: i * j, range(4))
+
+    threads = torch.get_num_threads()
+    assert apart(row, range(6)) == [[i * j for j in range(4)] for i in range(6)]
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("run", [together, apart])
+def test_an_error_comes_through(run):
+    with pytest.raises(ZeroDivisionError):
+        run(lambda i: 1 // i, [1, 0, 2])
+
+
+class Squares:
+    """Counts what it is asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def item(self, i: int) -> int:
+        self.asked.append(i)
+        return i * i
+
+
+def test_known_items_are_not_asked_again_and_every_new_one_is_kept():
+    squares, kept = Squares(), []
+    found = each(squares, 4, 1, "squares", {1: -1}, lambda rows: kept.append(dict(rows)))
+    assert found == [0, -1, 4, 9] and squares.asked == [0, 2, 3]
+    assert [sorted(rows) for rows in kept] == [[0, 1], [0, 1, 2], [0, 1, 2, 3]]
