@@ -47,7 +47,7 @@ def test_never_farther_than_the_start_whatever_the_proxies(dry, two_effects, ste
     )
     judge = Judge(recording, dry)
     assert found.before == pytest.approx(judge.distance(start))
-    assert found.after == pytest.approx(judge.distance(found.chain))
+    assert found.after == pytest.approx(judge.distance(found.chain), abs=1e-6)  # rounding noise
     assert found.after <= found.before
     taken = [step for step, _ in found.history]
     assert taken == list(range(1, len(taken) + 1)) and len(taken) <= steps

@@ -48,7 +48,7 @@ def test_a_result_lines_up(chain):
     (width,) = (line for line in lines if "width" in line)
     assert width.index("width") == head.index("setting")
     assert width.index("50 %") + len("50 %") == head.index("value") + len("value")
-    assert width.index("40 %") == head.index("network's")
+    assert width.index("40 %") == head.index("90 % interval")
     assert "…" not in text.replace(" … ", "").replace(" …", "")  # nothing is cropped
 
 
