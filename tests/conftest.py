@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unmix import audio
+from unmix import audio, effects, sources
 
 # a shell's background job ignores Ctrl+C, and its children inherit that; some tests send it
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -38,6 +38,19 @@ def unmix_cli(command):
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def dry() -> np.ndarray:
+    """A second of music-like sound at 44.1 kHz: float32 (samples,)."""
+    rate = audio.SAMPLE_RATE
+    return sources.synthetic(np.random.default_rng(3), 2 * rate)[:rate]
+
+
+@pytest.fixture(scope="session")
+def two_effects() -> tuple[str, str]:
+    """The names of the first and the last effect."""
+    return effects.names()[0], effects.names()[-1]
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from fits import PROBE, fitting, moved
 
 from unmix import effects, sources
 from unmix.audio import SAMPLE_RATE
@@ -11,17 +12,6 @@ from unmix.fit import REUSE, Fit
 from unmix.judge import Judge
 from unmix.picture import SOFT_DB, Pictures, Waveform
 from unmix.starts import Start
-
-PROBE = sources.probe()
-
-
-def fitting(true, *starts, source=PROBE, **options):
-    judge = Judge(true.render(source, SAMPLE_RATE), source, **options)
-    return Fit(judge, [Start(chain) for chain in starts], np.random.default_rng(0))
-
-
-def moved(chain, effect, **settings):
-    return Chain((n, s | settings if n == effect else s) for n, s in chain.steps)
 
 
 def test_the_cost_of_a_gain_is_known():

@@ -10,11 +10,6 @@ from unmix.chain import Chain
 from unmix.judge import Judge
 
 
-@pytest.fixture(scope="module")
-def dry():
-    return sources.synthetic(np.random.default_rng(3), 2 * SAMPLE_RATE)[:SAMPLE_RATE]
-
-
 def test_the_judge_measures_the_real_render(dry):
     chain = Chain([(effects.names()[0], {})])
     recording = chain.render(dry, SAMPLE_RATE)

@@ -3,24 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from fits import fitting, moved
 
-from unmix import effects, jumps, sources
-from unmix.audio import SAMPLE_RATE
+from unmix import effects, jumps
 from unmix.chain import Chain
-from unmix.fit import Fit
-from unmix.judge import Judge
-from unmix.starts import Start
-
-PROBE = sources.probe()
-
-
-def fitting(true, start):
-    judge = Judge(true.render(PROBE, SAMPLE_RATE), PROBE)
-    return Fit(judge, [Start(start)], np.random.default_rng(0))
-
-
-def moved(chain, effect, **settings):
-    return Chain((n, s | settings if n == effect else s) for n, s in chain.steps)
 
 
 @pytest.mark.parametrize("rate", [0.3, 2.7])

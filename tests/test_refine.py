@@ -20,16 +20,6 @@ def proxies(*names):
     return {name: effects.get(name).build_proxy().requires_grad_(False) for name in names}
 
 
-@pytest.fixture(scope="module")
-def dry():
-    return sources.synthetic(np.random.default_rng(3), 2 * SAMPLE_RATE)[:SAMPLE_RATE]
-
-
-@pytest.fixture(scope="module")
-def two_effects():
-    return effects.names()[0], effects.names()[-1]
-
-
 @pytest.mark.parametrize("steps", [0, 12])
 def test_never_farther_than_the_start_whatever_the_proxies(dry, two_effects, steps):
     rng = np.random.default_rng(5)

@@ -5,22 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from unmix import effects, sources
+from unmix import effects
 from unmix.audio import SAMPLE_RATE
 from unmix.chain import Chain, canonical_order
 from unmix.judge import Judge
 from unmix.search import FINISH, LEFT_OUT, PUT_IN, RACE, RACED, Candidate, Search, rank
 from unmix.starts import Start
-
-
-@pytest.fixture(scope="module")
-def dry():
-    return sources.synthetic(np.random.default_rng(3), 2 * SAMPLE_RATE)[:SAMPLE_RATE]
-
-
-@pytest.fixture(scope="module")
-def two_effects():
-    return effects.names()[0], effects.names()[-1]
 
 
 def searching(dry, true, start, steps=20, **options):

@@ -12,11 +12,6 @@ from unmix.nn.mixture import Mixture, to_normal
 from unmix.starts import Rows, Start, starts_from_beliefs
 
 
-@pytest.fixture(scope="module")
-def two_effects():
-    return effects.names()[0], effects.names()[-1]
-
-
 def certain(name: str, u: float, sharpness: float = 20.0) -> Mixture:
     """One narrow component about u for every knob."""
     circular = torch.from_numpy(effects.get(name).panel.circular)

@@ -185,9 +185,10 @@ class Items:
     Args:
         path: JSON file; nothing is kept with None.
         about: what decides the rows; JSON.
+        rows: {i: row} of the items that are done; read from the file where there is one.
 
     Raises:
-        UnmixError: the file is of another evaluation, or no such file.
+        UnmixError: the file is of another evaluation, or does not hold items.
     """
 
     path: Path | None = None

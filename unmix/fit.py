@@ -73,7 +73,7 @@ class Fit:
         self.mean, self.spread = self._belief()
         self.free = slice(0, len(self.circular))  # the knobs that descend
         self.damping, self.still = DAMPING, False
-        self.whole = True
+        self.whole = True  # whether the last measure was of all knobs
         self.linear, self.age = None, 0  # differences and slopes, and the steps since their measure
         found = []
         for start in starts:
@@ -123,8 +123,8 @@ class Fit:
             audio = self.effects[i].render(audio, SAMPLE_RATE, settings)
         return audio
 
-    def _differences(self, *wets: np.ndarray, view=None) -> torch.Tensor:
-        audio = self.judge.level(torch.from_numpy(np.stack(wets)))
+    def _differences(self, wet: np.ndarray, view=None) -> torch.Tensor:
+        audio = self.judge.level(torch.from_numpy(wet)[None])
         return (view or self.judge.pictures).differences(audio)
 
     def _cost(self, wet: np.ndarray) -> float:
@@ -170,10 +170,9 @@ class Fit:
         """A copy with other knobs and what they cost, of which those of effect i move and no
         others, whatever is believed."""
         trial = copy(self)
-        trial.cost, trial.knobs, trial.free = cost, knobs, self.places[i]
+        trial.cost, trial.free = math.inf, self.places[i]
         trial.spread = np.full_like(self.spread, np.inf)
-        trial.still, trial.linear, trial.damping = False, None, DAMPING
-        trial._settle()
+        trial.take(cost, knobs, self.switches)
         return trial
 
     def move_to(self, knobs: np.ndarray) -> bool:
@@ -226,8 +225,9 @@ class Fit:
         """A step of Levenberg and Marquardt within the knobs' ranges (Nocedal and Wright,
         "Numerical Optimization", 2006, section 10.3); False if no step lowers the cost.
 
-        Slopes are measured every REUSE steps; between, Broyden's update carries them along: the
-        smallest change that explains what the last step did.
+        Slopes are measured every REUSE steps, every other time of the knobs alone that matter;
+        between, Broyden's update carries them along: the smallest change that explains what the
+        last step did.
         """
         if self.still or not len(self.knobs):
             return False

@@ -268,7 +268,7 @@ class Search:
                 drawn = [(name, effects.get(name).sample(rng)) for _ in range(DRAWN)]
                 for i in range(len(steps) + 1):
                     add(put_in, fit.start, *([*steps[:i], step, *steps[i:]] for step in drawn))
-        has_lfo = any(effects.get(n).sweep for f in leaders[:1] for n in f.chain.names)
+        has_lfo = any(effect.sweep for effect in leaders[0].effects)
         wanted = (moved, MOVED, True), (put_in, PUT_IN, has_lfo), (left_out, LEFT_OUT, True)
         factor, offset = TOO_FAR
         limit = factor * leaders[0].cost + offset

@@ -1,0 +1,23 @@
+"""Fits for the tests: of a recording of the probe through a known chain."""
+
+import numpy as np
+
+from unmix import sources
+from unmix.audio import SAMPLE_RATE
+from unmix.chain import Chain
+from unmix.fit import Fit
+from unmix.judge import Judge
+from unmix.starts import Start
+
+PROBE = sources.probe()
+
+
+def fitting(true, *starts, source=PROBE, **options):
+    """A fit of the source through ``true`` that begins at the nearest of the chains ``starts``."""
+    judge = Judge(true.render(source, SAMPLE_RATE), source, **options)
+    return Fit(judge, [Start(chain) for chain in starts], np.random.default_rng(0))
+
+
+def moved(chain, effect, **settings):
+    """The chain with other settings of one effect."""
+    return Chain((n, s | settings if n == effect else s) for n, s in chain.steps)
