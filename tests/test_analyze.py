@@ -16,6 +16,7 @@ from unmix.belief import intervals
 from unmix.chain import Chain
 from unmix.cli import app
 from unmix.errors import UnmixError
+from unmix.evaluate import held_out
 from unmix.features import WINDOW
 from unmix.inverse.model import InverseModel, ModelConfig
 from unmix.prepare import prepare
@@ -84,6 +85,15 @@ def test_the_probe_is_not_found_in_other_sounds(seed):
     prepared = prepare(other, SAMPLE_RATE)
     assert prepared.source == "none" and prepared.pair.source is None
     assert "not found" in prepared.pair.notes[0]
+
+
+@pytest.mark.parametrize("source", ["probe", "synthetic"])
+def test_most_random_chains_are_aligned_to_the_sample(source):
+    sampler, late, right = held_out(1, source), 4_321, 0
+    for i in range(10):
+        dry, _, recording = sampler.example(i)
+        right += pairing.match(np.pad(recording, (late, 0)), dry).lag == late
+    assert right >= 8  # some reverbs have no direct sound
 
 
 @pytest.mark.parametrize("late", [1, 441, 30_000])
