@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+
+from unmix.shards import file_hash
 
 PACKAGES = ("torch", "torchaudio", "numpy", "scipy", "numba", "pedalboard", "soundfile", "geoopt")
 
@@ -16,10 +16,6 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def collect() -> dict:
@@ -45,7 +41,9 @@ def collect() -> dict:
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "packages": {package: _version(package) for package in PACKAGES},
         "devices": devices,
-        "weights": {path.name: _sha256(path) for path in sorted(bundled("").glob("*.safetensors"))},
+        "weights": {
+            path.name: file_hash(path) for path in sorted(bundled("").glob("*.safetensors"))
+        },
         "variables": {k: v for k, v in sorted(os.environ.items()) if k.endswith("_NUM_THREADS")},
     }
 

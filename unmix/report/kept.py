@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from unmix.shards import file_hash
+
 FORMAT, FORMAT_VERSION = "unmix-result", 1
 DECISIVE = ("sha256", "options", "unmix", "weights")  # the same: the result would be the same
 
@@ -15,8 +17,7 @@ DECISIVE = ("sha256", "options", "unmix", "weights")  # the same: the result wou
 def digest(path: Path) -> str | None:
     """SHA-256 of a file; None where it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_hash(path)
     except OSError:
         return None
 
