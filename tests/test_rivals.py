@@ -30,8 +30,10 @@ def test_cma_shares_its_time_and_returns_the_best():
     found = rivals.cma(JUDGE, [other, START], 4.0)
     assert found.chain.names == (NAME,)
     seconds, distances = zip(*found.timeline, strict=True)
-    assert len(seconds) == 2 and 1.5 < seconds[0] < 3.5 < seconds[1] < 6
-    assert distances[1] < distances[0]
+    assert seconds[0] < 0.5 and 3.5 < seconds[-1] < 6 and list(seconds) == sorted(seconds)
+    assert list(distances) == sorted(distances, reverse=True) and distances[-1] == found.distance
+    near = [second for second, distance in found.timeline if distance < 0.2 * distances[0]]
+    assert near[0] > 1.5 and len(near) > 3  # the second chain is the right one
 
 
 def test_circular_knobs_have_no_bounds():
@@ -42,10 +44,11 @@ def test_circular_knobs_have_no_bounds():
 
 
 def test_proxies_come_near_without_a_render():
-    before = JUDGE.renders
     found = rivals.proxies_only(JUDGE, [START, Chain()], {NAME: load_proxy(NAME)}, 4.0)
     assert found.distance < 0.3 * JUDGE.distance(START)
-    assert JUDGE.renders - before == 2  # one to report the answer, one in this test
+    assert found.renders == 0
+    seconds, distances = zip(*found.timeline, strict=True)
+    assert 2 < len(seconds) < 50 and distances[-1] == found.distance < distances[0]
 
 
 def test_a_missing_package_is_told(monkeypatch):

@@ -182,7 +182,14 @@ class Fit:
 
     @property
     def chain(self) -> Chain:
-        return Chain((effect.name, self.settings(i)) for i, effect in enumerate(self.effects))
+        return self.chain_at(self.knobs)
+
+    def chain_at(self, knobs: np.ndarray) -> Chain:
+        """The chain with other knobs (all of them, 0…1), brought within their ranges."""
+        knobs = self._within(np.asarray(knobs, np.float64))
+        return Chain(
+            (effect.name, self.settings(i, knobs)) for i, effect in enumerate(self.effects)
+        )
 
     def as_start(self) -> Start:
         """The settings as they stand, with their beliefs."""

@@ -23,11 +23,13 @@ from unmix.starts import Rows, Start
 from unmix.workers import together
 
 SIGMA = 0.2  # first step size of CMA-ES, in knobs of 0…1
+POINTS = 40  # of a course, at most about so many
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A chain, its real distance (MSS), and how it came down: (seconds, real distance)."""
+    """A chain, its real distance (MSS), how it came there: (seconds, real distance of the answer as
+    it stood), and how often the real effects ran."""
 
     chain: Chain
     distance: float
@@ -35,10 +37,36 @@ class Attempt:
     renders: int
 
 
+class _Course:
+    """Answers as they stand over time; they are judged when the time is over, at nobody's cost."""
+
+    def __init__(self, seconds: float):
+        self.began, self.pause = time.monotonic(), seconds / POINTS
+        self.seen: list[tuple[float, Chain]] = []
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it began."""
+        return time.monotonic() - self.began
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to note an answer again."""
+        return not self.seen or self.elapsed >= self.seen[-1][0] + self.pause
+
+    def note(self, answer: Chain) -> None:
+        self.seen.append((self.elapsed, answer))
+
+    def judged(self, judge: Judge) -> list[tuple[float, float]]:
+        """(seconds, real distance) of each."""
+        return [(seconds, judge.distance(chain)) for seconds, chain in self.seen]
+
+
 def cma(judge: Judge, chains: Sequence[Chain], seconds: float, seed: int = 0) -> Attempt:
     """CMA-ES from each chain's knobs, its switches held, an equal share of the time each.
 
-    What it lowers is the cost of picture.py, which is what the fits lower, too.
+    What it lowers is the cost of picture.py, which is what the fits lower, too. Of its answers the
+    one with the smallest real distance counts.
 
     Raises:
         UnmixError: the package cma is not installed.
@@ -47,41 +75,51 @@ def cma(judge: Judge, chains: Sequence[Chain], seconds: float, seed: int = 0) ->
         from cma import CMAEvolutionStrategy
     except ImportError:
         raise UnmixError("cma is not installed: pip install 'unmix[cma]'") from None
-    began, renders, timeline = time.monotonic(), judge.renders, []
-    best = chains[0]
-    nearest = judge.distance(best)
+    course, renders = _Course(seconds), judge.renders
+    course.note(chains[0])
     for number, chain in enumerate(chains):
         fit = Fit(judge, [Start(chain)], np.random.default_rng(seed))
-        end = began + seconds * (number + 1) / len(chains)
+        end = seconds * (number + 1) / len(chains)
         if len(fit.knobs) > 1:
             bounds = [[None if turns else limit for turns in fit.circular] for limit in (0.0, 1.0)]
             options = {"bounds": bounds, "seed": seed + 1, "verbose": -9}
             start = np.where(fit.circular, fit.knobs, fit.knobs.clip(0.02, 0.98))
             search = CMAEvolutionStrategy(start, SIGMA, options)
-            while time.monotonic() < end and not search.stop():
+            while course.elapsed < end and not search.stop():
                 asked = search.ask()
                 search.tell(asked, together(fit.cost_of, asked))
+                if course.due:
+                    course.note(fit.chain_at(search.result.xbest))
             if search.result.evaluations:
                 fit.move_to(search.result.xbest)
-        distance = judge.distance(fit.chain)
-        if distance < nearest:
-            best, nearest = fit.chain, distance
-        timeline.append((time.monotonic() - began, nearest))
-    return Attempt(best, nearest, timeline, judge.renders - renders)
+        course.note(fit.chain)
+    renders = judge.renders - renders
+    timeline = course.judged(judge)
+    best = min(range(len(timeline)), key=lambda n: timeline[n][1])
+    nearest = np.minimum.accumulate([distance for _, distance in timeline]).tolist()
+    timeline = [(t, distance) for (t, _), distance in zip(timeline, nearest, strict=True)]
+    return Attempt(course.seen[best][1], nearest[-1], timeline, renders)
 
 
 def proxies_only(judge: Judge, chains: Sequence[Chain], proxies: dict, seconds: float) -> Attempt:
     """Adam on the knobs of all chains at once, through the proxies; the row with the lowest loss
     at the end is returned."""
-    began, timeline = time.monotonic(), []
+    course, renders = _Course(seconds), judge.renders
     rows = Rows([Start(chain) for chain in chains if chain.steps] or [Start(chains[0])])
     optimiser = torch.optim.Adam(list(rows.free.values()))
     step, seen = 0, [torch.zeros(len(rows))] * len(STEP_SIZES)
-    while (share := (time.monotonic() - began) / seconds) < 1 and rows.free:
-        distance = proxy_step(judge, proxies, rows, optimiser, step, share, "cpu")
-        seen[step % len(STEP_SIZES)] = distance
+
+    def answer() -> Chain:
+        return rows.chain(int(sum(seen).argmin()))
+
+    while (share := course.elapsed / seconds) < 1 and rows.free:
+        if course.due:
+            course.note(answer())
+        seen[step % len(STEP_SIZES)] = proxy_step(
+            judge, proxies, rows, optimiser, step, share, "cpu"
+        )
         step += 1
-    answer = rows.chain(int(sum(seen).argmin()))
-    distance = judge.distance(answer)
-    timeline.append((time.monotonic() - began, distance))
-    return Attempt(answer, distance, timeline, 0)
+    course.note(answer())
+    renders = judge.renders - renders
+    timeline = course.judged(judge)
+    return Attempt(course.seen[-1][1], timeline[-1][1], timeline, renders)

@@ -72,10 +72,10 @@ def refine(figures: dict):
 
 
 def _course(line, before: float, seconds: np.ndarray) -> np.ndarray:
-    """Smallest distance so far at each of ``seconds``, from (second, distance) pairs."""
+    """The distance as it stood at each of ``seconds``, from (second, distance) pairs."""
     times = [0.0, *(second for second, _ in line)]
-    lowest = np.minimum.accumulate([before, *(distance for _, distance in line)])
-    return lowest[np.searchsorted(times, seconds, side="right") - 1]
+    distances = np.array([before, *(distance for _, distance in line)])
+    return distances[np.searchsorted(times, seconds, side="right") - 1]
 
 
 def _accuracy(axis, figures: dict) -> None:
