@@ -94,11 +94,10 @@ def cma(judge: Judge, chains: Sequence[Chain], seconds: float, seed: int = 0) ->
                 fit.move_to(search.result.xbest)
         course.note(fit.chain)
     renders = judge.renders - renders
-    timeline = course.judged(judge)
-    best = min(range(len(timeline)), key=lambda n: timeline[n][1])
-    nearest = np.minimum.accumulate([distance for _, distance in timeline]).tolist()
-    timeline = [(t, distance) for (t, _), distance in zip(timeline, nearest, strict=True)]
-    return Attempt(course.seen[best][1], nearest[-1], timeline, renders)
+    times, distances = zip(*course.judged(judge), strict=True)
+    nearest = np.minimum.accumulate(distances).tolist()
+    best = course.seen[int(np.argmin(distances))][1]
+    return Attempt(best, nearest[-1], list(zip(times, nearest, strict=True)), renders)
 
 
 def proxies_only(judge: Judge, chains: Sequence[Chain], proxies: dict, seconds: float) -> Attempt:
