@@ -126,7 +126,10 @@ def train_proxy(
 
 @app.command()
 def train(
-    data: Annotated[Path, typer.Option(help="Chains, from gen-data --chains.", metavar="DIR")],
+    data: Annotated[
+        list[Path],
+        typer.Option(help="Chains, from gen-data --chains; may be repeated.", metavar="DIR"),
+    ],
     out: Annotated[Path, typer.Option(help="Run folder.", metavar="DIR")],
     minutes: Annotated[float | None, typer.Option(help="Budget of the first stage.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="The same in steps.")] = None,
@@ -145,6 +148,9 @@ def train(
         Path | None,
         typer.Option(help="Begin from these weights, not from random ones.", metavar="FILE"),
     ] = None,
+    masked: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the chains that are heard in part only.")
+    ] = 0.0,
     wandb: Annotated[bool, typer.Option("--wandb", help="Log to Weights & Biases.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -178,6 +184,7 @@ def train(
         device,
         wandb,
         start,
+        masked=masked,
     )
     _tell_training(result, out, f"held-out loss {result.best:.3f}")
 

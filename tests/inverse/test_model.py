@@ -12,7 +12,7 @@ from unmix.chain import canonical_order
 from unmix.dataset import MAX_LENGTH, ChainSampler
 from unmix.inverse.decoder import CORES, ChainDecoder
 from unmix.inverse.model import InverseModel, ModelConfig
-from unmix.training.inverse import ChainData, chain_figures
+from unmix.training.inverse import Arrays, ChainData, chain_figures
 
 SMALL = {"widths": (16, 16), "size": 32, "hidden": 32, "decoder_hidden": 16, "components": 2}
 
@@ -30,7 +30,8 @@ def valid_orders():
 def batch():
     sampler = ChainSampler(5, shares={"probe": 1.0})
     items = [item for family in range(2) for item in sampler.family(family)]
-    data = ChainData({name: np.stack([item[name] for item in items]) for name in items[0]}, 1)
+    arrays = {name: np.stack([item[name] for item in items]) for name in items[0]}
+    data = ChainData([Arrays(arrays)])
     return data.batch(np.arange(data.count), None, "cpu")
 
 

@@ -16,19 +16,14 @@ from unmix.errors import UnmixError
 from unmix.inverse.decoder import CORES
 from unmix.inverse.model import InverseModel, ModelConfig
 from unmix.losses import mss
-from unmix.shards import file_hash
-from unmix.training import parallel, state
+from unmix.shards import Reader, file_hash
+from unmix.training import masks, parallel, state
 from unmix.training.loop import FitConfig, FitResult, fit
 
 MODEL = "model.safetensors"
 HYBRID = "hybrid"
 VALIDATION_SEED = 1_000_000  # added to the run's seed; `evaluate` uses seeds below it
 VALIDATION_SHARES = {"probe": 0.8, "synthetic": 0.2}
-FAMILY_TENSORS = (
-    "source_mel",
-    "source_score",
-    "source_level",
-)  # the same for all items of a family
 
 
 @dataclass(frozen=True)
@@ -45,69 +40,82 @@ class Weights:
 
 
 class ChainData:
-    """Items of a chains data set in memory, as features.pack leaves them; batches are float32.
+    """Items of chains data sets, as features.pack leaves them; batches are float32.
 
     Args:
-        arrays: {name: (N, …)} as ``ChainSampler.item`` gives them; FAMILY_TENSORS hold one row a
-            family of ``family_size`` neighbours.
+        sets: each gives items by their numbers in it, ``load(names, indices)``, and knows its
+            ``count``: Readers, whose shards stay on disk and come to memory as they are asked for,
+            or Arrays. Their items are numbered through.
         hidden_shares: of a training batch, the share of items on the probe whose source is hidden
             from the network, and the share of the others.
         level_unknown_share: share whose recording level is hidden (unknown capture gain).
+        masked: share of the items in a training batch that are heard in part, see masks.py.
     """
 
     def __init__(
-        self, arrays: dict, family_size: int, hidden_shares=(0.03, 0.3), level_unknown_share=0.25
+        self, sets, hidden_shares=(0.03, 0.3), level_unknown_share=0.25, masked: float = 0.0
     ):
-        self.arrays, self.family_size = arrays, family_size
+        self.sets, self.masked = list(sets), masked
         self.hidden_shares, self.level_unknown_share = hidden_shares, level_unknown_share
-        self.count = len(arrays["level"])
+        self.ends = np.cumsum([each.count for each in self.sets])
+        self.count = int(self.ends[-1])
 
     @staticmethod
-    def load(folder) -> tuple[ChainData, dict]:
-        """Read a data set written by ``unmix gen-data --chains``; also gives its config."""
-        from unmix.shards import Reader
+    def open(*folders, masked: float = 0.0) -> tuple[ChainData, list[dict]]:
+        """Data sets written by ``unmix gen-data --chains``; also gives their configs."""
+        readers = [Reader(folder) for folder in folders]
+        configs = [reader.manifest["config"] for reader in readers]
+        for folder, config in zip(folders, configs, strict=True):
+            if config.get("kind") != "chains":
+                raise UnmixError(
+                    f"{folder}: holds {config.get('kind')}, not chains; see gen-data --help"
+                )
+            if config["effects"] != list(effects.names()):
+                raise UnmixError(f"{folder}: made with other effects; make it again with gen-data")
+            if config["features"] != features.VERSION:
+                raise UnmixError(f"{folder}: made with other features; make it again with gen-data")
+        return ChainData(readers, masked=masked), configs
 
-        reader = Reader(folder)
-        config = reader.manifest["config"]
-        if config.get("kind") != "chains":
-            raise UnmixError(
-                f"{folder}: holds {config.get('kind')}, not chains; see gen-data --help"
-            )
-        if config["effects"] != list(effects.names()):
-            raise UnmixError(f"{folder}: made with other effects; make it again with gen-data")
-        if config["features"] != features.VERSION:
-            raise UnmixError(f"{folder}: made with other features; make it again with gen-data")
-        family = config["family_size"]
-        arrays, first = {}, 0
-        for name, spec in reader.manifest["tensors"].items():
-            rows = -(-reader.count // family) if name in FAMILY_TENSORS else reader.count
-            arrays[name] = np.empty((rows, *spec["shape"]), spec["dtype"])
-        for shard in reader.shards():
-            count = len(shard["level"])
-            for name, array in shard.items():
-                if name in FAMILY_TENSORS:  # a shard holds whole families
-                    place = slice(first // family, -(-(first + count) // family))
-                    arrays[name][place] = array[::family]
-                else:
-                    arrays[name][first : first + count] = array
-            first += count
-        return ChainData(arrays, family), config
+    def place(self, item: int) -> tuple[int, int]:
+        """Of an item: the number of its set, and its number there."""
+        n = int(np.searchsorted(self.ends, item, "right"))
+        return n, item - int(self.ends[n]) + self.sets[n].count
 
     def batch(self, indices: np.ndarray, rng: np.random.Generator | None, device) -> dict:
-        """Items as tensors; source and level hidden at random, or never if rng is None."""
-        result = {}
-        for name, array in self.arrays.items():
-            rows = indices // self.family_size if name in FAMILY_TENSORS else indices
-            tensor = torch.from_numpy(array[rows]).to(device, non_blocking=True)
-            result[name] = features.unpack(name, tensor)
+        """Items in ascending order as tensors; with rng, source and level are hidden and pictures
+        masked at random."""
+        first, parts = 0, []
+        for each, end in zip(self.sets, self.ends, strict=True):
+            here = indices[(indices >= first) & (indices < end)] - first
+            if len(here):
+                parts.append(each.load(None, here))
+            first = end
+        arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        result = {
+            name: features.unpack(name, torch.from_numpy(array).to(device, non_blocking=True))
+            for name, array in arrays.items()
+        }
         heard = torch.ones(2, len(indices))
         if rng is not None:
-            hidden = np.where(self.arrays["on_probe"][indices] > 0, *self.hidden_shares)
+            hidden = np.where(arrays["on_probe"] > 0, *self.hidden_shares)
             shares = np.stack([hidden, np.full(len(indices), self.level_unknown_share)])
             heard = torch.from_numpy(rng.random((2, len(indices))) >= shares).float()
+            if self.masked:
+                result = masks.mask(result, rng, self.masked)
         result["known"] = result["known"] * heard[0].to(device)
         result["level_known"] = heard[1].to(device)
         return result
+
+
+class Arrays:
+    """A data set in memory: {name: (N, …)} as ``ChainSampler.item`` gives them."""
+
+    def __init__(self, arrays: dict):
+        self.arrays, self.count = arrays, len(arrays["level"])
+
+    def load(self, names, indices) -> dict[str, np.ndarray]:
+        """As of a Reader."""
+        return {name: self.arrays[name][indices] for name in names or self.arrays}
 
 
 def validation_data(seed: int, count: int) -> ChainData:
@@ -116,7 +124,8 @@ def validation_data(seed: int, count: int) -> ChainData:
         VALIDATION_SEED + seed, shares=VALIDATION_SHARES, degraded=0.0, independent=True
     )
     items = [sampler.item(i) for i in range(count)]
-    return ChainData({name: np.stack([item[name] for item in items]) for name in items[0]}, 1)
+    arrays = {name: np.stack([item[name] for item in items]) for name in items[0]}
+    return ChainData([Arrays(arrays)])
 
 
 def _half_on_cpu(device: str) -> torch.autocast:
@@ -132,21 +141,25 @@ class SpectralTerm:
     One family is rendered again from its seed at each call: the data set holds no audio.
     """
 
-    def __init__(self, config: dict, seconds: float = 2.0, device: str = "cpu"):
+    def __init__(self, configs: list[dict], seconds: float = 2.0, device: str = "cpu"):
         from unmix.weights import load_proxy
 
-        self.sampler = ChainSampler(**{key: config[key] for key in ChainSampler.OPTIONS})
+        self.samplers = [
+            ChainSampler(**{key: config[key] for key in ChainSampler.OPTIONS}) for config in configs
+        ]
         self.proxies = {name: load_proxy(name, device) for name in effects.names()}
         self.samples = round(seconds * features.SAMPLE_RATE)
         self.device = device
 
-    def __call__(self, model: InverseModel, data: ChainData, family: int, rng) -> torch.Tensor:
-        """Mean MSS over the family's items, on one excerpt of ``seconds``; differentiable.
+    def __call__(self, model: InverseModel, data: ChainData, item: int, rng) -> torch.Tensor:
+        """Mean MSS over the family of an item, on one excerpt of ``seconds``; differentiable.
 
         The proxies hear the source from its beginning: envelopes and tails need their past.
         """
-        source, pairs = self.sampler.audio_family(family)
-        indices = np.arange(family * data.family_size, family * data.family_size + len(pairs))
+        n, row = data.place(item)
+        family, member = divmod(row, self.samplers[n].family_size)
+        source, pairs = self.samplers[n].audio_family(family)
+        indices = item - member + np.arange(len(pairs))
         batch = data.batch(indices, None, self.device)
         with _half_on_cpu(self.device):
             z = model.encoder(batch)
@@ -216,6 +229,7 @@ def train(
     wandb: bool = False,
     start=None,
     config: ModelConfig | None = None,
+    masked: float = 0.0,
 ) -> FitResult:
     """Train the whole model; the same call resumes a broken run.
 
@@ -224,8 +238,8 @@ def train(
     joins in.
 
     Args:
-        data: folder of a chains data set. out: run folder; ``model.safetensors`` in it is the
-            result: the state of the last stage with the lowest held-out likelihood loss.
+        data: folder of a chains data set, or several. out: run folder; ``model.safetensors`` in it
+            is the result: the state of the last stage with the lowest held-out likelihood loss.
         steps, minutes: budget of the first stage, at least one of them.
         batch: items a step.
         geometry: a key of decoder.CORES.
@@ -234,6 +248,7 @@ def train(
         start: weights to begin from, instead of random ones; a part of the model that this file
             does not have begins at random.
         config: sizes and inputs of the model.
+        masked: as of ChainData.
 
     Started by ``torchrun`` several processes train one model (parallel.py), ``batch`` items each.
 
@@ -244,13 +259,15 @@ def train(
         raise UnmixError(f"no decoder {geometry!r}; the decoders are {', '.join(CORES)}")
     device = device or parallel.default_device()
     out, weights = Path(out), Weights()
-    chains, data_config = ChainData.load(data)
+    folders = data if isinstance(data, list | tuple) else [data]
+    chains, configs = ChainData.open(*folders, masked=masked)
     torch.manual_seed(seed)
     model = InverseModel(replace(config or ModelConfig(), geometry=geometry))
     describe = {
-        "data": data_config,
+        "data": configs,
         "items": chains.count,
         "batch": batch,
+        "masked": masked,
         "model": model.config.to_dict(),
     }
     if start is not None:
@@ -282,12 +299,11 @@ def train(
     if result.finished and hybrid_steps:
         tensors, _ = state.read(out / state.BEST, device)
         state.load_weights(out / state.BEST, model, tensors)
-        spectral = SpectralTerm(data_config, device=device)
-        families = chains.count // chains.family_size
+        spectral = SpectralTerm(configs, device=device)
 
         def step_hybrid(step, rng):
             loss, figures = likelihood(rng)
-            heard = spectral(model, chains, int(rng.integers(families)), rng)
+            heard = spectral(model, chains, int(rng.integers(chains.count)), rng)
             return loss + weights.spectral * heard, {**figures, "spectral": float(heard.detach())}
 
         budget = FitConfig(hybrid_steps, None, learning_rate / 10, validate_every=100, **shared)
@@ -296,6 +312,6 @@ def train(
     if result.finished and parallel.rank() == 0:
         tensors, about = state.read(best / state.BEST, device)
         state.load_weights(best / state.BEST, model, tensors)
-        about = {"config": model.config.to_dict(), **about, "data": data_config, "seed": seed}
+        about = {"config": model.config.to_dict(), **about, "data": configs, "seed": seed}
         state.save_weights(out / MODEL, model, about)
     return result

@@ -1,0 +1,72 @@
+"""Masks on the pictures that the network hears in training, so that it uses all the evidence.
+
+After Park et al., "SpecAugment: A Simple Data Augmentation Method for Automatic Speech
+Recognition", Interspeech 2019, without the warping of time; here whole inputs are left out too.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from unmix import features
+
+WIDEST = 0.25  # of a mask, as a share of the whole time or of all bands
+# {input: (dimension of time, dimension of frequency)}; None where it has no such dimension
+DIMENSIONS = {
+    **dict.fromkeys(("mel", "source_mel", "link"), (-1, -2)),
+    **dict.fromkeys(("score", "source_score", "score_link"), (-2, -1)),
+    "stats": (-1, None),
+    "transfer": (None, -1),
+}
+LEFT_OUT = (("stats",), ("link",), ("transfer",), ("score", "source_score", "score_link"))
+
+
+def mask(batch: dict, rng: np.random.Generator, share: float) -> dict:
+    """A batch of features in which a share of the items is heard in part only.
+
+    Each such item loses a stretch of time, the same in all of its pictures, a stretch of frequency
+    in each of them, and, four times of five, one of LEFT_OUT as a whole.
+
+    Args:
+        batch: as ``ChainData.batch`` gives it, before anything is hidden.
+        rng: of the masks.
+        share: of the items, 0…1.
+
+    Returns:
+        The batch with new tensors in the place of those that are masked. What is masked reads 0
+        where the encoder takes it in.
+    """
+    count = len(batch["mel"])
+    chosen = rng.random(count) < share
+
+    def stretch() -> tuple[np.ndarray, np.ndarray]:
+        width = chosen * rng.uniform(0, WIDEST, count)
+        start = rng.uniform(0, 1 - width)
+        return start, start + width
+
+    def kept(begin, end, length: int) -> np.ndarray:
+        places = (np.arange(length) + 0.5) / length
+        return (places < begin[:, None]) | (places >= end[:, None])
+
+    time = stretch()
+    left_out = np.where(chosen, rng.integers(len(LEFT_OUT) + 1, size=count), len(LEFT_OUT))
+    result = dict(batch)
+    for name, (when, where) in DIMENSIONS.items():
+        values = batch[name]
+        shape = values.shape
+        if name == "link":
+            values = values.unflatten(1, (features.LINK, -1))
+        keep = np.ones((count, *[1] * (values.ndim - 1)), bool)
+        for dimension, span in ((when, time), (where, stretch())):
+            if dimension is not None:
+                along = [1] * values.ndim
+                along[0], along[dimension] = count, values.shape[dimension]
+                keep = keep & kept(*span, values.shape[dimension]).reshape(along)
+        for number, group in enumerate(LEFT_OUT):
+            if name in group:
+                keep = keep & (left_out != number).reshape(-1, *[1] * (values.ndim - 1))
+        silence, _ = features.BYTES.get(name, (0.0, 1))
+        keep = torch.from_numpy(keep).to(values.device)
+        result[name] = torch.where(keep, values, silence).reshape(shape)
+    return result
