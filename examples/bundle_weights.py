@@ -1,11 +1,13 @@
 """Copy the results of training runs into the package, as the weights that ship with it.
 
-    python examples/bundle_weights.py runs [--keep 0.35]
+    python examples/bundle_weights.py runs [--keep 0.35] [--also other/model.safetensors …]
 
 ``runs`` holds one folder per effect (from ``unmix train-proxy``) and ``inverse`` (from
-``unmix train``); folders that are missing are left out. With ``--keep`` the inverse model becomes
-the mean of the new weights and of that share of the bundled ones, from which the run must have
-begun: such means often generalise better than either (Wortsman et al., "Model soups", ICML 2022).
+``unmix train``); folders that are missing are left out. The inverse model becomes the mean of the
+run's weights and of those named by ``--also``, and with ``--keep`` to that share the bundled ones.
+All of them must have begun from the same weights: such means often generalise better than any of
+their parts (Wortsman et al., "Model soups", ICML 2022). What one of them lacks is the mean of the
+others.
 """
 
 import argparse
@@ -16,7 +18,7 @@ from unmix.shards import file_hash
 from unmix.training import inverse, state
 
 
-def main(runs: Path, keep: float):
+def main(runs: Path, keep: float, also: list[Path]):
     for name in effects.names():
         best = runs / name / state.BEST
         if best.exists():
@@ -25,12 +27,18 @@ def main(runs: Path, keep: float):
     path = runs / "inverse" / inverse.MODEL
     if path.exists():
         _, about = state.read(path)
-        model = weights.load_inverse(path=path)
+        shares = {other: (1 - keep) / (1 + len(also)) for other in also}
         if keep:
-            before = dict(weights.load_inverse().named_parameters())
-            for name, parameter in model.named_parameters():
-                parameter.lerp_(before[name], keep)
-            about["mean_with"] = {file_hash(weights.bundled(weights.INVERSE_FILE)): keep}
+            shares[weights.bundled(weights.INVERSE_FILE)] = keep
+        model = weights.load_inverse(path=path)
+        others = [(state.read(other)[0], share) for other, share in shares.items()]
+        for name, parameter in model.named_parameters():
+            have = [(tensors[name], share) for tensors, share in others if name in tensors]
+            parameter.mul_(1 - sum(share for _, share in have))
+            for tensor, share in have:
+                parameter.add_(tensor.float(), alpha=share)
+        if shares:
+            about["mean_with"] = {file_hash(other): share for other, share in shares.items()}
         print(weights.save_inverse(model, about))
 
 
@@ -38,4 +46,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path)
     parser.add_argument("--keep", type=float, default=0.0, help="share of the bundled weights")
+    parser.add_argument("--also", type=Path, nargs="*", default=[], help="other runs' models")
     main(**vars(parser.parse_args()))

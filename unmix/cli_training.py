@@ -162,7 +162,7 @@ def train(
     \b
     Examples:
       unmix train --data data/chains --out runs/inverse --minutes 60 --hybrid-steps 200
-      torchrun --nproc-per-node 2 -m unmix train --data data/chains --out runs/two --steps 9000
+      torchrun --nproc-per-node 2 -m -- unmix train --data data/chains --out runs/two --steps 9000
     """
     if minutes is None and steps is None:
         raise typer.BadParameter("give --minutes, --steps or both")

@@ -13,7 +13,7 @@ from unmix import effects
 from unmix.chain import Chain
 from unmix.nn.mixture import Mixture, from_normal, to_normal
 
-SAMPLES = 4  # drawn from the belief of each chain, beside its centre
+SAMPLES = 4  # drawn from the belief of each chain, beside its medians
 REFINE_SAMPLES = 40  # the same, where refine follows
 LIKELY_OPTION = 0.02  # options at least this probable are tried from the start
 SPREAD = 0.3  # of starts around a given chain, in normal space
@@ -53,8 +53,8 @@ def _drawn(log_probs: Sequence[torch.Tensor], generator) -> torch.Tensor:
 
 
 def prediction(belief) -> Start:
-    """The chain of an inverse.model.Belief with its most probable switches and central knobs."""
-    return _start(belief, {n: mixture.centre()[0] for n, mixture in belief.mixtures.items()})
+    """The chain of an inverse.model.Belief with its most probable switches and median knobs."""
+    return _start(belief, {n: mixture.median()[0] for n, mixture in belief.mixtures.items()})
 
 
 def starts_from_beliefs(

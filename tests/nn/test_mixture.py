@@ -50,6 +50,24 @@ def test_angle_density_is_periodic_and_samples_stay_in_range():
     assert float(samples.min()) >= 0 and float(samples.max()) <= 1
 
 
+@torch.no_grad()
+def test_median_is_that_of_many_samples_and_an_angle_the_mean_direction():
+    mixture = head(circular=[False, True, False])(torch.randn(5, 8))
+    samples = mixture.sample(40_000, torch.Generator().manual_seed(1))
+    found = mixture.median()
+    assert torch.allclose(found[:, 0], samples[..., 0].median(0).values, atol=0.01)
+    assert torch.allclose(found[:, 2], samples[..., 2].median(0).values, atol=0.01)
+    turns = 2 * math.pi * samples[..., 1]
+    mean = torch.atan2(turns.sin().mean(0), turns.cos().mean(0)) / (2 * math.pi)
+    assert torch.allclose((found[:, 1] - mean + 0.5) % 1, torch.full((5,), 0.5), atol=0.02)
+
+
+@torch.no_grad()
+def test_median_of_an_effect_without_knobs_or_without_angles():
+    for circular in ([False], [True], []):
+        assert head(circular=circular)(torch.randn(2, 8)).median().shape == (2, len(circular))
+
+
 def test_fitting_recovers_a_knob_and_an_angle_across_the_wrap():
     module = head(components=2, spread=0.2)
     optimizer = torch.optim.Adam(module.parameters(), 0.01)

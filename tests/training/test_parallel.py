@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import torch
 
+from unmix import weights
 from unmix.training.loop import FitConfig, fit
 
 CONFIG = {"steps": 5, "validate_every": 2}
@@ -75,8 +76,9 @@ def test_torchrun_trains_the_inverse_model(tmp_path, unmix_cli):
     made = unmix_cli("gen-data", "--chains", "--count", 10, "--out", tmp_path / "data")
     assert made.returncode == 0, made.stderr
     run = tmp_path / "run"
-    train = ("-m", "unmix", "train", "--data", tmp_path / "data", "--out", run, "--batch", 4)
-    done = torchrun(*train, "--steps", 2, "--validation", 5)
+    train = ("-m", "--", "unmix", "train", "--data", tmp_path / "data", "--out", run, "--batch", 4)
+    start = weights.bundled(weights.INVERSE_FILE)  # torchrun has options that begin alike
+    done = torchrun(*train, "--steps", 2, "--validation", 5, "--start", start)
     assert done.returncode == 0, done.stderr[-2000:]
     assert (run / "model.safetensors").exists()
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]

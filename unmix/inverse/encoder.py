@@ -66,8 +66,71 @@ class ScoreReader(nn.Module):
         return self.cnn(picture)
 
 
+class SweepReader(nn.Module):
+    """2D CNN on the score that follows what wanders through the spectrum, as a notch under an LFO.
+
+    Shared over time and frequency: wherever a notch stands, it looks the same on the score's
+    logarithmic axis. Frame by frame its findings become tracks; they are read as they stand, and
+    in their spectrum over time: where each track is strongest there, and with what phase.
+
+    Args:
+        widths: channels of the stages; each halves the number of bands.
+        tracks: of the findings.
+
+    Shape: score, source_score, score_link as for ScoreReader -> (B, ``outputs``).
+    """
+
+    LENGTH = 256  # frames of the zero-padded spectrum: bins of 0.084 Hz
+    BINS = slice(1, 66)  # 0.08 Hz to 5.5 Hz
+
+    def __init__(self, widths=(16, 32, 48), tracks=16, channels=96):
+        super().__init__()
+        stages: list[nn.Module] = []
+        inputs = 2 + features.LINK
+        for width in widths:
+            stages += [nn.Conv2d(inputs, width, 3, stride=(1, 2), padding=1), nn.GELU()]
+            inputs = width
+        self.cnn = nn.Sequential(*stages)
+        bands = features.BANDS // 2 ** len(widths)
+        self.gather = nn.Sequential(
+            nn.Conv1d(inputs * bands, channels, 1),
+            ResidualBlock(channels),
+            nn.GELU(),
+            nn.Conv1d(channels, tracks, 1),
+        )
+        bins = self.BINS.stop - self.BINS.start
+        self.register_buffer(
+            "log_bins", torch.arange(self.BINS.start, self.BINS.stop).log() / 2, persistent=False
+        )
+        self.sharpness = nn.Parameter(torch.full((tracks, 1), 8.0))
+        self.outputs = tracks * features.SCORE_FRAMES + 4 * tracks + tracks * bins
+
+    def forward(self, score, source_score, score_link):
+        gain = (score + 40) / 20 - source_score
+        picture = torch.cat([torch.stack([gain, source_score], 1), score_link], 1)
+        found = self.cnn(picture).transpose(2, 3).flatten(1, 2)  # (B, C · bands, frames)
+        return self.read(self.gather(found))
+
+    def read(self, tracks: torch.Tensor) -> torch.Tensor:
+        """Tracks (B, tracks, SCORE_FRAMES) as they stand; of the spectrum of each its strongest
+        place (logarithm of the bin, cosine and sine of the phase, logarithm of the strength), and
+        its strengths relative to the greatest: (B, ``outputs``)."""
+        with torch.autocast(tracks.device.type, enabled=False):
+            tracks = tracks.float()
+            spectrum = torch.fft.rfft(tracks - tracks.mean(-1, keepdim=True), self.LENGTH)
+            spectrum = spectrum[..., self.BINS] / tracks.shape[-1]
+            strength = (spectrum.real.square() + spectrum.imag.square() + 1e-8).sqrt()
+            relative = strength / strength.amax(-1, keepdim=True)
+            weights = (self.sharpness * relative).softmax(-1)
+            turns = spectrum / strength
+            where = [self.log_bins.expand_as(strength), turns.real, turns.imag, strength.log() / 4]
+            peak = [(weights * values).sum(-1) for values in where]
+        return torch.cat([tracks.flatten(1), *peak, relative.flatten(1)], -1)
+
+
 class Encoder(nn.Module):
-    """1D CNN over time on pictures of the recording, pooled; two branches over frequency.
+    """1D CNN over time on pictures of the recording, pooled; two branches over frequency, and one
+    over both.
 
     Args:
         widths: channels of the stages; each halves the frame rate and has one residual block.
@@ -79,6 +142,7 @@ class Encoder(nn.Module):
         inputs: those of OPTIONAL that are heard; the others count as 0, in a network of the same
             size.
         score_widths: channels of the two stages of the ScoreReader.
+        sweep_widths: channels of the stages of the SweepReader.
 
     Shape: inputs as ``features.extract`` gives them (batch B), with ``level_known`` (B,) beside
     -> z (B, size).
@@ -93,6 +157,7 @@ class Encoder(nn.Module):
         timeline=64,
         inputs=OPTIONAL,
         score_widths=(160, 192),
+        sweep_widths=(16, 32, 48),
     ):
         super().__init__()
         self.inputs = frozenset(inputs)
@@ -123,6 +188,9 @@ class Encoder(nn.Module):
         self.score = ScoreReader(score_widths)
         self.join_score = nn.Linear(self.score.outputs, size, bias=False)
         nn.init.zeros_(self.join_score.weight)
+        self.sweep = SweepReader(sweep_widths)
+        self.join_sweep = nn.Linear(self.sweep.outputs, size, bias=False)
+        nn.init.zeros_(self.join_sweep.weight)
         frames = features.FRAMES
         for _ in widths:
             frames = (frames + 1) // 2
@@ -157,14 +225,14 @@ class Encoder(nn.Module):
         scale = heard["transfer"].new_tensor([0.1, 1, 1, 1])[:, None]
         bands = self.frequency(heard["transfer"] * scale * over * use["transfer"])
         when = self.timeline(x).flatten(1)
-        score = self.score(
+        scores = (
             heard["score"] * use["score"],
             (heard["source_score"] + 40) / 20 * over * use["score"],
             heard["score_link"] * over[..., None] * use["score"],
         )
         first, *rest = self.join
         z = first(torch.cat([x.mean(-1), looked, when, bands, scalars], -1))
-        z = z + self.join_score(score)
+        z = z + self.join_score(self.score(*scores)) + self.join_sweep(self.sweep(*scores))
         for layer in rest:
             z = layer(z)
         return z

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -17,10 +19,48 @@ def chain_code(order: torch.Tensor, count: int) -> torch.Tensor:
     return where.flatten(1).float()
 
 
-class EffectHead(nn.Module):
-    """Switch classifiers and the knobs' mixture density of one effect.
+class Guess(nn.Linear):
+    """The knobs as one guess, trained for its mean distance from the true ones.
 
-    The knobs are modelled given the switches: what a gain of 6 dB sounds like depends on the mode.
+    A likelihood hardly moves what it finds uncertain: the gradient of a mean is divided by the
+    variance (Seitzer et al., "On the Pitfalls of Heteroscedastic Uncertainty Estimation with
+    Probabilistic Neural Networks", ICLR 2022). A distance does; the mixture builds on the guess,
+    and on what the layers below learn from it.
+
+    Shape: hidden (B, inputs) -> (B, numbers + 2 · angles): numbers in 0…1, then a vector for each
+    angle. At first every number is about 0.5.
+    """
+
+    def __init__(self, inputs: int, circular):
+        circular = torch.as_tensor(circular, dtype=torch.bool)
+        angles = int(circular.sum())
+        self.numbers = len(circular) - angles
+        super().__init__(inputs, self.numbers + 2 * angles)
+        self.register_buffer("circular", circular, persistent=False)
+        with torch.no_grad():
+            self.weight.mul_(0.1)
+            self.bias.zero_()
+            self.bias[: self.numbers] = 0.5
+
+    def forward(self, hidden):
+        with torch.autocast(hidden.device.type, enabled=False):
+            return super().forward(hidden.float())
+
+    def distance(self, hidden: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
+        """From the true knobs u (B, K) in 0…1: Σ |û − u| over the numbers and (1 − cos) / 4 over
+        the angles, (B,)."""
+        numbers, vectors = self(hidden).split((self.numbers, self.out_features - self.numbers), -1)
+        x, y = vectors.unflatten(-1, (-1, 2)).unbind(-1)
+        turn = 2 * math.pi * u[:, self.circular]
+        cosine = (x * turn.cos() + y * turn.sin()) / (x.square() + y.square() + 1e-4).sqrt()
+        return (numbers - u[:, ~self.circular]).abs().sum(-1) + (1 - cosine).sum(-1) / 4
+
+
+class EffectHead(nn.Module):
+    """Switch classifiers, a guess of the knobs, and the knobs' mixture density of one effect.
+
+    The density is of the knobs given the switches: what a gain of 6 dB sounds like depends on the
+    mode.
     """
 
     def __init__(self, effect, inputs: int, hidden: int, components: int, dropout: float):
@@ -35,6 +75,11 @@ class EffectHead(nn.Module):
         )
         self.switches = nn.ModuleList(nn.Linear(hidden, count) for count in self.options)
         self.knobs = MixtureDensity(hidden + sum(self.options), effect.panel.circular, components)
+        self.guess = Guess(hidden, effect.panel.circular)
+        self.around = nn.Linear(
+            self.guess.out_features, self.knobs.project.out_features, bias=False
+        )
+        nn.init.zeros_(self.around.weight)
 
     def forward(self, context: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """(B, inputs) -> hidden (B, hidden) and logits (B, options) of each switch."""
@@ -44,7 +89,10 @@ class EffectHead(nn.Module):
     def mixture(self, hidden: torch.Tensor, switches: torch.Tensor) -> Mixture:
         """Knobs given the hidden vector and option numbers (B, S)."""
         codes = [F.one_hot(switches[:, i], n) for i, n in enumerate(self.options)]
-        return self.knobs(torch.cat([hidden, *(code.to(hidden.dtype) for code in codes)], -1))
+        context = torch.cat([hidden, *(code.to(hidden.dtype) for code in codes)], -1)
+        with torch.autocast(hidden.device.type, enabled=False):
+            shift = self.around(self.guess(hidden).detach())
+        return self.knobs(context, shift)
 
 
 class Heads(nn.ModuleDict):

@@ -30,6 +30,7 @@ class ModelConfig:
     timeline: int = 64
     inputs: tuple[str, ...] = OPTIONAL
     score_widths: tuple[int, ...] = (160, 192)
+    sweep_widths: tuple[int, ...] = (16, 32, 48)
     effects: tuple[str, ...] = field(default_factory=effects.names)
 
     def to_dict(self) -> dict:
@@ -71,40 +72,48 @@ class InverseModel(nn.Module):
         super().__init__()
         self.config = c = config or ModelConfig()
         self.encoder = Encoder(
-            c.widths, c.size, c.heads, c.dropout, c.timeline, c.inputs, c.score_widths
+            c.widths,
+            c.size,
+            c.heads,
+            c.dropout,
+            c.timeline,
+            c.inputs,
+            c.score_widths,
+            c.sweep_widths,
         )
         self.decoder = ChainDecoder(c.size, c.decoder_hidden, c.geometry)
         self.heads = Heads(c.size, c.hidden, c.components, c.dropout)
 
-    def knob_losses(self, z, batch) -> tuple[torch.Tensor, torch.Tensor, dict]:
-        """Negative log-likelihoods of the true knobs and switches given the true chain.
+    def knob_losses(self, z, batch) -> tuple[dict[str, torch.Tensor], dict]:
+        """Losses of knobs and switches given the true chain.
 
         Returns:
-            Sums over the effects of each chain, averaged over the batch: knobs, switches; and
-            {effect: (rows, Mixture)} for the spectral term.
+            Sums over the effects of each chain, averaged over the batch: the negative
+            log-likelihoods "knobs" and "switches", and the distance of the "guess"; and {effect:
+            (rows, Mixture)}.
         """
         context = self.heads.context(z, batch["order"])
-        knob_nll, switch_nll, mixtures = z.new_zeros((), dtype=torch.float32), 0.0, {}
+        parts = dict.fromkeys(("switches", "guess", "knobs"), z.new_zeros((), dtype=torch.float32))
+        mixtures = {}
         for i, (name, head) in enumerate(self.heads.items()):
             rows = (batch["order"] == i).any(1).nonzero()[:, 0]
             if len(rows) == 0:
                 continue
             hidden, logits = head(context[rows])
-            switches = batch[f"switches.{name}"][rows]
+            knobs, switches = batch[f"knobs.{name}"][rows], batch[f"switches.{name}"][rows]
             for s, switch_logits in enumerate(logits):
-                switch_nll = switch_nll + F.cross_entropy(
-                    switch_logits, switches[:, s], reduction="sum"
-                )
+                wrong = F.cross_entropy(switch_logits, switches[:, s], reduction="sum")
+                parts["switches"] = parts["switches"] + wrong
             mixtures[name] = rows, head.mixture(hidden, switches)
-            knob_nll = knob_nll - mixtures[name][1].log_prob(batch[f"knobs.{name}"][rows]).sum()
-        return knob_nll / len(z), switch_nll / len(z), mixtures
+            parts["knobs"] = parts["knobs"] - mixtures[name][1].log_prob(knobs).sum()
+            parts["guess"] = parts["guess"] + head.guess.distance(hidden, knobs).sum()
+        return {name: part / len(z) for name, part in parts.items()}, mixtures
 
     def losses(self, batch: dict) -> dict[str, torch.Tensor]:
-        """The parts of the likelihood loss for a batch of items (dataset.ChainSampler)."""
+        """The parts of the loss for a batch of items (dataset.ChainSampler)."""
         z = self.encoder(batch)
-        knobs, switches, _ = self.knob_losses(z, batch)
-        chain = -self.decoder(z, batch["order"]).mean()
-        return {"chain": chain, "switches": switches, "knobs": knobs}
+        parts, _ = self.knob_losses(z, batch)
+        return {"chain": -self.decoder(z, batch["order"]).mean(), **parts}
 
     @torch.no_grad()
     def believe(self, heard: dict, beams: int = 10) -> list[list[Belief]]:

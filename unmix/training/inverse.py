@@ -28,15 +28,20 @@ VALIDATION_SHARES = {"probe": 0.8, "synthetic": 0.2}
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights of the parts of the loss; knobs and switches are sums over a chain's effects."""
+    """Weights of the parts of the loss; all but the chain's are sums over a chain's effects."""
 
     chain: float = 1.0
     switches: float = 0.5
     knobs: float = 0.15
+    guess: float = 1.0
     spectral: float = 0.5
 
     def likelihood(self, parts: dict):
         return sum(getattr(self, name) * parts[name] for name in ("chain", "switches", "knobs"))
+
+    def symbolic(self, parts: dict):
+        """Of everything that is compared with labels."""
+        return self.likelihood(parts) + self.guess * parts["guess"]
 
 
 class ChainData:
@@ -163,11 +168,10 @@ class SpectralTerm:
         batch = data.batch(indices, None, self.device)
         with _half_on_cpu(self.device):
             z = model.encoder(batch)
-        _, _, mixtures = model.knob_losses(z.float(), batch)
+        _, mixtures = model.knob_losses(z.float(), batch)
         knobs, switches = {}, {}
         for name, (rows, mixture) in mixtures.items():
-            true = batch[f"knobs.{name}"]
-            knobs[name] = true.index_copy(0, rows, mixture.centre())
+            knobs[name] = batch[f"knobs.{name}"].index_copy(0, rows, mixture.centre())
             switches[name] = batch[f"switches.{name}"]
         end = int(rng.integers(self.samples, features.WINDOW + 1))
         dry = torch.from_numpy(source[:end]).to(self.device).expand(len(pairs), -1)
@@ -184,7 +188,7 @@ def chain_figures(model, batch: dict, beams: int = 10) -> dict[str, float]:
 
     Returns:
         accuracy_N for each length N in the batch, top5, knob_error (mean
-        |û − u| of the centres given the true chain; circular for angles).
+        |û − u| of the medians given the true chain; circular for angles).
     """
     z = model.encoder(batch).float()
     orders = [tuple(x for x in row if x >= 0) for row in batch["order"].tolist()]
@@ -198,12 +202,12 @@ def chain_figures(model, batch: dict, beams: int = 10) -> dict[str, float]:
     }
     pairs = zip(found, orders, strict=True)
     figures["top5"] = float(np.mean([order in best[:5] for best, order in pairs]))
-    _, _, mixtures = model.knob_losses(z, batch)
+    _, mixtures = model.knob_losses(z, batch)
     errors = []
     for name, (rows, mixture) in mixtures.items():
         true = batch[f"knobs.{name}"][rows]
         panel = effects.get(name).panel
-        errors.append(panel.distance(mixture.centre().cpu().numpy(), true.cpu().numpy()).ravel())
+        errors.append(panel.distance(mixture.median().cpu().numpy(), true.cpu().numpy()).ravel())
     figures["knob_error"] = float(np.concatenate(errors).mean())
     return figures
 
@@ -280,7 +284,7 @@ def train(
         items = chains.batch(np.sort(rng.choice(chains.count, batch)), rng, device)
         with _half_on_cpu(device):
             parts = model.losses(items)
-        loss = weights.likelihood(parts)
+        loss = weights.symbolic(parts)
         return loss, {name: float(value.detach()) for name, value in parts.items()}
 
     def step_likelihood(step, rng):
