@@ -62,7 +62,7 @@ class ScoreReader(nn.Module):
         self.outputs = channels * (features.BANDS // 4)
 
     def forward(self, score, source_score, score_link):
-        picture = torch.cat([(score + 40) / 20, source_score, score_link.flatten(1, 2)], 1)
+        picture = torch.cat([score, source_score, score_link.flatten(1, 2)], 1)
         return self.cnn(picture)
 
 
@@ -106,8 +106,7 @@ class SweepReader(nn.Module):
         self.outputs = tracks * features.SCORE_FRAMES + 4 * tracks + tracks * bins
 
     def forward(self, score, source_score, score_link):
-        gain = (score + 40) / 20 - source_score
-        picture = torch.cat([torch.stack([gain, source_score], 1), score_link], 1)
+        picture = torch.cat([torch.stack([score - source_score, source_score], 1), score_link], 1)
         found = self.cnn(picture).transpose(2, 3).flatten(1, 2)  # (B, C · bands, frames)
         return self.read(self.gather(found))
 
@@ -226,7 +225,7 @@ class Encoder(nn.Module):
         bands = self.frequency(heard["transfer"] * scale * over * use["transfer"])
         when = self.timeline(x).flatten(1)
         scores = (
-            heard["score"] * use["score"],
+            (heard["score"] * use["score"] + 40) / 20,
             (heard["source_score"] + 40) / 20 * over * use["score"],
             heard["score_link"] * over[..., None] * use["score"],
         )
