@@ -38,7 +38,7 @@ def _in_families(sampler, items: int) -> int:
     return -(-items // size) * size
 
 
-def _stacked(sampler, first: int, count: int) -> dict[str, np.ndarray]:
+def stack_items(sampler, first: int, count: int) -> dict[str, np.ndarray]:
     """Items first … first + count − 1 as {name: (count, …)}; ``first`` begins a family."""
     size = _family_size(sampler)
     if hasattr(sampler, "family"):
@@ -52,10 +52,10 @@ def _stacked(sampler, first: int, count: int) -> dict[str, np.ndarray]:
 def _measure(sampler, count: int) -> tuple[dict[str, np.ndarray], float]:
     """The first family, and the seconds that an item takes once everything is warm."""
     size = _family_size(sampler)
-    sample = _stacked(sampler, 0, size)
+    sample = stack_items(sampler, 0, size)
     start, done = time.perf_counter(), 0
     while done == 0 or (time.perf_counter() - start < TIMED_SECONDS and done < count):
-        _stacked(sampler, done, size)
+        stack_items(sampler, done, size)
         done += size
     return sample, (time.perf_counter() - start) / done
 
@@ -281,7 +281,7 @@ class _Making:
         while True:
             while len(pending) < self.jobs_ahead and (job := next(upcoming, None)):
                 number, first, items, last = job
-                future = self.pool.submit(_stacked, first, items)
+                future = self.pool.submit(stack_items, first, items)
                 pending.append((number, items, last, future))
             if not pending:
                 return

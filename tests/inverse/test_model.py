@@ -10,6 +10,7 @@ import torch
 from unmix import effects
 from unmix.chain import canonical_order
 from unmix.dataset import MAX_LENGTH, ChainSampler
+from unmix.generate import stack_items
 from unmix.inverse.decoder import CORES, ChainDecoder
 from unmix.inverse.model import InverseModel, ModelConfig
 from unmix.training.inverse import Arrays, ChainData, chain_figures
@@ -29,9 +30,7 @@ def valid_orders():
 @pytest.fixture(scope="module")
 def batch():
     sampler = ChainSampler(5, shares={"probe": 1.0})
-    items = [item for family in range(2) for item in sampler.family(family)]
-    arrays = {name: np.stack([item[name] for item in items]) for name in items[0]}
-    data = ChainData([Arrays(arrays)])
+    data = ChainData([Arrays(stack_items(sampler, 0, 2 * sampler.family_size))])
     return data.batch(np.arange(data.count), None, "cpu")
 
 

@@ -13,6 +13,7 @@ from unmix import effects, features
 from unmix.chain import proxy_render
 from unmix.dataset import MAX_LENGTH, ChainSampler
 from unmix.errors import UnmixError
+from unmix.generate import stack_items
 from unmix.inverse.decoder import CORES
 from unmix.inverse.model import InverseModel, ModelConfig
 from unmix.losses import mss
@@ -128,9 +129,7 @@ def validation_data(seed: int, count: int) -> ChainData:
     sampler = ChainSampler(
         VALIDATION_SEED + seed, shares=VALIDATION_SHARES, degraded=0.0, independent=True
     )
-    items = [sampler.item(i) for i in range(count)]
-    arrays = {name: np.stack([item[name] for item in items]) for name in items[0]}
-    return ChainData([Arrays(arrays)])
+    return ChainData([Arrays(stack_items(sampler, 0, count))])
 
 
 def _half_on_cpu(device: str) -> torch.autocast:
