@@ -151,6 +151,10 @@ def train(
     masked: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the chains that are heard in part only.")
     ] = 0.0,
+    only: Annotated[
+        str | None,
+        typer.Option(help="Train one part alone: chain or knobs.  [default: both]"),
+    ] = None,
     wandb: Annotated[bool, typer.Option("--wandb", help="Log to Weights & Biases.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -185,6 +189,7 @@ def train(
         wandb,
         start,
         masked=masked,
+        only=only,
     )
     _tell_training(result, out, f"held-out loss {result.best:.3f}")
 

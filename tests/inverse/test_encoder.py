@@ -6,7 +6,7 @@ import torch
 
 from unmix import features
 from unmix.features import SAMPLE_RATE, SCORE_FRAMES, SCORE_HOP
-from unmix.inverse.encoder import SweepReader
+from unmix.inverse.readers import SweepReader
 
 
 def peaks(reader, tracks):

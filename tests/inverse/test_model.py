@@ -12,10 +12,14 @@ from unmix.chain import canonical_order
 from unmix.dataset import MAX_LENGTH, ChainSampler
 from unmix.generate import stack_items
 from unmix.inverse.decoder import CORES, ChainDecoder
-from unmix.inverse.model import InverseModel, ModelConfig
+from unmix.inverse.model import PARTS, InverseModel, ModelConfig
+from unmix.inverse.readers import OPTIONAL
 from unmix.training.inverse import Arrays, ChainData, chain_figures
 
-SMALL = {"widths": (16, 16), "size": 32, "hidden": 32, "decoder_hidden": 16, "components": 2}
+SMALL = {
+    **{"widths": (16, 16), "size": 32, "hidden": 32, "decoder_hidden": 16, "components": 2},
+    **{"score_widths": (16, 16), "knob_score_widths": (16, 16), "sweep_widths": (8, 8, 8)},
+}
 
 
 def valid_orders():
@@ -99,7 +103,7 @@ def test_belief_describes_each_effect_of_the_chain(batch):
             assert effect.panel.complete(settings) == settings
 
 
-def test_hidden_source_and_level_do_not_reach_the_embedding(batch):
+def test_hidden_source_and_level_do_not_reach_the_network(batch):
     model = InverseModel(ModelConfig(**SMALL)).eval()
     hidden = batch | {
         "known": torch.zeros_like(batch["known"]),
@@ -107,13 +111,36 @@ def test_hidden_source_and_level_do_not_reach_the_embedding(batch):
     }
     changed = hidden | {
         "source_mel": hidden["source_mel"] + 30,
+        "link": hidden["link"] + 0.5,
         "transfer": hidden["transfer"] + 3,
         "source_score": hidden["source_score"] + 30,
         "score_link": hidden["score_link"] + 0.5,
         "source_level": hidden["source_level"] - 10,
         "level": hidden["level"] + 12,
     }
-    assert torch.equal(model.encoder(hidden), model.encoder(changed))
+    pictures, others = model.look(hidden), model.look(changed)
+    for name, picture in pictures.items():
+        assert torch.equal(picture, others[name]), name
+
+
+def test_inputs_that_are_not_heard_count_as_nothing(batch):
+    for left_out in OPTIONAL:
+        inputs = tuple(name for name in OPTIONAL if name != left_out)
+        model = InverseModel(ModelConfig(**SMALL, inputs=inputs))
+        pictures = model.look(batch)
+        name = "score_link" if left_out == "score" else left_out
+        assert not pictures[name].any()
+        assert pictures["mel"].std() > 0.1
+
+
+def test_parts_do_not_share_a_parameter(batch):
+    model = InverseModel(ModelConfig(**SMALL))
+    for part, names in PARTS.items():
+        model.zero_grad(set_to_none=True)
+        losses = model.losses(batch, (part,))
+        sum(losses.values()).backward()
+        for name, parameter in model.named_parameters():
+            assert (parameter.grad is not None) == (name.split(".")[0] in names), name
 
 
 def test_configuration_survives_json():

@@ -21,11 +21,15 @@ COUNT = 400
 
 def masked(share):
     batch = {name: torch.ones(COUNT, *shape) for name, shape in SHAPES.items()}
-    return masks.mask({**batch, "level": torch.ones(COUNT)}, np.random.default_rng(0), share)
+    return masks.mask(
+        {**batch, **dict.fromkeys(("level", "known"), torch.ones(COUNT))},
+        np.random.default_rng(0),
+        share,
+    )
 
 
 def test_every_input_of_the_network_is_masked_and_nothing_else():
-    from unmix.inverse.encoder import OPTIONAL
+    from unmix.inverse.readers import OPTIONAL
 
     assert {"mel", *OPTIONAL} <= set(masks.DIMENSIONS)
     batch = masked(1.0)

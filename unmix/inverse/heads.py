@@ -1,4 +1,4 @@
-"""Heads that set the knobs and switches of each effect, given the whole chain."""
+"""Heads that hear the knobs and switches of each effect, given the whole chain."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from unmix import effects
 from unmix.dataset import MAX_LENGTH
+from unmix.inverse.readers import KnobReader
 from unmix.nn.mixture import Mixture, MixtureDensity
 
 
@@ -57,21 +58,22 @@ class Guess(nn.Linear):
 
 
 class EffectHead(nn.Module):
-    """Switch classifiers, a guess of the knobs, and the knobs' mixture density of one effect.
+    """One effect: a reader of the pictures, switch classifiers, a guess of the knobs, and their
+    mixture density.
 
-    The density is of the knobs given the switches: what a gain of 6 dB sounds like depends on the
-    mode.
+    It hears for itself: through one embedding for all effects, the details that its knobs stand in
+    come late or not at all. The density is of the knobs given the switches: what a gain of 6 dB
+    sounds like depends on the mode.
     """
 
-    def __init__(self, effect, inputs: int, hidden: int, components: int, dropout: float):
+    def __init__(self, effect, reader: KnobReader, hidden: int, components: int, dropout: float):
         super().__init__()
         self.options = [len(switch.options) for switch in effect.switches]
+        self.reader = reader
+        self.join = nn.Linear(reader.outputs, hidden)
+        self.chain = nn.Linear(len(effects.names()) * MAX_LENGTH, hidden, bias=False)
         self.hidden = nn.Sequential(
-            nn.Linear(inputs, hidden),
-            nn.GELU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, hidden),
-            nn.GELU(),
+            nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, hidden), nn.GELU()
         )
         self.switches = nn.ModuleList(nn.Linear(hidden, count) for count in self.options)
         self.knobs = MixtureDensity(hidden + sum(self.options), effect.panel.circular, components)
@@ -81,9 +83,16 @@ class EffectHead(nn.Module):
         )
         nn.init.zeros_(self.around.weight)
 
-    def forward(self, context: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """(B, inputs) -> hidden (B, hidden) and logits (B, options) of each switch."""
-        hidden = self.hidden(context)
+    def read(self, pictures: dict[str, torch.Tensor]) -> torch.Tensor:
+        """What is heard of the effect, whatever the chain: (B, hidden)."""
+        return self.join(self.reader(pictures))
+
+    def forward(
+        self, read: torch.Tensor, order: torch.Tensor
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """What was read (B, hidden) and the chain (B, MAX_LENGTH) -> hidden (B, hidden) and logits
+        (B, options) of each switch."""
+        hidden = self.hidden(read + self.chain(chain_code(order, len(effects.names()))))
         return hidden, [switch(hidden).float() for switch in self.switches]
 
     def mixture(self, hidden: torch.Tensor, switches: torch.Tensor) -> Mixture:
@@ -96,15 +105,25 @@ class EffectHead(nn.Module):
 
 
 class Heads(nn.ModuleDict):
-    """One EffectHead per registered effect; context = (z, chain code)."""
+    """One EffectHead per registered effect."""
 
-    def __init__(self, size: int, hidden: int = 320, components: int = 6, dropout: float = 0.1):
-        names = effects.names()
-        inputs = size + len(names) * MAX_LENGTH
+    def __init__(
+        self,
+        hidden: int = 256,
+        components: int = 6,
+        dropout: float = 0.1,
+        score_widths=(96, 96),
+        sweep_widths=(16, 32, 48),
+    ):
         super().__init__(
-            {n: EffectHead(effects.get(n), inputs, hidden, components, dropout) for n in names}
+            {
+                name: EffectHead(
+                    effects.get(name),
+                    KnobReader(score_widths, sweep_widths),
+                    hidden,
+                    components,
+                    dropout,
+                )
+                for name in effects.names()
+            }
         )
-
-    @staticmethod
-    def context(z: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
-        return torch.cat([z, chain_code(order, len(effects.names())).to(z.dtype)], -1)

@@ -11,8 +11,12 @@ from torch.nn import functional as F
 from unmix import effects
 from unmix.dataset import MAX_LENGTH
 from unmix.inverse.decoder import ChainDecoder
-from unmix.inverse.encoder import OPTIONAL, Encoder
+from unmix.inverse.encoder import Encoder
 from unmix.inverse.heads import Heads
+from unmix.inverse.readers import OPTIONAL, look
+
+PARTS = {"chain": ("encoder", "decoder"), "knobs": ("heads",)}  # that learn apart
+UNREAD = {"chain": (), "knobs": ("mel", "source_mel", "link")}  # pictures that a part does not read
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class ModelConfig:
     widths: tuple[int, ...] = (192, 256, 384)
     size: int = 512
     heads: int = 12
-    hidden: int = 320
+    hidden: int = 256
     components: int = 6
     decoder_hidden: int = 96
     geometry: str = "hyperbolic"
@@ -31,6 +35,7 @@ class ModelConfig:
     inputs: tuple[str, ...] = OPTIONAL
     score_widths: tuple[int, ...] = (160, 192)
     sweep_widths: tuple[int, ...] = (16, 32, 48)
+    knob_score_widths: tuple[int, ...] = (96, 96)
     effects: tuple[str, ...] = field(default_factory=effects.names)
 
     def to_dict(self) -> dict:
@@ -77,14 +82,17 @@ class InverseModel(nn.Module):
             c.heads,
             c.dropout,
             c.timeline,
-            c.inputs,
             c.score_widths,
             c.sweep_widths,
         )
         self.decoder = ChainDecoder(c.size, c.decoder_hidden, c.geometry)
-        self.heads = Heads(c.size, c.hidden, c.components, c.dropout)
+        self.heads = Heads(c.hidden, c.components, c.dropout, c.knob_score_widths, c.sweep_widths)
 
-    def knob_losses(self, z, batch) -> tuple[dict[str, torch.Tensor], dict]:
+    def look(self, heard: dict) -> dict[str, torch.Tensor]:
+        """Features of a batch as encoder and heads take them in."""
+        return look(heard, self.config.inputs)
+
+    def knob_losses(self, pictures: dict, batch: dict) -> tuple[dict[str, torch.Tensor], dict]:
         """Losses of knobs and switches given the true chain.
 
         Returns:
@@ -92,14 +100,17 @@ class InverseModel(nn.Module):
             log-likelihoods "knobs" and "switches", and the distance of the "guess"; and {effect:
             (rows, Mixture)}.
         """
-        context = self.heads.context(z, batch["order"])
-        parts = dict.fromkeys(("switches", "guess", "knobs"), z.new_zeros((), dtype=torch.float32))
+        order = batch["order"]
+        pictures = {k: v for k, v in pictures.items() if k not in UNREAD["knobs"]}
+        nothing = order.new_zeros((), dtype=torch.float32)
+        parts = dict.fromkeys(("switches", "guess", "knobs"), nothing)
         mixtures = {}
         for i, (name, head) in enumerate(self.heads.items()):
-            rows = (batch["order"] == i).any(1).nonzero()[:, 0]
+            rows = (order == i).any(1).nonzero()[:, 0]
             if len(rows) == 0:
                 continue
-            hidden, logits = head(context[rows])
+            read = head.read({key: picture[rows] for key, picture in pictures.items()})
+            hidden, logits = head(read, order[rows])
             knobs, switches = batch[f"knobs.{name}"][rows], batch[f"switches.{name}"][rows]
             for s, switch_logits in enumerate(logits):
                 wrong = F.cross_entropy(switch_logits, switches[:, s], reduction="sum")
@@ -107,34 +118,42 @@ class InverseModel(nn.Module):
             mixtures[name] = rows, head.mixture(hidden, switches)
             parts["knobs"] = parts["knobs"] - mixtures[name][1].log_prob(knobs).sum()
             parts["guess"] = parts["guess"] + head.guess.distance(hidden, knobs).sum()
-        return {name: part / len(z) for name, part in parts.items()}, mixtures
+        return {name: part / len(order) for name, part in parts.items()}, mixtures
 
-    def losses(self, batch: dict) -> dict[str, torch.Tensor]:
-        """The parts of the loss for a batch of items (dataset.ChainSampler)."""
-        z = self.encoder(batch)
-        parts, _ = self.knob_losses(z, batch)
-        return {"chain": -self.decoder(z, batch["order"]).mean(), **parts}
+    def losses(self, batch: dict, parts=tuple(PARTS)) -> dict[str, torch.Tensor]:
+        """Losses for a batch of items (dataset.ChainSampler) of some of PARTS."""
+        pictures, result = self.look(batch), {}
+        if "chain" in parts:
+            result["chain"] = -self.decoder(self.encoder(pictures), batch["order"]).mean()
+        if "knobs" in parts:
+            result |= self.knob_losses(pictures, batch)[0]
+        return result
 
     @torch.no_grad()
     def believe(self, heard: dict, beams: int = 10) -> list[list[Belief]]:
         """The best chains for each recording of a batch of features, most probable first."""
-        z = self.encoder(heard).float()
+        pictures = self.look(heard)
+        z = self.encoder(pictures).float()
+        read = {name: head.read(pictures) for name, head in self.heads.items()}
         return [
-            [self._belief(row[None], order, p) for order, p in self.decoder.beam_search(row, beams)]
-            for row in z
+            [
+                self._belief({name: rows[n : n + 1] for name, rows in read.items()}, order, p)
+                for order, p in self.decoder.beam_search(row, beams)
+            ]
+            for n, row in enumerate(z)
         ]
 
-    def _belief(self, z, order: tuple[int, ...], log_prob: float) -> Belief:
-        padded = torch.full((1, MAX_LENGTH), -1, dtype=torch.long, device=z.device)
-        padded[0, : len(order)] = torch.tensor(order, dtype=torch.long, device=z.device)
-        context = self.heads.context(z, padded)
+    def _belief(self, read: dict, order: tuple[int, ...], log_prob: float) -> Belief:
+        device = next(iter(read.values())).device
+        padded = torch.full((1, MAX_LENGTH), -1, dtype=torch.long, device=device)
+        padded[0, : len(order)] = torch.tensor(order, dtype=torch.long, device=device)
         mixtures, switches, log_probs = {}, {}, {}
         for i in order:
             name = effects.names()[i]
             head = self.heads[name]
-            hidden, logits = head(context)
+            hidden, logits = head(read[name], padded)
             log_probs[name] = [x.log_softmax(-1)[0] for x in logits]
             best = [int(x.argmax()) for x in logits]
-            switches[name] = torch.tensor(best, dtype=torch.long, device=z.device)
+            switches[name] = torch.tensor(best, dtype=torch.long, device=device)
             mixtures[name] = head.mixture(hidden, switches[name][None])
         return Belief(order, log_prob, mixtures, switches, log_probs)

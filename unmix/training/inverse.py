@@ -15,7 +15,7 @@ from unmix.dataset import MAX_LENGTH, ChainSampler
 from unmix.errors import UnmixError
 from unmix.generate import stack_items
 from unmix.inverse.decoder import CORES
-from unmix.inverse.model import InverseModel, ModelConfig
+from unmix.inverse.model import PARTS, UNREAD, InverseModel, ModelConfig
 from unmix.losses import mss
 from unmix.shards import Reader, file_hash
 from unmix.training import masks, parallel, state
@@ -38,11 +38,11 @@ class Weights:
     spectral: float = 0.5
 
     def likelihood(self, parts: dict):
-        return sum(getattr(self, name) * parts[name] for name in ("chain", "switches", "knobs"))
+        return self.symbolic({k: v for k, v in parts.items() if k != "guess"})
 
     def symbolic(self, parts: dict):
-        """Of everything that is compared with labels."""
-        return self.likelihood(parts) + self.guess * parts["guess"]
+        """Of everything that is compared with labels, as far as ``parts`` has it."""
+        return sum(getattr(self, name) * value for name, value in parts.items())
 
 
 class ChainData:
@@ -50,8 +50,8 @@ class ChainData:
 
     Args:
         sets: each gives items by their numbers in it, ``load(names, indices)``, and knows its
-            ``count``: Readers, whose shards stay on disk and come to memory as they are asked for,
-            or Arrays. Their items are numbered through.
+            ``names`` and its ``count``: Readers, whose shards stay on disk and come to memory as
+            they are asked for, or Arrays. Their items are numbered through.
         hidden_shares: of a training batch, the share of items on the probe whose source is hidden
             from the network, and the share of the others.
         level_unknown_share: share whose recording level is hidden (unknown capture gain).
@@ -87,14 +87,16 @@ class ChainData:
         n = int(np.searchsorted(self.ends, item, "right"))
         return n, item - int(self.ends[n]) + self.sets[n].count
 
-    def batch(self, indices: np.ndarray, rng: np.random.Generator | None, device) -> dict:
-        """Items in ascending order as tensors; with rng, source and level are hidden and pictures
-        masked at random."""
+    def batch(
+        self, indices: np.ndarray, rng: np.random.Generator | None, device, without=()
+    ) -> dict:
+        """Items in ascending order as tensors, without those named; with rng, source and level are
+        hidden and pictures masked at random."""
         first, parts = 0, []
         for each, end in zip(self.sets, self.ends, strict=True):
             here = indices[(indices >= first) & (indices < end)] - first
             if len(here):
-                parts.append(each.load(None, here))
+                parts.append(each.load([n for n in each.names if n not in without], here))
             first = end
         arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         result = {
@@ -117,11 +119,11 @@ class Arrays:
     """A data set in memory: {name: (N, …)} as ``ChainSampler.item`` gives them."""
 
     def __init__(self, arrays: dict):
-        self.arrays, self.count = arrays, len(arrays["level"])
+        self.arrays, self.count, self.names = arrays, len(arrays["level"]), tuple(arrays)
 
     def load(self, names, indices) -> dict[str, np.ndarray]:
         """As of a Reader."""
-        return {name: self.arrays[name][indices] for name in names or self.arrays}
+        return {name: self.arrays[name][indices] for name in names}
 
 
 def validation_data(seed: int, count: int) -> ChainData:
@@ -166,8 +168,7 @@ class SpectralTerm:
         indices = item - member + np.arange(len(pairs))
         batch = data.batch(indices, None, self.device)
         with _half_on_cpu(self.device):
-            z = model.encoder(batch)
-        _, mixtures = model.knob_losses(z.float(), batch)
+            _, mixtures = model.knob_losses(model.look(batch), batch)
         knobs, switches = {}, {}
         for name, (rows, mixture) in mixtures.items():
             knobs[name] = batch[f"knobs.{name}"].index_copy(0, rows, mixture.centre())
@@ -189,7 +190,8 @@ def chain_figures(model, batch: dict, beams: int = 10) -> dict[str, float]:
         accuracy_N for each length N in the batch, top5, knob_error (mean
         |û − u| of the medians given the true chain; circular for angles).
     """
-    z = model.encoder(batch).float()
+    pictures = model.look(batch)
+    z = model.encoder(pictures).float()
     orders = [tuple(x for x in row if x >= 0) for row in batch["order"].tolist()]
     found = [[order for order, _ in model.decoder.beam_search(row, beams)] for row in z]
     right = np.array([best[0] == order for best, order in zip(found, orders, strict=True)])
@@ -201,7 +203,7 @@ def chain_figures(model, batch: dict, beams: int = 10) -> dict[str, float]:
     }
     pairs = zip(found, orders, strict=True)
     figures["top5"] = float(np.mean([order in best[:5] for best, order in pairs]))
-    _, mixtures = model.knob_losses(z, batch)
+    _, mixtures = model.knob_losses(pictures, batch)
     errors = []
     for name, (rows, mixture) in mixtures.items():
         true = batch[f"knobs.{name}"][rows]
@@ -233,6 +235,7 @@ def train(
     start=None,
     config: ModelConfig | None = None,
     masked: float = 0.0,
+    only: str | None = None,
 ) -> FitResult:
     """Train the whole model; the same call resumes a broken run.
 
@@ -249,9 +252,10 @@ def train(
         validation: held-out chains, drawn from a stream of their own.
         device: "cpu", "cuda", …; None takes CUDA when there is one.
         start: weights to begin from, instead of random ones; a part of the model that this file
-            does not have begins at random.
+            does not have, or has in another size, begins at random.
         config: sizes and inputs of the model.
         masked: as of ChainData.
+        only: a key of model.PARTS, "chain" or "knobs": the other part stays as it is.
 
     Started by ``torchrun`` several processes train one model (parallel.py), ``batch`` items each.
 
@@ -260,6 +264,8 @@ def train(
     """
     if geometry not in CORES:
         raise UnmixError(f"no decoder {geometry!r}; the decoders are {', '.join(CORES)}")
+    if only is not None and only not in PARTS:
+        raise UnmixError(f"no part {only!r}; the parts are {', '.join(PARTS)}")
     device = device or parallel.default_device()
     out, weights = Path(out), Weights()
     folders = data if isinstance(data, list | tuple) else [data]
@@ -271,20 +277,30 @@ def train(
         "items": chains.count,
         "batch": batch,
         "masked": masked,
+        "only": only,
         "model": model.config.to_dict(),
     }
     if start is not None:
         tensors, _ = state.read(start)
-        tensors = {name: value.float() for name, value in tensors.items()}
-        state.load_weights(start, model, model.state_dict() | tensors)
+        own = model.state_dict()
+        fits = {k: v.float() for k, v in tensors.items() if k in own and v.shape == own[k].shape}
+        if not fits:
+            raise UnmixError(f"{start}: nothing in it fits this model")
+        state.load_weights(start, model, own | fits)
         describe["start"] = file_hash(start)
+    parts = tuple(PARTS) if only is None else (only,)
+    for part in set(PARTS) - set(parts):
+        for name in PARTS[part]:
+            model.get_submodule(name).requires_grad_(False)
+
+    unread = [name for name in UNREAD["knobs"] if all(name in UNREAD[part] for part in parts)]
 
     def likelihood(rng) -> tuple[torch.Tensor, dict]:
-        items = chains.batch(np.sort(rng.choice(chains.count, batch)), rng, device)
+        items = chains.batch(np.sort(rng.choice(chains.count, batch)), rng, device, unread)
         with _half_on_cpu(device):
-            parts = model.losses(items)
-        loss = weights.symbolic(parts)
-        return loss, {name: float(value.detach()) for name, value in parts.items()}
+            losses = model.losses(items, parts)
+        loss = weights.symbolic(losses)
+        return loss, {name: float(value.detach()) for name, value in losses.items()}
 
     def step_likelihood(step, rng):
         return likelihood(rng)
@@ -316,5 +332,7 @@ def train(
         tensors, about = state.read(best / state.BEST, device)
         state.load_weights(best / state.BEST, model, tensors)
         about = {"config": model.config.to_dict(), **about, "data": configs, "seed": seed}
+        if only is not None:
+            about["only"] = only
         state.save_weights(out / MODEL, model, about)
     return result

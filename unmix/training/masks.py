@@ -37,7 +37,7 @@ def mask(batch: dict, rng: np.random.Generator, share: float) -> dict:
         The batch with new tensors in the place of those that are masked. What is masked reads 0
         where the encoder takes it in.
     """
-    count = len(batch["mel"])
+    count = len(batch["known"])
     chosen = rng.random(count) < share
 
     def stretch() -> tuple[np.ndarray, np.ndarray]:
@@ -53,6 +53,8 @@ def mask(batch: dict, rng: np.random.Generator, share: float) -> dict:
     left_out = np.where(chosen, rng.integers(len(LEFT_OUT) + 1, size=count), len(LEFT_OUT))
     result = dict(batch)
     for name, (when, where) in DIMENSIONS.items():
+        if name not in batch:
+            continue
         values = batch[name]
         shape = values.shape
         if name == "link":
