@@ -21,15 +21,26 @@ def test_proxy_stands_in_for_its_effect(name):
     assert figures["parameters"] < 300_000
 
 
-def test_single_effects_on_the_probe_are_named():
+def test_single_effects_on_the_probe_are_named_and_their_knobs_heard():
     model = weights.load_inverse()
     sampler = ChainSampler(78, shares={"probe": 1.0}, degraded=0.0, independent=True, length=1)
-    right = []
-    for i in range(20):
+    right, errors, phases = [], [], []
+    for i in range(30):
         source, chain, recording = sampler.example(i)
         belief = model.believe(hear(source, recording))[0][0]
         right.append(belief.names == chain.names)
+        if not right[-1]:
+            continue
+        ((name, settings),) = chain.steps
+        effect = effects.get(name)
+        found = belief.mixtures[name].median()[0].numpy()
+        off = effect.panel.distance(found, effect.to_unit(settings)[0])
+        errors.append(off.mean())
+        if name == "phaser":
+            phases.append(off[[knob.name for knob in effect.knobs].index("phase")])
     assert np.mean(right) >= 0.9
+    assert np.mean(errors) < 0.12  # a guess in the middle is 0.25 away
+    assert len(phases) > 2 and np.median(phases) < 0.1
 
 
 def test_probabilities_of_the_answers_are_honest_on_a_dry_probe():
