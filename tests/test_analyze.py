@@ -15,6 +15,7 @@ from unmix.audio import SAMPLE_RATE
 from unmix.belief import intervals
 from unmix.chain import Chain
 from unmix.cli import app
+from unmix.dataset import MAX_LENGTH
 from unmix.errors import UnmixError
 from unmix.evaluate import held_out
 from unmix.features import WINDOW
@@ -266,7 +267,8 @@ def test_the_same_seed_gives_the_same_answer(wet, model):
 @pytest.mark.parametrize("name", effects.names())
 def test_intervals_hold_ninety_percent(name, model):
     head = model.heads[name]
-    hidden, _ = head(torch.zeros(1, head.hidden[0].in_features))
+    nothing = torch.full((1, MAX_LENGTH), -1)
+    hidden, _ = head(torch.zeros(1, head.join.out_features), nothing)
     mixture = head.mixture(hidden, torch.zeros(1, len(head.options), dtype=torch.long))
     found = intervals(name, mixture, torch.Generator().manual_seed(0))
     draws = mixture.sample(2_000, torch.Generator().manual_seed(1))[:, 0]
