@@ -8,6 +8,7 @@ from torch import nn
 from unmix import features
 from unmix.inverse.readers import (
     SCALARS,
+    SCORES,
     FrequencyReader,
     ResidualBlock,
     ScoreReader,
@@ -85,7 +86,7 @@ class Encoder(nn.Module):
         looked = torch.einsum("bht,bct->bhc", weights.to(x.dtype), self.values(x)).flatten(1)
         bands = self.frequency(pictures["transfer"])
         when = self.timeline(x).flatten(1)
-        scores = [pictures[name] for name in ("score", "source_score", "score_link")]
+        scores = [pictures[name] for name in SCORES]
         first, *rest = self.join
         z = first(torch.cat([x.mean(-1), looked, when, bands, scalars], -1))
         z = z + self.join_score(self.score(*scores)) + self.join_sweep(self.sweep(*scores))

@@ -13,10 +13,10 @@ from unmix.dataset import MAX_LENGTH
 from unmix.inverse.decoder import ChainDecoder
 from unmix.inverse.encoder import Encoder
 from unmix.inverse.heads import Heads
-from unmix.inverse.readers import OPTIONAL, look
+from unmix.inverse.readers import OPTIONAL, PICTURES, KnobReader, look
 
 PARTS = {"chain": ("encoder", "decoder"), "knobs": ("heads",)}  # that learn apart
-UNREAD = {"chain": (), "knobs": ("mel", "source_mel", "link")}  # pictures that a part does not read
+UNREAD = {"chain": set(), "knobs": PICTURES.keys() - KnobReader.READS}  # pictures, by part
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,6 @@ class InverseModel(nn.Module):
             (rows, Mixture)}.
         """
         order = batch["order"]
-        pictures = {k: v for k, v in pictures.items() if k not in UNREAD["knobs"]}
         nothing = order.new_zeros((), dtype=torch.float32)
         parts = dict.fromkeys(("switches", "guess", "knobs"), nothing)
         mixtures = {}
@@ -109,7 +108,7 @@ class InverseModel(nn.Module):
             rows = (order == i).any(1).nonzero()[:, 0]
             if len(rows) == 0:
                 continue
-            read = head.read({key: picture[rows] for key, picture in pictures.items()})
+            read = head.read({key: pictures[key][rows] for key in KnobReader.READS})
             hidden, logits = head(read, order[rows])
             knobs, switches = batch[f"knobs.{name}"][rows], batch[f"switches.{name}"][rows]
             for s, switch_logits in enumerate(logits):

@@ -8,6 +8,7 @@ from torch import nn
 from unmix import features
 
 SCALARS = 4  # level difference, source level, and whether each is known
+SCORES = ("score", "source_score", "score_link")
 # {picture: what must be heard for it, beside the recording's log-mel}
 PICTURES = {
     "mel": None,
@@ -15,7 +16,7 @@ PICTURES = {
     "stats": "stats",
     "transfer": "transfer",
     "link": "link",
-    **dict.fromkeys(("score", "source_score", "score_link"), "score"),
+    **dict.fromkeys(SCORES, "score"),
 }
 OPTIONAL = tuple(dict.fromkeys(name for name in PICTURES.values() if name))
 IN_DECIBELS = ("mel", "source_mel", "score", "source_score")
@@ -201,8 +202,10 @@ class StatsReader(nn.Sequential):
 class KnobReader(nn.Module):
     """Everything of a recording that the knobs of one effect may stand in.
 
-    Shape: pictures as ``look`` gives them (batch B) -> (B, ``outputs``).
+    Shape: pictures as ``look`` gives them (batch B), of which READS -> (B, ``outputs``).
     """
+
+    READS = (*SCORES, "transfer", "stats", "scalars")
 
     def __init__(self, score_widths=(96, 96), sweep_widths=(16, 32, 48)):
         super().__init__()
@@ -214,7 +217,7 @@ class KnobReader(nn.Module):
         self.outputs = sum(part.outputs for part in parts) + SCALARS
 
     def forward(self, pictures: dict[str, torch.Tensor]) -> torch.Tensor:
-        scores = [pictures[name] for name in ("score", "source_score", "score_link")]
+        scores = [pictures[name] for name in SCORES]
         found = [
             self.score(*scores),
             self.sweep(*scores),

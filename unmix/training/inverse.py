@@ -293,7 +293,7 @@ def train(
         for name in PARTS[part]:
             model.get_submodule(name).requires_grad_(False)
 
-    unread = set.intersection(*(set(UNREAD[part]) for part in parts))
+    unread = set.intersection(*(UNREAD[part] for part in parts))
 
     def likelihood(rng) -> tuple[torch.Tensor, dict]:
         items = chains.batch(np.sort(rng.choice(chains.count, batch)), rng, device, unread)
