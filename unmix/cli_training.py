@@ -155,6 +155,14 @@ def train(
         str | None,
         typer.Option(help="Train one part alone: chain or knobs.  [default: both]"),
     ] = None,
+    resident: Annotated[
+        bool,
+        typer.Option(
+            "--resident",
+            help="Keep the data in the memory of the device, and take up what gen-data adds.",
+        ),
+    ] = False,
+    validate_every: Annotated[int, typer.Option(min=1, help="Steps between validations.")] = 500,
     wandb: Annotated[bool, typer.Option("--wandb", help="Log to Weights & Biases.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -190,6 +198,8 @@ def train(
         start,
         masked=masked,
         only=only,
+        resident=resident,
+        validate_every=validate_every,
     )
     _tell_training(result, out, f"held-out loss {result.best:.3f}")
 

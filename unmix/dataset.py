@@ -116,11 +116,11 @@ class ChainSampler(_Sampler):
 
     FAMILY items in a row are a family: a random chain of five effects and its beginnings of one,
     two, three and four, rendered once; each effect is audible where it ends the chain. Then the
-    twins of those with two effects or more: the same settings, the last two effects swapped. What
-    tells twins apart is their order alone, which a network would else guess from what it remembers
-    of a family. With ``independent`` every item is a chain of its own in which every effect is
-    audible (a render without it is AUDIBLE_MSS away), for testing; its random stream is apart from
-    training's.
+    twins of those with two effects or more: the same settings, two neighbours somewhere swapped.
+    What tells twins apart is their order alone, which a network would else guess from what it
+    remembers of a family. With ``independent`` every item is a chain of its own in which every
+    effect is audible (a render without it is AUDIBLE_MSS away), for testing; its random stream is
+    apart from training's.
 
     Args:
         seed: with the item's number it decides everything.
@@ -168,6 +168,7 @@ class ChainSampler(_Sampler):
             "effects": list(effects.names()),
             "audible_mss": AUDIBLE_MSS,
             "family_size": 1 if independent else FAMILY,
+            "twins": None if independent else "swapped anywhere",
             "features": features.VERSION,
         }
         self.family_size = self.config["family_size"]
@@ -254,20 +255,23 @@ class ChainSampler(_Sampler):
 
     @staticmethod
     def _twin(rng, steps: list, renders: list) -> tuple[Chain, np.ndarray]:
-        """A beginning with its last two effects swapped; where that sounds the same or leaves
-        PEAK_RANGE_DB, with the last one drawn anew."""
-        *before, one, other = steps
-        if not all(effects.get(name).linear_time_invariant for name, _ in (one, other)):
-            swapped = Chain([other, one])
-            wet = swapped.render(renders[len(before)], SAMPLE_RATE)
+        """A beginning with two neighbours swapped; where that sounds the same or leaves
+        PEAK_RANGE_DB, with the last effect drawn anew."""
+        lti = [effects.get(name).linear_time_invariant for name, _ in steps]
+        places = [k for k in range(len(steps) - 1) if not (lti[k] and lti[k + 1])]
+        if places:
+            k = int(rng.choice(places))
+            swapped = [*steps[:k], steps[k + 1], steps[k], *steps[k + 2 :]]
+            wet = Chain(swapped[k:]).render(renders[k], SAMPLE_RATE)
             if _peak_ok(wet):
-                return Chain([*before, *swapped.steps]), wet
-        effect = effects.get(other[0])
+                return Chain(swapped), wet
+        *before, (name, _) = steps
+        effect = effects.get(name)
         while True:
             settings = effect.sample(rng)
-            wet = effect.render(renders[len(before) + 1], SAMPLE_RATE, settings)
+            wet = effect.render(renders[len(before)], SAMPLE_RATE, settings)
             if _peak_ok(wet):
-                return Chain([*before, one, (effect.name, settings)]), wet
+                return Chain([*before, (name, settings)]), wet
 
     def family(self, family: int) -> list[dict[str, np.ndarray]]:
         """Items of one family: features as ``features.pack`` leaves them, ``on_probe`` 1 or 0,

@@ -192,30 +192,38 @@ def _consistent(manifest: dict) -> bool:
 
 
 class Reader:
-    """A finished data set.
+    """A finished data set, or the beginning of one that is being made.
 
     Args:
         folder: made by ``generate``. Sizes are checked at once, formats as a shard is opened,
             hashes by ``verify``.
+        unfinished: take what is there without a gap: ``count`` items. ``refresh`` looks for more.
 
     Raises:
-        UnmixError: missing, unfinished, damaged or foreign folder.
+        UnmixError: missing, damaged or foreign folder, or an unfinished one.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, unfinished: bool = False):
         self.folder = Path(folder)
-        self.manifest = read_manifest(folder)
-        self.count: int = self.manifest["count"]
+        self.records: list[dict] = []
+        self.count = 0  # items that are there
+        self._files: dict = {}  # shards that are open, by number
+        self.refresh()
         self.names: tuple[str, ...] = tuple(self.manifest["tensors"])
-        if not self.manifest["complete"]:
+        if not unfinished and not self.manifest["complete"]:
             done = sum(record["count"] for record in self.manifest["shards"])
             raise UnmixError(
-                f"{folder}: unfinished, {done:,} of {self.count:,} items; "
+                f"{folder}: unfinished, {done:,} of {self.manifest['count']:,} items; "
                 "run the same gen-data command again to finish it"
             )
-        self.records = sorted(self.manifest["shards"], key=lambda record: record["first"])
-        self._files: dict = {}  # shards that are open, by number
-        for record in self.records:
+
+    def refresh(self) -> None:
+        """Take up the shards that have come since the folder was last looked at."""
+        self.manifest = read_manifest(self.folder)
+        there = {record["first"]: record for record in self.manifest["shards"]}
+        while record := there.get(self.count):
+            self.records.append(record)
+            self.count += record["count"]
             path = self.folder / record["file"]
             if not path.is_file():
                 raise self._damage(path, "is missing")
@@ -235,10 +243,10 @@ class Reader:
             raise UnmixError(f"{self.folder}: no tensor {unknown[0]!r}; there are {have}")
         return names
 
-    def shards(self, names=None) -> Iterator[dict[str, np.ndarray]]:
-        """One shard after the other: {name: array (items of the shard, …)}."""
+    def shards(self, names=None, first: int = 0) -> Iterator[dict[str, np.ndarray]]:
+        """One shard after the other, from number ``first`` on: {name: array (items, …)}."""
         names = self._checked_names(names)
-        for number in range(len(self.records)):
+        for number in range(first, len(self.records)):
             file = self._open(number)
             yield {name: file.get_tensor(name) for name in names}
 

@@ -1,5 +1,7 @@
 """Training of the inverse model: reads what gen-data writes, resumes, and hears the proxies."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from unmix.dataset import FAMILY, ChainSampler, PairSampler
 from unmix.errors import UnmixError
 from unmix.generate import generate
 from unmix.inverse.model import PARTS, InverseModel, ModelConfig
-from unmix.shards import Reader
+from unmix.shards import MANIFEST, Reader
 from unmix.training import inverse
 
 SMALL = ModelConfig(
@@ -48,6 +50,59 @@ def test_data_of_several_folders_come_back_as_written(data, more):
         assert torch.equal(batch[name], expected), name
     places = [chains.place(item) for item in (0, 2 * FAMILY - 1, 2 * FAMILY, 3 * FAMILY - 1)]
     assert places == [(0, 0), (0, 2 * FAMILY - 1), (1, 0), (1, FAMILY - 1)]
+
+
+def test_a_batch_holds_beginnings_and_their_twins(data):
+    chains, _ = inverse.ChainData.open(data)
+    items = chains.draw(np.random.default_rng(0), 4000)
+    assert len(items) == 4000 and (np.diff(items) >= 0).all()
+    assert set(items) == set(range(2 * FAMILY))
+    orders = Reader(data).load(["order"])["order"]
+    beginnings = items[(items % FAMILY > 0) & (items % FAMILY < FAMILY // 2)]
+    assert np.isin(beginnings + FAMILY // 2, items).all()
+    assert {*orders[beginnings[0]]} == {*orders[beginnings[0] + FAMILY // 2]}
+    assert len(chains.draw(np.random.default_rng(0), 7)) == 7
+
+
+def test_resident_data_take_up_what_gen_data_adds(data, more, tmp_path, monkeypatch):
+    """While the second shard is missing, the first one will do; then both are as on disk."""
+    monkeypatch.setattr(inverse.Resident, "LOOK_S", 0.0)
+    growing = tmp_path / "growing"
+    sampler = ChainSampler(3, shares={"probe": 1.0})
+    generate(sampler, 2 * FAMILY, growing, workers=1, shard_items=FAMILY, progress=False)
+    whole = json.loads((growing / MANIFEST).read_text())
+    begun = whole | {"complete": False, "shards": whole["shards"][:1]}
+    (growing / MANIFEST).write_text(json.dumps(begun))
+    with pytest.raises(UnmixError, match="unfinished"):
+        inverse.ChainData.open(growing)
+    chains, _ = inverse.ChainData.open(more, growing, resident="cpu", without={"mel"})
+    assert chains.count == 2 * FAMILY
+    (growing / MANIFEST).write_text(json.dumps(whole))
+    for each in chains.sets:
+        each.grow()
+    assert chains.count == 3 * FAMILY
+    items = np.array([1, FAMILY + 2, 3 * FAMILY - 1])
+    batch = chains.batch(items, None, "cpu", {"mel"})
+    expected = inverse.ChainData.open(more, data)[0].batch(items, None, "cpu", {"mel"})
+    assert batch.keys() == expected.keys() and "mel" not in batch
+    assert all(torch.equal(batch[name], expected[name]) for name in batch)
+
+
+def test_resident_data_need_one_shard(data, tmp_path):
+    empty = json.loads((data / MANIFEST).read_text()) | {"complete": False, "shards": []}
+    (tmp_path / MANIFEST).write_text(json.dumps(empty))
+    with pytest.raises(UnmixError, match="no shard yet"):
+        inverse.train(tmp_path, tmp_path / "run", steps=1, resident=True)
+
+
+def test_training_on_resident_data_takes_the_same_steps(data, tmp_path):
+    losses = []
+    for resident in (False, True):
+        out = tmp_path / str(resident)
+        inverse.train(data, out, steps=2, batch=8, validation=5, resident=resident)
+        lines = (out / "metrics.jsonl").read_text().splitlines()
+        losses.append(json.loads(lines[-1])["held_out"]["chain"])
+    assert losses[0] == losses[1]
 
 
 def test_sources_and_levels_are_hidden_in_the_stated_shares(data):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -11,13 +13,13 @@ import torch
 
 from unmix import effects, features
 from unmix.chain import proxy_render
-from unmix.dataset import MAX_LENGTH, ChainSampler
+from unmix.dataset import FAMILY, MAX_LENGTH, ChainSampler
 from unmix.errors import UnmixError
 from unmix.generate import stack_items
 from unmix.inverse.decoder import CORES
 from unmix.inverse.model import PARTS, UNREAD, InverseModel, ModelConfig
 from unmix.losses import mss
-from unmix.shards import Reader, file_hash
+from unmix.shards import Reader, file_hash, read_manifest
 from unmix.training import masks, parallel, state
 from unmix.training.loop import FitConfig, FitResult, fit
 
@@ -51,7 +53,7 @@ class ChainData:
     Args:
         sets: each gives items by their numbers in it, ``load(names, indices)``, and knows its
             ``names`` and its ``count``: Readers, whose shards stay on disk and come to memory as
-            they are asked for, or Arrays. Their items are numbered through.
+            they are asked for, Arrays, or Resident. Their items are numbered through.
         hidden_shares: of a training batch, the share of items on the probe whose source is hidden
             from the network, and the share of the others.
         level_unknown_share: share whose recording level is hidden (unknown capture gain).
@@ -63,13 +65,26 @@ class ChainData:
     ):
         self.sets, self.masked = list(sets), masked
         self.hidden_shares, self.level_unknown_share = hidden_shares, level_unknown_share
-        self.ends = np.cumsum([each.count for each in self.sets])
-        self.count = int(self.ends[-1])
+
+    @property
+    def ends(self) -> np.ndarray:
+        """The first number behind each set's items."""
+        return np.cumsum([each.count for each in self.sets])
+
+    @property
+    def count(self) -> int:
+        """Items that are there."""
+        return int(self.ends[-1])
 
     @staticmethod
-    def open(*folders, masked: float = 0.0) -> tuple[ChainData, list[dict]]:
-        """Data sets written by ``unmix gen-data --chains``; also gives their configs."""
-        readers = [Reader(folder) for folder in folders]
+    def open(*folders, masked: float = 0.0, resident: str | None = None, without=()):
+        """Data sets written by ``unmix gen-data --chains`` as ChainData, and their configs.
+
+        Args:
+            resident: a device in whose memory they are kept; unfinished sets will do then.
+            without: tensors that need not be there.
+        """
+        readers = [Reader(folder, unfinished=resident is not None) for folder in folders]
         configs = [reader.manifest["config"] for reader in readers]
         for folder, config in zip(folders, configs, strict=True):
             if config.get("kind") != "chains":
@@ -80,7 +95,21 @@ class ChainData:
                 raise UnmixError(f"{folder}: made with other effects; make it again with gen-data")
             if config["features"] != features.VERSION:
                 raise UnmixError(f"{folder}: made with other features; make it again with gen-data")
+        if resident is not None:
+            readers = [Resident(reader, resident, without) for reader in readers]
         return ChainData(readers, masked=masked), configs
+
+    def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """Numbers of random items, ascending: a beginning of a family's chain and its twin in turn.
+
+        Two chains that differ in their order alone meet in one batch then. A beginning of one
+        effect has no twin: the chain of five comes with it.
+        """
+        pairs = -(-count // 2)
+        families = rng.integers(-(-self.count // FAMILY), size=pairs)
+        first = FAMILY * families + rng.integers(MAX_LENGTH, size=pairs)
+        items = np.stack([first, first + MAX_LENGTH - 1], 1).ravel()[:count]
+        return np.sort(np.minimum(items, self.count - 1))
 
     def place(self, item: int) -> tuple[int, int]:
         """Of an item: the number of its set, and its number there."""
@@ -98,14 +127,13 @@ class ChainData:
             if len(here):
                 parts.append(each.load([n for n in each.names if n not in without], here))
             first = end
-        arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        result = {
-            name: features.unpack(name, torch.from_numpy(array).to(device, non_blocking=True))
-            for name, array in arrays.items()
-        }
+        result = {}
+        for name in parts[0]:
+            values = torch.cat([torch.as_tensor(part[name]) for part in parts])
+            result[name] = features.unpack(name, values.to(device, non_blocking=True))
         heard = torch.ones(2, len(indices))
         if rng is not None:
-            hidden = np.where(arrays["on_probe"] > 0, *self.hidden_shares)
+            hidden = np.where(result["on_probe"].cpu() > 0, *self.hidden_shares)
             shares = np.stack([hidden, np.full(len(indices), self.level_unknown_share)])
             heard = torch.from_numpy(rng.random((2, len(indices))) >= shares).float()
             if self.masked:
@@ -124,6 +152,50 @@ class Arrays:
     def load(self, names, indices) -> dict[str, np.ndarray]:
         """As of a Reader."""
         return {name: self.arrays[name][indices] for name in names}
+
+
+class Resident:
+    """A data set in the memory of a device, with what ``gen-data`` adds to it while it is in use.
+
+    Args:
+        reader: of the set, finished or not.
+        device: that holds all of its items.
+        without: tensors that are left out.
+    """
+
+    LOOK_S = 2.0  # between looks for new shards
+
+    def __init__(self, reader: Reader, device: str, without=()):
+        self.reader, self.device, self.count = reader, device, 0
+        self.names = tuple(name for name in reader.names if name not in without)
+        self.tensors: dict[str, torch.Tensor] = {}
+        self.looked = -math.inf
+        if reader.count == 0:
+            raise UnmixError(f"{reader.folder}: no shard yet; try again when the first is there")
+        self.grow()
+
+    def grow(self) -> None:
+        """Take up what has come, unless the last look was a moment ago."""
+        if time.monotonic() - self.looked < self.LOOK_S:
+            return
+        self.looked = time.monotonic()
+        taken = len(self.reader.records) if self.count else 0
+        if not self.reader.manifest["complete"]:
+            self.reader.refresh()
+        for shard in self.reader.shards(self.names, taken):
+            end = self.count + len(shard["level"])
+            for name, array in shard.items():
+                values = torch.from_numpy(array)
+                if name not in self.tensors:
+                    room = (self.reader.manifest["count"], *values.shape[1:])
+                    self.tensors[name] = torch.empty(room, dtype=values.dtype, device=self.device)
+                self.tensors[name][self.count : end] = values
+            self.count = end
+
+    def load(self, names, indices) -> dict[str, torch.Tensor]:
+        """As of a Reader, on the device."""
+        rows = torch.from_numpy(np.asarray(indices)).to(self.device)
+        return {name: self.tensors[name][rows] for name in names}
 
 
 def validation_data(seed: int, count: int) -> ChainData:
@@ -153,6 +225,11 @@ class SpectralTerm:
         self.samplers = [
             ChainSampler(**{key: config[key] for key in ChainSampler.OPTIONS}) for config in configs
         ]
+        if any(s.config != config for s, config in zip(self.samplers, configs, strict=True)):
+            raise UnmixError(
+                "the data are of another version, whose sound cannot be rendered again for the "
+                "spectral term; make them again with gen-data, or train with --hybrid-steps 0"
+            )
         self.proxies = {name: load_proxy(name, device) for name in effects.names()}
         self.samples = round(seconds * features.SAMPLE_RATE)
         self.device = device
@@ -236,6 +313,8 @@ def train(
     config: ModelConfig | None = None,
     masked: float = 0.0,
     only: str | None = None,
+    resident: bool = False,
+    validate_every: int = 500,
 ) -> FitResult:
     """Train the whole model; the same call resumes a broken run.
 
@@ -256,6 +335,9 @@ def train(
         config: sizes and inputs of the model.
         masked: as of ChainData.
         only: a key of model.PARTS, "chain" or "knobs": the other part stays as it is.
+        resident: keep the data in the memory of the device. Sets that are not finished yet will do
+            then, from their first shard on: what comes is taken up.
+        validate_every: steps between validations in the first stage.
 
     Started by ``torchrun`` several processes train one model (parallel.py), ``batch`` items each.
 
@@ -269,12 +351,15 @@ def train(
     device = device or parallel.default_device()
     out, weights = Path(out), Weights()
     folders = data if isinstance(data, list | tuple) else [data]
-    chains, configs = ChainData.open(*folders, masked=masked)
+    parts = tuple(PARTS) if only is None else (only,)
+    unread = set.intersection(*(UNREAD[part] for part in parts))
+    where = device if resident else None
+    chains, configs = ChainData.open(*folders, masked=masked, resident=where, without=unread)
     torch.manual_seed(seed)
     model = InverseModel(replace(config or ModelConfig(), geometry=geometry))
     describe = {
         "data": configs,
-        "items": chains.count,
+        "items": sum(read_manifest(folder)["count"] for folder in folders),
         "batch": batch,
         "masked": masked,
         "only": only,
@@ -288,15 +373,14 @@ def train(
             raise UnmixError(f"{start}: nothing in it fits this model")
         state.load_weights(start, model, own | fits)
         describe["start"] = file_hash(start)
-    parts = tuple(PARTS) if only is None else (only,)
     for part in set(PARTS) - set(parts):
         for name in PARTS[part]:
             model.get_submodule(name).requires_grad_(False)
 
-    unread = set.intersection(*(UNREAD[part] for part in parts))
-
     def likelihood(rng) -> tuple[torch.Tensor, dict]:
-        items = chains.batch(np.sort(rng.choice(chains.count, batch)), rng, device, unread)
+        for each in chains.sets if resident else ():
+            each.grow()
+        items = chains.batch(chains.draw(rng, batch), rng, device, unread)
         with _half_on_cpu(device):
             losses = model.losses(items, parts)
         loss = weights.symbolic(losses)
@@ -312,7 +396,7 @@ def train(
 
     shared = {"weight_decay": 0.02, "clip": 5.0, "seed": seed, "describe": describe}
     how = {"score": "score", "device": device, "wandb": wandb}
-    budget = FitConfig(steps, minutes, learning_rate, validate_every=500, **shared)
+    budget = FitConfig(steps, minutes, learning_rate, validate_every=validate_every, **shared)
     result = fit(model, step_likelihood, validate, out, budget, **how)
     best = out
     if result.finished and hybrid_steps:

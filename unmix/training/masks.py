@@ -59,16 +59,17 @@ def mask(batch: dict, rng: np.random.Generator, share: float) -> dict:
         shape = values.shape
         if name == "link":
             values = values.unflatten(1, (features.LINK, -1))
-        keep = np.ones((count, *[1] * (values.ndim - 1)), bool)
+        keeps = []
         for dimension, span in ((when, time), (where, stretch())):
             if dimension is not None:
                 along = [1] * values.ndim
                 along[0], along[dimension] = count, values.shape[dimension]
-                keep = keep & kept(*span, values.shape[dimension]).reshape(along)
+                keeps.append(kept(*span, values.shape[dimension]).reshape(along))
         for number, group in enumerate(LEFT_OUT):
             if name in group:
-                keep = keep & (left_out != number).reshape(-1, *[1] * (values.ndim - 1))
+                keeps.append((left_out != number).reshape(-1, *[1] * (values.ndim - 1)))
         silence, _ = features.BYTES.get(name, (0.0, 1))
-        keep = torch.from_numpy(keep).to(values.device)
-        result[name] = torch.where(keep, values, silence).reshape(shape)
+        for keep in keeps:
+            values = torch.where(torch.from_numpy(keep).to(values.device), values, silence)
+        result[name] = values.reshape(shape)
     return result
