@@ -11,7 +11,7 @@ from torch import nn
 
 from unmix import effects
 from unmix.dataset import MAX_LENGTH
-from unmix.nn.poincare import HyperplaneLogits, MobiusGRUCell, ball
+from unmix.nn.poincare import Ball, HyperplaneLogits, MobiusGRUCell
 
 TANGENT_RADIUS = 2.0  # encoder outputs enter the ball no farther out than this
 
@@ -21,7 +21,7 @@ class HyperbolicCore(nn.Module):
 
     def __init__(self, size: int, hidden: int, tokens: int):
         super().__init__()
-        self.manifold = ball()
+        self.manifold = Ball(c=1.0, learnable=True)
         self.enter = nn.Sequential(nn.Linear(size, size), nn.GELU(), nn.Linear(size, 2 * hidden))
         self.embedding = nn.Parameter(0.1 * torch.randn(tokens, hidden))
         self.cell = MobiusGRUCell(self.manifold, hidden, hidden)
@@ -36,9 +36,12 @@ class HyperbolicCore(nn.Module):
         first, context = self.enter(z).float().chunk(2, -1)
         return self._point(first), self._point(context)
 
-    def step(self, hidden, context, token):
-        word = self.manifold.expmap0(self.embedding[token])
-        return self.cell(self.manifold.mobius_add(context, word), hidden)
+    def read(self, context, tokens):
+        words = self.manifold.expmap0(self.embedding)[tokens]
+        return self.cell.read(self.manifold.mobius_add(context[:, None], words))
+
+    def step(self, hidden, read):
+        return self.cell(read, hidden)
 
     def logits(self, hidden):
         return self.leave(hidden)
@@ -58,8 +61,11 @@ class EuclideanCore(nn.Module):
         first, context = self.enter(z).float().chunk(2, -1)
         return torch.tanh(first), context
 
-    def step(self, hidden, context, token):
-        return self.cell(context + self.embedding[token], hidden)
+    def read(self, context, tokens):
+        return context[:, None] + self.embedding[tokens]
+
+    def step(self, hidden, read):
+        return self.cell(read, hidden)
 
     def logits(self, hidden):
         return self.leave(hidden)
@@ -102,20 +108,24 @@ class ChainDecoder(nn.Module):
         the end -> log-probability of each chain (B,)."""
         with torch.autocast(z.device.type, enabled=False):
             hidden, context = self.core.start(z.float())
-            previous = order.new_full((len(order),), self.start_token)
-            used = torch.zeros(len(order), self.end + 1, dtype=torch.bool, device=z.device)
-            ended = torch.zeros_like(previous, dtype=torch.bool)
-            total = hidden.new_zeros(len(order))
             targets = torch.cat([order, order.new_full((len(order), 1), -1)], 1)
+            targets = torch.where(targets < 0, self.end, targets)
+            previous = torch.cat([torch.full_like(order[:, :1], self.start_token), order], 1)
+            previous = torch.where(previous < 0, self.end, previous)
+            read, states = self.core.read(context, previous), []
             for i in range(MAX_LENGTH + 1):
-                hidden = self.core.step(hidden, context, previous)
-                log_p = self._mask(self.core.logits(hidden), previous, used, i)
-                target = torch.where(targets[:, i] < 0, self.end, targets[:, i])
-                gained = log_p.gather(1, target[:, None])[:, 0]
+                hidden = self.core.step(hidden, read[:, i])
+                states.append(hidden)
+            logits = self.core.logits(torch.stack(states, 1))
+            used = torch.zeros(len(order), self.end + 1, dtype=torch.bool, device=z.device)
+            ended = torch.zeros_like(used[:, 0])
+            total = hidden.new_zeros(len(order))
+            for i in range(MAX_LENGTH + 1):
+                log_p = self._mask(logits[:, i], previous[:, i], used, i)
+                gained = log_p.gather(1, targets[:, i : i + 1])[:, 0]
                 total = total + torch.where(ended, torch.zeros_like(gained), gained)
-                ended = ended | (target == self.end)
-                used = used | nn.functional.one_hot(target, self.end + 1).bool()
-                previous = target
+                ended = ended | (targets[:, i] == self.end)
+                used = used | nn.functional.one_hot(targets[:, i], self.end + 1).bool()
             return total
 
     @torch.no_grad()
@@ -133,7 +143,8 @@ class ChainDecoder(nn.Module):
             used = torch.zeros(len(last), self.end + 1, dtype=torch.bool, device=z.device)
             for row, (chain, _, _) in enumerate(open_chains):
                 used[row, list(chain)] = True
-            hidden = self.core.step(hidden, context.expand(len(last), -1), previous)
+            read = self.core.read(context.expand(len(last), -1), previous[:, None])
+            hidden = self.core.step(hidden, read[:, 0])
             log_p = self._mask(self.core.logits(hidden), previous, used, i).tolist()
             grown = []
             for row, (chain, score, _) in enumerate(open_chains):
