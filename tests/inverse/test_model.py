@@ -14,7 +14,8 @@ from unmix.generate import stack_items
 from unmix.inverse.decoder import CORES, ChainDecoder
 from unmix.inverse.model import PARTS, InverseModel, ModelConfig
 from unmix.inverse.readers import OPTIONAL
-from unmix.training.inverse import Arrays, ChainData, chain_figures
+from unmix.training.chain_data import Arrays, ChainData
+from unmix.training.inverse import chain_figures
 
 SMALL = {
     **{"widths": (16, 16), "size": 32, "hidden": 32, "decoder_hidden": 16, "components": 2},
