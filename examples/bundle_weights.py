@@ -35,11 +35,9 @@ def main(runs: Path, keep: float, also: list[Path], last: bool, only: str | None
             shares[weights.bundled(weights.INVERSE_FILE)] = keep
         model = weights.load_inverse(path=path)
         if last:
-            tensors, progress = state.read(path.with_name(state.LAST))
-            kind = "module."
-            model.load_state_dict(
-                {k.removeprefix(kind): v for k, v in tensors.items() if k.startswith(kind)}
-            )
+            end = path.with_name(state.LAST)
+            tensors, progress = state.read_weights(end)
+            state.load_weights(end, model, tensors)
             about["last_step"] = progress["step"]
         others = [(state.read(other)[0], share) for other, share in shares.items()]
         averaged = PARTS[only] if only else sum(PARTS.values(), ())

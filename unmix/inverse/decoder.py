@@ -110,8 +110,8 @@ class ChainDecoder(nn.Module):
             hidden, context = self.core.start(z.float())
             targets = torch.cat([order, order.new_full((len(order), 1), -1)], 1)
             targets = torch.where(targets < 0, self.end, targets)
-            previous = torch.cat([torch.full_like(order[:, :1], self.start_token), order], 1)
-            previous = torch.where(previous < 0, self.end, previous)
+            start = torch.full_like(order[:, :1], self.start_token)
+            previous = torch.cat([start, targets[:, :-1]], 1)
             read, states = self.core.read(context, previous), []
             for i in range(MAX_LENGTH + 1):
                 hidden = self.core.step(hidden, read[:, i])

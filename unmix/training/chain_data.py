@@ -49,7 +49,9 @@ class ChainData:
         return int(self.ends[-1])
 
     @staticmethod
-    def open(*folders, masked: float = 0.0, resident: str | None = None, without=()):
+    def open(
+        *folders, masked: float = 0.0, resident: str | None = None, without=()
+    ) -> tuple[ChainData, list[dict]]:
         """Data sets written by ``unmix gen-data --chains`` as ChainData, and their configs.
 
         Args:

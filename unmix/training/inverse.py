@@ -231,6 +231,7 @@ def train(
     def validate():
         return _validate(model, held_out(), device, weights)
 
+    spectral = SpectralTerm(configs, device=device) if hybrid_steps else None
     shared = {"weight_decay": 0.02, "clip": 5.0, "seed": seed, "describe": describe}
     how = {"score": "score", "device": device, "wandb": wandb}
     budget = FitConfig(steps, minutes, learning_rate, validate_every=validate_every, **shared)
@@ -239,7 +240,6 @@ def train(
     if result.finished and hybrid_steps:
         tensors, _ = state.read(out / state.BEST, device)
         state.load_weights(out / state.BEST, model, tensors)
-        spectral = SpectralTerm(configs, device=device)
 
         def step_hybrid(step, rng):
             loss, figures = likelihood(rng)

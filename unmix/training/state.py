@@ -53,6 +53,16 @@ def read(path, device: str = "cpu") -> tuple[dict[str, torch.Tensor], dict]:
     return tensors, about
 
 
+def _of(kind: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {k.partition(".")[2]: v for k, v in tensors.items() if k.partition(".")[0] == kind}
+
+
+def read_weights(path) -> tuple[dict[str, torch.Tensor], dict]:
+    """Of what ``save`` wrote, the weights and ``progress``; UnmixError as of ``read``."""
+    tensors, progress = read(path)
+    return _of("module", tensors), progress
+
+
 def load(path, module: nn.Module, optimizer: torch.optim.Optimizer) -> dict:
     """Restore what ``save`` wrote into ``module`` and ``optimizer``; returns ``progress``.
 
@@ -60,15 +70,11 @@ def load(path, module: nn.Module, optimizer: torch.optim.Optimizer) -> dict:
         UnmixError: the file is damaged, or belongs to another model.
     """
     tensors, progress = read(path)
-    weights, entries = {}, {}
-    for key, tensor in tensors.items():
-        kind, _, rest = key.partition(".")
-        if kind == "module":
-            weights[rest] = tensor
-        else:
-            number, _, name = rest.partition(".")
-            entries.setdefault(int(number), {})[name] = tensor
-    load_weights(path, module, weights)
+    entries = {}
+    for key, tensor in _of("optimizer", tensors).items():
+        number, _, name = key.partition(".")
+        entries.setdefault(int(number), {})[name] = tensor
+    load_weights(path, module, _of("module", tensors))
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": entries, "param_groups": groups})
     return progress
