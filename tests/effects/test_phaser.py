@@ -67,15 +67,33 @@ def test_an_equal_mix_has_three_notches():
     assert np.count_nonzero(minima & (magnitude[1:-1] < 0.05)) == 3
 
 
-@pytest.mark.parametrize("phase", [1, 90, 180, 359])
-@pytest.mark.parametrize("rate", [0.5, 5])
-def test_phase_is_the_same_lfo_run_ahead(phase, rate):
-    settings = {"rate": rate, "depth": 100, "centre": 800, "feedback": 40, "dry_wet": 60}
-    ahead = round(phase / 360 * RATE / rate)
+@pytest.mark.parametrize("ahead", [4, 400, 8_000, 15_960])
+@pytest.mark.parametrize("period", [8_820, 16_000, 88_200])
+def test_phase_is_the_same_lfo_run_ahead(ahead, period):
+    """To the drift of the device's angle; it looks at its LFO every fourth sample."""
+    settings = {"rate": RATE / period, "depth": 100, "centre": 800, "feedback": 40, "dry_wet": 60}
+    turned = PHASER.render(noise(), RATE, settings | {"phase": 360 * ahead / period % 360})
     late = PHASER.render(np.pad(noise(), (ahead, 0)), RATE, settings)[ahead:]
-    np.testing.assert_allclose(
-        PHASER.render(noise(), RATE, settings | {"phase": phase}), late, atol=1e-6
+    assert worst_db(turned - late) < -45
+
+
+def test_phase_is_reached_at_any_sample_rate():
+    settings = {"rate": 0.5, "depth": 100, "phase": 90}
+    for rate in (44_100, 48_000, 96_000):
+        ahead = rate // 2
+        turned = PHASER.render(noise(), rate, settings)
+        late = PHASER.render(np.pad(noise(), (ahead, 0)), rate, settings | {"phase": 0})[ahead:]
+        assert worst_db(turned - late) < -45
+
+
+def test_a_little_more_phase_turns_the_lfo_a_little():
+    """No steps of a sample: what searches for a phase needs its slope."""
+    settings = {"rate": 5, "depth": 100}
+    here, near, nearer = (
+        PHASER.render(noise(), RATE, settings | {"phase": 100 + more}).astype(np.float64)
+        for more in (0, 0.02, 0.01)
     )
+    np.testing.assert_allclose((nearer - here).std() * 2, (near - here).std(), rtol=0.02)
 
 
 def test_a_whole_turn_is_no_turn():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from unmix.audio import SAMPLE_RATE
@@ -9,13 +11,20 @@ from unmix.curves import FREQUENCY, Axis, Curve, Image, Line, response_db, time_
 from unmix.effects.base import Effect, Sweep
 from unmix.knobs import Knob
 
+# the device looks at its LFO once in so many samples, and comes to a new rate over that time
+HOLD, RAMP_S = 4, 0.05
+HASTE = 64  # looks at the LFO while it hastens ahead
 SWEEP_HZ = (20.0, 20_000.0)  # the LFO moves the cutoff along this logarithmic axis, 0…1
 # of the picture: seconds where no sound is known, its grid, and positions of the LFO measured
 PICTURE_S, PICTURE_COLUMNS, PICTURE_ROWS, POSITIONS = 4.0, 360, 180, 96
 
 
 class Phaser(Effect):
-    """pedalboard.Phaser. Its LFO starts as −sin; ``phase`` is reached by running it ahead."""
+    """pedalboard.Phaser. Its LFO starts as −sin; ``phase`` is reached by running it ahead.
+
+    It runs ahead at a rate that brings it there in some 60 ms, and comes to its own while doing so:
+    at its own rate it would take up to 20 s, and drift, as the device counts the angle in 32 bits.
+    """
 
     name = "phaser"
     order = 4
@@ -45,8 +54,19 @@ class Phaser(Effect):
 
     def process(self, audio, sample_rate, settings):
         device = self._device(settings, settings["depth"] / 100, settings["centre"])
-        ahead = round(settings["phase"] / 360 * sample_rate / settings["rate"])
-        return device(np.pad(audio, (ahead, 0)), sample_rate)[ahead:]
+        turns, rate = settings["phase"] / 360 % 1, settings["rate"]
+        if turns == 0:
+            return device(np.ascontiguousarray(audio), sample_rate)
+        looks = sample_rate / HOLD  # a second
+        ramp = int(RAMP_S * looks)
+        slowing = (ramp + 1) / 2 + 1  # turns: rate · slowing + haste · (HASTE + (ramp − 1) / 2)
+        turns += math.ceil(max(0, rate * slowing / looks - turns))
+        device.rate_hz = (turns * looks - rate * slowing) / (HASTE + (ramp - 1) / 2)
+        block = HOLD * HASTE  # the same in both calls: another would start the LFO anew
+        device(np.zeros(block, np.float32), sample_rate, block)
+        device.rate_hz = rate
+        ahead = HOLD * (ramp + 1)
+        return device(np.pad(audio, (ahead, 0)), sample_rate, block, False)[ahead:]
 
     def position(self, values, seconds):
         low, high = np.log(SWEEP_HZ)
