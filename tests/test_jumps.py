@@ -5,7 +5,7 @@ import pytest
 import torch
 from fits import fitting, moved
 
-from unmix import effects, jumps
+from unmix import effects, jumps, lfo
 from unmix.chain import Chain
 
 
@@ -58,6 +58,70 @@ def test_a_kick_finds_another_option():
             assert dict(found.chain.steps)[name][switch.name] == right
 
 
+def stuck(found):
+    """The fit, where its descent ends."""
+    for _ in range(12):
+        if not found.descend():
+            break
+    return found
+
+
+def test_a_flip_finds_an_option_whose_knobs_stand_elsewhere():
+    """tanh and the sine of a steeper curve: another drive and output make up for the option."""
+    eq = {"gain_3": 6.0, "freq_3": 2_000.0}
+    right = {"curve": "analog", "drive": 2.0, "output": -8.0}
+    true = Chain([("saturator", right), ("eq", eq)])
+    wrong = Chain([("saturator", right | {"curve": "soft_sine", "drive": 0.5}), ("eq", eq)])
+    found = stuck(fitting(true, wrong))
+    before = found.cost
+    other = dict(found.chain.steps)["saturator"] | {"curve": "analog"}
+    assert fitting(true, Chain([("saturator", other), ("eq", eq)])).cost > before  # alone: no way
+    assert jumps.flip(found)
+    assert dict(found.chain.steps)["saturator"]["curve"] == "analog"
+    assert found.cost < 0.1 * before
+
+
+def test_a_scan_leaves_a_plateau():
+    """A lower threshold above the upper one does nothing, wherever it stands."""
+    true = Chain([("ott", {"amount": 60.0, "above_mid": -25.0, "below_mid": -32.0})])
+    found = stuck(fitting(true, moved(true, "ott", below_mid=-14.0)))
+    before = found.cost
+    assert dict(found.chain.steps)["ott"]["below_mid"] > -20
+    assert jumps.scan(found) and stuck(found).cost < 0.1 * before
+    assert dict(found.chain.steps)["ott"]["below_mid"] == pytest.approx(-32, abs=0.5)
+
+
+def test_a_slide_goes_along_the_valley_of_a_slow_lfo():
+    slow = {"rate": 0.08, "depth": 60.0, "centre": 700.0, "feedback": 40.0, "phase": 60.0}
+    true = Chain([("phaser", slow)])
+    effect = effects.get("phaser")
+    seconds = np.linspace(0, 4, 64)
+    (like,) = lfo.same_way(effect, effect.panel.complete(slow), seconds, [0.16])
+    found = stuck(fitting(true, moved(true, "phaser", **like)))
+    before = found.cost
+    for _ in range(2):
+        jumps.slide(found)
+        stuck(found)
+    assert found.cost < 0.2 * before
+    rate = dict(found.chain.steps)["phaser"]["rate"]
+    assert abs(np.log(rate / 0.08)) < abs(np.log(0.16 / 0.08)) / 2
+    fast = Chain([("phaser", {"rate": 2.0})])
+    assert not jumps.slide(fitting(fast, moved(fast, "phaser", centre=1_100.0)))
+
+
+def test_an_lfo_is_borrowed_where_it_is_nearer():
+    eq = ("eq", {"gain_2": 6.0})
+    true = Chain([("phaser", {"rate": 1.3, "phase": 40.0}), eq])
+    turned = Chain([eq, ("phaser", {"rate": 0.3, "phase": 200.0})])
+    found, without = fitting(true, turned), fitting(true, Chain([eq]))
+    before = found.cost
+    jumps.borrow(found, [without])
+    assert found.cost == before
+    jumps.borrow(found, [without, fitting(true, true)])
+    assert found.cost < 0.1 * before and found.swept == found.cost
+    assert dict(found.chain.steps)["phaser"]["rate"] == pytest.approx(1.3, rel=1e-4)
+
+
 def test_a_bad_proxy_does_no_harm():
     true = Chain([("reverb", {"room_size": 60.0})])
     found = fitting(true, moved(true, "reverb", room_size=59.0))
@@ -70,4 +134,5 @@ def test_a_bad_proxy_does_no_harm():
 def test_an_empty_chain_stays_as_it_is():
     found = fitting(Chain(), Chain())
     assert not jumps.kick(found) and not jumps.sweep(found) and not jumps.follow(found, {}, 3)
+    assert not jumps.flip(found) and not jumps.scan(found) and not jumps.slide(found)
     assert found.chain == Chain()

@@ -41,3 +41,14 @@ def test_what_rings_on_does_not_count_as_sounding_at_once():
     assert lfo.directness(burst, Chain())[:, 2:20].mean() > 0.98
     later = lfo.directness(np.pad(burst, (9_000, 0)), reverb, lead=9_000)
     np.testing.assert_allclose(later, shares, atol=1e-3)
+
+
+def test_another_rate_goes_the_same_way_for_a_part_of_a_turn():
+    slow = PHASER.panel.complete({"rate": 0.08, "depth": 50, "centre": 900, "phase": 100})
+    seconds = np.linspace(0.5, 4, 50)
+    same, other = lfo.same_way(PHASER, slow, seconds, [0.08, 0.12])
+    assert same == pytest.approx({name: slow[name] for name in same}, rel=1e-3)
+    assert other["rate"] == 0.12
+    way, near = PHASER.position(slow, seconds), PHASER.position(other, seconds)
+    assert np.abs(near - way).max() < 0.05 * np.ptp(way)
+    assert np.abs(PHASER.position(slow | {"rate": 0.12}, seconds) - way).max() > 0.3 * np.ptp(way)

@@ -100,3 +100,47 @@ def test_of_chains_as_near_the_more_probable_is_the_answer(distances, before, an
     starts = [Start(Chain([(n, {})]), p) for n, p in zip(two_effects, (-3.0, -0.1), strict=True)]
     candidates = [Candidate(s.chain, s, d) for s, d in zip(starts, distances, strict=True)]
     assert rank(candidates, before)[0] is candidates[answer]
+
+
+def test_an_effect_that_does_nothing_goes(dry):
+    a, b = effects.names()[:2]
+    settings = {name: effects.get(name).sample(np.random.default_rng(4)) for name in (a, b)}
+    true = Chain([(a, settings[a])])
+    idle = {"dry_wet": 0.0} if b != "eq" else {f"gain_{band}": 0.0 for band in (1, 2, 3, 4)}
+    idle |= {"mode_1": "bell", "mode_4": "bell"} if b == "eq" else {}
+    start = Start(Chain([(b, idle), (a, settings[a] | {"dry_wet": 60.0})]), -0.5)
+    search = searching(dry, true, start)
+    search.believed[(a,)] = -3.0
+    without = search.shorter(search.fit([start]))
+    assert without.chain.names == (a,) and without.start.log_prob == -3.0
+    both = Start(Chain(settings.items()), -0.5)
+    search = searching(dry, both.chain, both)
+    assert search.shorter(search.fit([both])).chain.names == both.chain.canonical().names
+
+
+def test_a_long_answer_is_tried_without_each_of_its_effects_in_other_orders(dry):
+    """What an effect too many makes up for may be an order."""
+    a, b, c = effects.names()[0], effects.names()[2], effects.names()[4]
+    settings = {name: effects.get(name).sample(np.random.default_rng(3)) for name in (a, b, c)}
+    true = Chain([(b, settings[b]), (c, settings[c])])
+    long = Chain([(c, settings[c]), (a, settings[a]), (b, settings[b])])
+    search = searching(dry, true, Start(long, -0.1), steps=None)
+    leader = search.fit([Start(long, -0.1)])
+    search.meet(leader.start)
+    search.simplify(leader)
+    assert search.best[canonical_order((b, c))].distance < 1e-3
+    assert {len(names) for names in search.best} == {2, 3}
+
+
+def test_ways_out_are_looked_for_once_for_a_cost(dry, monkeypatch):
+    tried = []
+    for name in ("flip", "scan", "slide"):
+        monkeypatch.setattr(f"unmix.jumps.{name}", lambda fit, name=name: tried.append(name))
+    chain = Chain([(effects.names()[0], {})])
+    search = searching(dry, chain, Start(chain))
+    fit = search.fit([Start(Chain([(effects.names()[0], {"drive": 20.0})]))])
+    assert not search.free([fit]) and tried == ["flip", "scan", "slide"]
+    assert not search.free([fit]) and len(tried) == 3
+    fit.cost *= 0.4
+    search.free([fit])
+    assert len(tried) == 6

@@ -24,9 +24,10 @@ from unmix.workers import together
 
 DIFFERENCE = 0.001, 0.004  # of a knob in 0…1, for slopes of the real render: near, and 1 dB² away
 FINE_DIFFERENCE = 1e-5, 1e-4, 3e-3  # least, at first and most, for slopes of the waveform
-FINE_CHANGE = 0.1  # what a difference changes, as a share of what is left
+FINE_CHANGE = 0.3  # what a difference changes, as a share of what is left
 FINE_TRUST, FINE_DAMPING = 0.1, 1e-8
 CURVED, FINE_CURVED = 1e-3, 1e-6  # least curvature of a knob that damping reckons with, as a share
+FINE_CARRIED = 0.5  # relative gain of a step above which the next one does with the same slopes
 FINE_LEAST = 0.1  # relative gain of a step below which the waveform's descent ends
 FINE_SOLVED = 1e-8  # the waveform's cost at which nothing is left
 TRUST = 0.3  # no knob moves farther in a step
@@ -34,7 +35,8 @@ DAMPING, LEAST_DAMPING = 1e-2, 1e-4  # at first and at least, as shares of each 
 TRIES, REUSE_TRIES = 5, 2  # of a step with more and more damping
 MATTERS = 1e-3  # share of the cost that a knob alone may lower, to be measured every time
 REUSE = 3  # steps with the same measured slopes
-BELIEF_WEIGHT = 1e-3  # dB²: what one standard deviation from the belief costs
+BELIEF_WEIGHT = 1e-3  # what a standard deviation from the belief costs, in dB²; near the recording
+# it costs that share of what is left
 BELIEF_SAMPLES = 128
 FINISH_BELOW = 3.0  # dB²: above, the descent on the waveform has never helped
 
@@ -53,7 +55,7 @@ class Fit:
         start: where they came from, with what is believed of the knobs.
         others: the starts that were farther, nearest first.
         heard: what each effect hears: float32 (lead + samples,).
-        swept: the cost when its LFOs were last looked for.
+        swept, freed: the cost when its LFOs, and ways out of where it stood, were last looked for.
     """
 
     def __init__(
@@ -82,7 +84,7 @@ class Fit:
         found.sort(key=lambda item: item[0])
         self.cost, self.knobs, self.switches, _ = found[0]
         self.others = [start for *_, start in found[1:]]
-        self.swept = self.cost if near else math.inf
+        self.swept, self.freed = self.cost if near else math.inf, math.inf
         self._settle()
 
     @staticmethod
@@ -166,13 +168,13 @@ class Fit:
 
         return sorted(together(trial, options), key=lambda trial: trial[0])
 
-    def alone(self, i: int, cost: float, knobs: np.ndarray) -> Fit:
-        """A copy with other knobs and what they cost, of which those of effect i move and no
+    def alone(self, i: int, cost: float, knobs: np.ndarray, switches) -> Fit:
+        """A copy with other controls and what they cost, of which the knobs of effect i move and no
         others, whatever is believed."""
         trial = copy(self)
         trial.cost, trial.free = math.inf, self.places[i]
         trial.spread = np.full_like(self.spread, np.inf)
-        trial.take(cost, knobs, self.switches)
+        trial.take(cost, knobs, switches)
         return trial
 
     def move_to(self, knobs: np.ndarray) -> bool:
@@ -233,8 +235,7 @@ class Fit:
         "Numerical Optimization", 2006, section 10.3); False if no step lowers the cost.
 
         Slopes are measured every REUSE steps, every other time of the knobs alone that matter;
-        between, Broyden's update carries them along: the smallest change that explains what the
-        last step did.
+        between they are carried along.
         """
         if self.still or not len(self.knobs):
             return False
@@ -274,7 +275,7 @@ class Fit:
     def _step(self, tries: int) -> bool:
         differences, slopes = self.linear
         curvature, slope = self.curvature(differences, slopes)
-        ease = BELIEF_WEIGHT / self.spread**2
+        ease = BELIEF_WEIGHT * min(1.0, self.cost) / self.spread**2
         away = self.knobs - self.mean
         curvature += np.diag(ease)
         slope += ease * away
@@ -288,9 +289,7 @@ class Fit:
                 gain = (self.cost - cost) / self.cost
                 self.still = self.age == 0 and gain < 1e-3
                 self.age = REUSE if gain < 0.05 else self.age + 1
-                along = torch.from_numpy(step).float()
-                missed = after[0] - differences - along @ slopes
-                self.linear = after[0], slopes + torch.outer(along / along.square().sum(), missed)
+                self.linear = after[0], carried(slopes, step, after[0] - differences)
                 self.cost, self.knobs, self.heard = cost, moved, heard
                 self.damping = max(self.damping / 5, LEAST_DAMPING)
                 return True
@@ -311,27 +310,40 @@ class Fit:
         view, stood = self.judge.waveform, (self.knobs, self.heard)
         least, first, most = FINE_DIFFERENCE
         sizes = np.full(len(self.knobs), first)
-        damping, done, gain = DAMPING, 0, 1.0
+        damping, done, gain, measure = DAMPING, 0, 1.0, True
         cost = float(view.cost(self._differences(self._wet(self.knobs, self.switches), view=view)))
         while done < steps and gain > FINE_LEAST and cost > FINE_SOLVED and not late():
             done += 1
-            differences, slopes = self._slopes(view, sizes)
-            change = FINE_CHANGE * math.sqrt(cost) / (slopes.norm(dim=1).double().numpy() + 1e-9)
-            sizes = change.clip(least, most)
-            curvature, slope = self.curvature(differences, slopes, view)
+            measured = measure
+            if measured:
+                here, slopes = self._slopes(view, sizes)
+                change = FINE_CHANGE * math.sqrt(cost) / (slopes.norm(dim=1).double() + 1e-9)
+                sizes = change.numpy().clip(least, most)
+            curvature, slope = self.curvature(here, slopes, view)
             gain = 0.0
-            for _ in range(TRIES):
+            for _ in range(TRIES if measured else REUSE_TRIES):
                 step = self._bounded(curvature, slope, damping, FINE_TRUST, FINE_CURVED)
                 knobs, heard = self._within(self.knobs + step), []
-                wet = self._wet(knobs, self.switches, 0, heard)
-                after = float(view.cost(self._differences(wet, view=view)))
+                there = self._differences(self._wet(knobs, self.switches, 0, heard), view=view)
+                after = float(view.cost(there))
                 if after < cost:
                     gain, cost = 1 - after / cost, after
                     self.knobs, self.heard = knobs, heard
+                    slopes, here = carried(slopes, step, there[0] - here), there[0]
                     damping = max(damping / 8, FINE_DAMPING)
                     break
                 damping *= 8
+            measure = gain < FINE_CARRIED
+            if measure and (not measured or done == 1):
+                gain = 1.0  # slopes measured anew, or with better sizes, may lead on
         knobs, (self.knobs, self.heard) = self.knobs, stood
         if done:
             self.take(self.cost_of(knobs), knobs, self.switches)
         return done
+
+
+def carried(slopes: torch.Tensor, step: np.ndarray, change: torch.Tensor) -> torch.Tensor:
+    """Slopes (K, D) after a step (K,) that changed the differences by ``change`` (D,): Broyden's
+    update, the smallest that explains what the step did."""
+    along = torch.from_numpy(step).float()
+    return slopes + torch.outer(along / along.square().sum(), change - along @ slopes)

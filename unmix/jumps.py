@@ -1,12 +1,14 @@
 """Moves of a fit over hills that its descent does not climb, taken where the real effects agree.
 
 ``follow`` goes down the gradient of the proxies, in another landscape; ``kick`` tries other
-controls drawn at random; ``sweep`` looks up where an LFO stands.
+controls drawn at random; ``sweep`` looks up where an LFO stands, ``borrow`` asks other fits.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import astuple
 
 import numpy as np
 import torch
@@ -25,7 +27,11 @@ ESR_WEIGHT = 0.5
 SURPRISE_WEIGHT = 5e-4
 KICKS = 6  # draws for each effect
 SWEEP_CLIP_DB = 12.0
-SWEEPS, SWEEP_STEPS = 3, 4  # of the best ones, steps that they descend alone
+SWEEPS, SWEEP_STEPS = 3, (2, 3)  # steps down, alone, of the best ones, and then of the nearest
+FLIP_STEPS = 3  # steps of an effect alone after its switch has moved
+NEAR, FLAT, SCANNED = 0.1, 0.2, 8  # a move that changes the cost by less than that share of it …
+PLACES = np.linspace(0.025, 0.975, 20)  # … and places that are tried of as many such knobs
+SLIDES, SLIDE_TURNS, SLIDE_POINTS = 14, 1.5, 64  # rates, up to so many turns, and times of the way
 SWEEP_ABOVE, SWEEP_AGAIN = 0.3, 0.6  # dB²: below, the LFO is found; shares of the last sweep's cost
 
 
@@ -113,13 +119,97 @@ def sweep(fit: Fit) -> bool:
         settings = fit.settings(i)
         found = lfo.search(effect, _held(fit, i), fit.judge.lead / SAMPLE_RATE)
         options = [effect.to_unit(settings | values) for values in found]
-        for cost, knobs, _ in fit.tried(i, options)[:SWEEPS]:
-            trial = fit.alone(i, cost, knobs)
-            for _ in range(SWEEP_STEPS):
-                if not trial.descend():
-                    break
-            moved |= fit.take(trial.cost, trial.knobs, trial.switches)
+        near = fit.tried(i, options)[:SWEEPS]
+        trials = [fit.alone(i, *trial) for trial in near]
+        for steps in SWEEP_STEPS:
+            for trial in trials:
+                for _ in range(steps):
+                    if not trial.descend():
+                        break
+            trials = [min(trials, key=lambda trial: trial.cost)]
+        moved |= fit.take(trials[0].cost, trials[0].knobs, trials[0].switches)
     return moved
+
+
+def borrow(fit: Fit, others: Sequence[Fit]) -> None:
+    """Take over where the LFOs stand in fits of other orders, if that is nearer; if it is much
+    nearer, they are found."""
+    before = fit.cost
+    for i, effect in enumerate(fit.effects):
+        known = [dict(other.chain.steps).get(effect.name) for other in others]
+        if effect.sweep is None or not any(known):
+            continue
+        settings = fit.settings(i)
+        lfos = [{name: there[name] for name in astuple(effect.sweep)} for there in known if there]
+        options = [effect.to_unit(settings | values) for values in lfos]
+        fit.take(*fit.tried(i, options)[0])
+    if fit.cost < SWEEP_AGAIN * before:
+        fit.swept = fit.cost
+
+
+def flip(fit: Fit) -> bool:
+    """Other options of every switch, each with the knobs of its effect brought near for it."""
+    moved = False
+    for i, effect in enumerate(fit.effects):
+        options = []
+        for s, switch in enumerate(effect.switches):
+            for option in range(len(switch.options)):
+                other = fit.switches[i].copy()
+                other[s] = option
+                if option != fit.switches[i][s]:
+                    options.append((fit.knobs[fit.places[i]], other))
+        for trial in fit.tried(i, options):
+            moved |= _descended(fit, i, trial, FLIP_STEPS)
+    return moved
+
+
+def scan(fit: Fit) -> bool:
+    """Other places in the range of each knob that hardly changes the sound where it stands: it may
+    be on a plateau, which no descent leaves."""
+    if not len(fit.knobs):
+        return False
+    curvature, _ = fit.curvature(*fit.slopes())
+    change = NEAR**2 * curvature.diagonal()
+    moved = False
+    for k in change.argsort()[:SCANNED]:
+        if change[k] > FLAT * fit.cost:
+            break
+        i, options = fit.effect_of[k], []
+        for u in PLACES:
+            knobs = fit.knobs.copy()
+            knobs[k] = u
+            options.append((knobs[fit.places[i]], fit.switches[i]))
+        moved |= fit.take(*fit.tried(i, options)[0])
+    return moved
+
+
+def slide(fit: Fit) -> bool:
+    """Other rates of every LFO that is heard for little more than a turn, with its other knobs such
+    that it goes almost the same way: a valley that bends too much for a descent."""
+    judge, moved = fit.judge, False
+    seconds = np.linspace(judge.lead, judge.source.size, SLIDE_POINTS) / SAMPLE_RATE
+    fastest = SLIDE_TURNS / (seconds[-1] - seconds[0])
+    for i, effect in enumerate(fit.effects):
+        settings = fit.settings(i)
+        if effect.sweep is None or settings[effect.sweep.rate] > fastest:
+            continue
+        slowest = next(k.low for k in effect.knobs if k.name == effect.sweep.rate)
+        rates = np.geomspace(slowest, fastest, SLIDES)
+        ways = lfo.same_way(effect, settings, seconds, rates)
+        near = fit.tried(i, [effect.to_unit(settings | values) for values in ways])[:SWEEPS]
+        for trial in near:
+            moved |= _descended(fit, i, trial, FLIP_STEPS)
+    return moved
+
+
+def _descended(fit: Fit, i: int, trial: tuple, steps: int) -> bool:
+    """Whether other controls of effect i are nearer after a few steps of its knobs alone; they are
+    taken then."""
+    alone = fit.alone(i, *trial)
+    for _ in range(steps):
+        if not alone.descend():
+            break
+    return fit.take(alone.cost, alone.knobs, alone.switches)
 
 
 def _held(fit: Fit, i: int) -> np.ndarray:

@@ -126,3 +126,26 @@ def search(effect, distances: np.ndarray, lead_s: float = 0.0) -> list[dict]:
             chosen.append(place)
     values = [settings(*place) for place in chosen[:ANSWERS]]
     return [{name: float(value) for name, value in each.items()} for each in values]
+
+
+def same_way(effect, settings: dict, seconds: np.ndarray, rates: np.ndarray) -> list[dict]:
+    """For each of other rates (Hz), the knobs of an effect's sweep, in units, with which its LFO
+    goes most nearly the way at times ``seconds`` (N,) that it goes with ``settings``."""
+    from scipy.optimize import least_squares
+
+    sweep, panel = effect.sweep, {knob.name: knob for knob in effect.knobs}
+    knobs = [panel[name] for name in (sweep.centre, sweep.depth, sweep.phase)]
+    way = effect.position(settings, seconds)
+    start = [np.clip(knob.to_unit(settings[knob.name]), 0.001, 0.999) for knob in knobs]
+    ends = [(-np.inf, np.inf) if knob.circular else (0, 1) for knob in knobs]
+
+    def values(hertz, places):
+        found = {k.name: float(k.from_unit(u)) for k, u in zip(knobs, places, strict=True)}
+        return {sweep.rate: float(hertz), **found}
+
+    def off(places, hertz):
+        return effect.position(values(hertz, places), seconds) - way
+
+    bounds = tuple(zip(*ends, strict=True))
+    fits = [least_squares(off, start, bounds=bounds, args=(hertz,)) for hertz in rates]
+    return [values(hertz, fit.x) for hertz, fit in zip(rates, fits, strict=True)]

@@ -26,16 +26,19 @@ from unmix.workers import apart
 FIRST = 4  # steps of descent of a chain that is tried
 FOLLOW, DESCEND = 8, 5  # steps of one round, through the proxies and on the real effects
 FINISH = 8  # steps on the waveform at the end of a round
+AHEAD = 2  # fits that find the LFOs for the others
 FITS = 6, 4, 2  # fits that are screened, that go on after that, and to the end
+IDLE = 1.1, 1e-4  # an effect may go if the cost without it is up to factor · cost + offset (dB²)
+FREED_AGAIN = 0.5  # share of the cost at which ways out are looked for again
 RESTARTS = 2  # other starts of the leader's order, when it does not move any more
-EDITS = 3  # times that the neighbours of the leader are tried …
+EDITS = 2  # times that the neighbours of the leader are tried …
 CLEARER = 0.25  # … again for the same order when its cost has fallen to that share
-DRAWN = 24  # settings drawn for an effect that is put in
+DRAWN = 12  # settings drawn for an effect that is put in
 MOVED, PUT_IN, LEFT_OUT = 8, 2, 1  # neighbours that are tried of each kind, by their first cost …
 TOO_FAR = 10.0, 0.1  # … if it is no farther than factor · leader + offset (dB²)
 RACE, RACED = 2, 4  # steps of each neighbour, and how many go on after that
 TINY = 1e-12  # dB²: a cost of nothing
-POLISHED = 2, 4  # answers that are polished, and if they are as near: the end tells them apart
+POLISHED = 2  # answers that are polished: the end may tell them apart
 FOLLOW_ABOVE = 0.3  # dB²: below, the proxies lead no nearer
 SOLVED = 0.003  # a distance (MSS) at which nothing is left to find
 AS_NEAR = 1.15, 0.01  # a distance up to factor · nearest + offset counts as just as near …
@@ -165,11 +168,15 @@ class Search:
         def work(fit: Fit) -> None:
             if fit.start.log_prob is None:
                 jumps.kick(fit)
+            if fit not in ahead:
+                jumps.borrow(fit, ahead)
             if not self.late():
                 jumps.sweep(fit)
             self.descend(fit, steps)
 
-        apart(work, fits)
+        ahead, others = fits[:AHEAD], fits[AHEAD:]
+        apart(work, ahead)
+        apart(work, others)
 
     def race(self, fits: Sequence[Fit]) -> list[Fit]:
         """The most promising of many neighbours of the leaders go on after a few steps: those that
@@ -218,10 +225,12 @@ class Search:
             known = any(names == n and before > CLEARER * cost for n, cost in edited)
             if starts[0].log_prob is not None and not known and len(edited) < EDITS:
                 edited.append((names, before))  # a chain that the user gave keeps its effects
+                fits = self.leading(apart(self.shorter, fits), FITS[2])
+                self.free(fits)
                 others = self.race(self.neighbours(fits))
                 fits = self.leading([*fits, *others], FITS[2])
             self.round(fits)
-            if fits[0] is leader and leader.cost > 0.98 * before:
+            if fits[0] is leader and leader.cost > 0.98 * before and not self.free(fits):
                 again = [[leader.others.pop(0)] for _ in leader.others[:RESTARTS]]
                 if not again:
                     break
@@ -231,6 +240,55 @@ class Search:
                 for fit in others:
                     fit.others = leader.others
                 fits = [*fits, *others]
+        if starts[0].log_prob is not None and not self.over():
+            self.simplify(self.leading(fits, 1)[0])
+
+    def free(self, fits: Sequence[Fit]) -> bool:
+        """Ways out for fits that no step leads on from, once for about the same cost; whether one
+        was found."""
+
+        def work(fit: Fit) -> bool:
+            if fit.cost > FREED_AGAIN * fit.freed:
+                return False
+            before = fit.freed = fit.cost
+            for jump in (jumps.flip, jumps.scan, jumps.slide):
+                if not self.late():
+                    jump(fit)
+            return fit.cost < 0.98 * before
+
+        return any(apart(work, fits))
+
+    def shorter(self, fit: Fit) -> Fit:
+        """A fit without the effects that do next to nothing there."""
+        steps, limit = fit.chain.steps, IDLE[0] * fit.cost + IDLE[1]
+        for i in reversed(range(len(steps))):
+            without = self.fit([self.edited(fit.start, [*steps[:i], *steps[i + 1 :]])], near=True)
+            if without.cost <= limit:
+                return self.shorter(without)
+        return fit
+
+    def edited(self, start: Start, steps: Sequence[tuple]) -> Start:
+        """A start with other steps, and what the network said of their order."""
+        chain = Chain(steps).canonical()
+        log_prob = self.believed.get(chain.names, -math.inf)
+        return replace(start, chain=chain, log_prob=log_prob)
+
+    def simplify(self, leader: Fit) -> None:
+        """Try chains of one effect less, in any order that one move makes."""
+        groups, steps = {}, leader.chain.steps
+        for i in range(len(steps)):
+            rest = [*steps[:i], *steps[i + 1 :]]
+            for j in range(len(rest)):
+                others = [*rest[:j], *rest[j + 1 :]]
+                for k in range(len(rest)):
+                    start = self.edited(leader.start, [*others[:k], rest[j], *others[k:]])
+                    groups.setdefault(start.chain.names, [start])
+        self.race(self.promising(self.fits(list(groups.values()), near=True), leader))
+
+    def promising(self, fits: Sequence[Fit], leader: Fit) -> list[Fit]:
+        """Those that are not too far from the leader."""
+        factor, offset = TOO_FAR
+        return [fit for fit in fits if fit.cost <= factor * leader.cost + offset]
 
     @staticmethod
     def leading(fits: Sequence[Fit], count: int) -> list[Fit]:
@@ -244,47 +302,44 @@ class Search:
         """Fits of chains that are one edit from the leaders: an effect moved to another place, left
         out, or put in with settings drawn at random. The nearest of each kind."""
         rng = np.random.default_rng(self.seed)
-        known = {canonical_order(fit.chain.names) for fit in leaders}
+        stand = {canonical_order(fit.chain.names): fit.cost for fit in leaders}
         moved, put_in, left_out = {}, {}, {}
 
-        def add(kind, start, *chains):
-            names = canonical_order(name for name, _ in chains[0])
-            if names not in known:
-                log_prob = self.believed.get(names, -math.inf)
-                spelled = [Chain(c).canonical() for c in chains]
-                starts = [replace(start, chain=c, log_prob=log_prob) for c in spelled]
+        def add(kind, fit, *chains):
+            starts = [self.edited(fit.start, steps) for steps in chains]
+            names = starts[0].chain.names
+            if names != canonical_order(fit.chain.names):
                 kind.setdefault(names, []).extend(starts)
 
         for fit in leaders:
             steps = fit.chain.steps
             for i in range(len(steps)):
                 rest = [*steps[:i], *steps[i + 1 :]]
-                add(left_out, fit.start, rest)
+                add(left_out, fit, rest)
                 for j in range(len(steps)):
-                    add(moved, fit.start, [*rest[:j], steps[i], *rest[j:]])
+                    add(moved, fit, [*rest[:j], steps[i], *rest[j:]])
             for name in effects.names():
                 if name in fit.chain.names:
                     continue
                 drawn = [(name, effects.get(name).sample(rng)) for _ in range(DRAWN)]
                 for i in range(len(steps) + 1):
-                    add(put_in, fit.start, *([*steps[:i], step, *steps[i:]] for step in drawn))
+                    add(put_in, fit, *([*steps[:i], step, *steps[i:]] for step in drawn))
         has_lfo = any(effect.sweep for effect in leaders[0].effects)
-        wanted = (moved, MOVED, True), (put_in, PUT_IN, has_lfo), (left_out, LEFT_OUT, True)
-        factor, offset = TOO_FAR
-        limit = factor * leaders[0].cost + offset
-        return [
-            fit
-            for kind, count, near in wanted
-            for fit in self.leading(self.fits(list(kind.values()), near), count)
-            if fit.cost <= limit
-        ]
+        found = []
+        for kind, count, near in (
+            (moved, MOVED, True),
+            (put_in, PUT_IN, has_lfo),
+            (left_out, LEFT_OUT, True),
+        ):
+            fits = self.promising(self.fits(list(kind.values()), near), leaders[0])
+            fits = [f for f in fits if f.cost < stand.get(f.chain.canonical().names, math.inf)]
+            found += self.leading(fits, count)
+        return found
 
     def contenders(self, before: float) -> list[Candidate]:
-        """The answers that are worth polishing: of those as near as the nearest, a few more."""
+        """The answers that are worth polishing."""
         ranked = rank(list(self.best.values()), before)
-        at_least, at_most = POLISHED
-        near = [c for c in ranked if c.distance <= AS_NEAR[0] * self.nearest + AS_NEAR[1]]
-        return (near if len(near) > at_least else ranked[:at_least])[:at_most]
+        return ranked[: POLISHED if self.nearest > SOLVED else 1]
 
     def polish(self, answers: Sequence[Candidate], steps: int) -> None:
         """Steps down from the answer and the next ones, until nothing moves or time is up; beyond
@@ -310,9 +365,7 @@ class Search:
             return
         steps = nearest.chain.steps
         for place in range(len(steps)):
-            shorter = Chain(steps[:place] + steps[place + 1 :])
-            log_prob = self.believed.get(shorter.canonical().names, -math.inf)
-            self.meet(replace(nearest.origin, chain=shorter, log_prob=log_prob))
+            self.meet(self.edited(nearest.origin, steps[:place] + steps[place + 1 :]))
 
 
 def by_order(starts: Sequence[Start]) -> list[list[Start]]:
