@@ -135,6 +135,6 @@ def test_the_timeline_falls(dry):
 
 
 def test_polish_goes_on_where_the_steps_end(dry):
-    name = effects.names()[0]
+    name = effects.names()[1]
     rough, fine = (search(dry, name, steps=2, polish=polish)[0].after for polish in (0, 10))
     assert fine < 0.5 * rough

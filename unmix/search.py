@@ -38,7 +38,7 @@ MOVED, PUT_IN, LEFT_OUT = 8, 2, 1  # neighbours that are tried of each kind, by 
 TOO_FAR = 10.0, 0.1  # … if it is no farther than factor · leader + offset (dB²)
 RACE, RACED = 2, 4  # steps of each neighbour, and how many go on after that
 TINY = 1e-12  # dB²: a cost of nothing
-POLISHED = 2  # answers that are polished: the end may tell them apart
+POLISHED = 2, 3  # answers that are polished, and if they are as near: the end tells them apart
 FOLLOW_ABOVE = 0.3  # dB²: below, the proxies lead no nearer
 SOLVED = 0.003  # a distance (MSS) at which nothing is left to find
 AS_NEAR = 1.15, 0.01  # a distance up to factor · nearest + offset counts as just as near …
@@ -174,9 +174,14 @@ class Search:
                 jumps.sweep(fit)
             self.descend(fit, steps)
 
-        ahead, others = fits[:AHEAD], fits[AHEAD:]
-        apart(work, ahead)
-        apart(work, others)
+        ahead = fits[:AHEAD]
+        self.in_turn(work, fits)
+
+    def in_turn(self, work: Callable[[Fit], None], fits: Sequence[Fit]) -> None:
+        """Work on the first fits, then on the others, if nothing is near enough by then."""
+        apart(work, fits[:AHEAD])
+        if self.nearest > SOLVED:
+            apart(work, fits[AHEAD:])
 
     def race(self, fits: Sequence[Fit]) -> list[Fit]:
         """The most promising of many neighbours of the leaders go on after a few steps: those that
@@ -208,7 +213,7 @@ class Search:
                 self.count(through)
             self.descend(fit, down, steps - through - down)
 
-        apart(work, fits)
+        self.in_turn(work, fits)
 
     def run(self, starts: Sequence[Start]) -> None:
         """From many chains to the last few, until the budget is used up or nothing moves."""
@@ -216,6 +221,7 @@ class Search:
         fits = self.leading(self.fits(by_order(starts)), max(1, min(FITS[0], first)))
         self.screen(fits)
         fits = self.leading(fits, FITS[1])
+        fits = self.promising(fits, fits[0])
         self.round(fits)
         edited: list[tuple[tuple[str, ...], float]] = []
         while self.share(1, FITS[2]) and self.nearest > SOLVED:
@@ -283,9 +289,11 @@ class Search:
                 for k in range(len(rest)):
                     start = self.edited(leader.start, [*others[:k], rest[j], *others[k:]])
                     groups.setdefault(start.chain.names, [start])
-        self.race(self.promising(self.fits(list(groups.values()), near=True), leader))
+        fits = self.promising(self.fits(list(groups.values()), near=True), leader)
+        self.race(self.leading(fits, MOVED))
 
-    def promising(self, fits: Sequence[Fit], leader: Fit) -> list[Fit]:
+    @staticmethod
+    def promising(fits: Sequence[Fit], leader: Fit) -> list[Fit]:
         """Those that are not too far from the leader."""
         factor, offset = TOO_FAR
         return [fit for fit in fits if fit.cost <= factor * leader.cost + offset]
@@ -337,17 +345,23 @@ class Search:
         return found
 
     def contenders(self, before: float) -> list[Candidate]:
-        """The answers that are worth polishing."""
+        """The answers that are worth polishing: of those as near as the nearest, a few more; the
+        nearest alone if it is near enough and no other comes close."""
         ranked = rank(list(self.best.values()), before)
-        return ranked[: POLISHED if self.nearest > SOLVED else 1]
+        factor, offset = AS_NEAR
+        near = [c for c in ranked if c.distance <= factor * self.nearest + offset]
+        at_least, at_most = POLISHED
+        enough = self.nearest <= SOLVED or len(near) > at_least
+        return near[:at_most] if enough else ranked[:at_least]
 
     def polish(self, answers: Sequence[Candidate], steps: int) -> None:
         """Steps down from the answer and the next ones, until nothing moves or time is up; beyond
-        the budget."""
+        the budget. Of one that is near enough and alone, on the waveform only."""
+        down = 0 if len(answers) == 1 and self.nearest <= SOLVED else steps
 
         def work(answer: Candidate) -> None:
             fit = self.fit([replace(answer.origin, chain=answer.chain)])
-            for _ in range(steps):
+            for _ in range(down):
                 if self.late() or not fit.descend():
                     break
             fit.finish(steps, self.late)
