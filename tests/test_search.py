@@ -3,13 +3,12 @@
 import math
 
 import numpy as np
-import pytest
 
 from unmix import effects
 from unmix.audio import SAMPLE_RATE
 from unmix.chain import Chain, canonical_order
 from unmix.judge import Judge
-from unmix.search import FINISH, LEFT_OUT, PUT_IN, RACE, RACED, Candidate, Search, rank
+from unmix.search import FINISH, LEFT_OUT, PUT_IN, RACE, RACED, Search
 from unmix.starts import Start
 
 
@@ -86,20 +85,6 @@ def test_of_one_order_the_nearest_fit_leads(dry):
     fits = [search.fit([start]) for start in (far, near, Start(Chain()))]
     assert [fit.chain.names for fit in search.leading(fits, 5)] == [(name,), ()]
     assert search.leading(fits, 5)[0] is fits[1]
-
-
-@pytest.mark.parametrize(
-    ("distances", "before", "answer"),
-    [
-        ((0.100, 0.105), 0.5, 1),  # as near, and more probable
-        ((0.100, 0.140), 0.5, 0),  # clearly farther
-        ((0.100, 0.105), 0.102, 0),  # farther than the prediction was
-    ],
-)
-def test_of_chains_as_near_the_more_probable_is_the_answer(distances, before, answer, two_effects):
-    starts = [Start(Chain([(n, {})]), p) for n, p in zip(two_effects, (-3.0, -0.1), strict=True)]
-    candidates = [Candidate(s.chain, s, d) for s, d in zip(starts, distances, strict=True)]
-    assert rank(candidates, before)[0] is candidates[answer]
 
 
 def test_an_effect_that_does_nothing_goes(dry):

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from unmix.candidates import Candidate, contenders, rank
 from unmix.chain import Chain
 from unmix.judge import Judge
-from unmix.search import Candidate, Search, by_order, rank
+from unmix.search import Search, by_order
 from unmix.starts import Start
 
 
@@ -82,7 +83,7 @@ def refine(
     if (steps or seconds) and not search.over():
         search.run(starts)
         search.leave_out()
-        search.polish(search.contenders(before), polish)
+        search.polish(contenders(list(search.best.values()), before), polish)
     else:
         for fit in search.fits(by_order(starts)):
             search.meet(fit.as_start())

@@ -11,15 +11,15 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from unmix import effects, jumps
+from unmix import edits, jumps
+from unmix.candidates import SOLVED, Candidate
 from unmix.chain import Chain, canonical_order
 from unmix.fit import Fit
 from unmix.judge import Judge
-from unmix.nn.mixture import Mixture
 from unmix.starts import Start
 from unmix.workers import apart
 
@@ -33,36 +33,11 @@ FREED_AGAIN = 0.5  # share of the cost at which ways out are looked for again
 RESTARTS = 2  # other starts of the leader's order, when it does not move any more
 EDITS = 2  # times that the neighbours of the leader are tried …
 CLEARER = 0.25  # … again for the same order when its cost has fallen to that share
-DRAWN = 12  # settings drawn for an effect that is put in
 MOVED, PUT_IN, LEFT_OUT = 8, 2, 1  # neighbours that are tried of each kind, by their first cost …
 TOO_FAR = 10.0, 0.1  # … if it is no farther than factor · leader + offset (dB²)
 RACE, RACED = 2, 4  # steps of each neighbour, and how many go on after that
 TINY = 1e-12  # dB²: a cost of nothing
-POLISHED = 2, 3  # answers that are polished, and if they are as near: the end tells them apart
 FOLLOW_ABOVE = 0.3  # dB²: below, the proxies lead no nearer
-SOLVED = 0.003  # a distance (MSS) at which nothing is left to find
-AS_NEAR = 1.15, 0.01  # a distance up to factor · nearest + offset counts as just as near …
-NO_FARTHER = 1.05, 0.0003  # … and this for chains of as many effects
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A chain, where it came from, and its real distance (MSS)."""
-
-    chain: Chain
-    origin: Start
-    distance: float
-
-    @property
-    def probability(self) -> float | None:
-        """Of its effects in that order, by the network; None if nobody said."""
-        log_prob = self.origin.log_prob
-        return None if log_prob is None else math.exp(log_prob)
-
-    @property
-    def mixtures(self) -> dict[str, Mixture]:
-        """What is believed of its knobs."""
-        return self.origin.mixtures
 
 
 class Search:
@@ -266,9 +241,9 @@ class Search:
 
     def shorter(self, fit: Fit) -> Fit:
         """A fit without the effects that do next to nothing there."""
-        steps, limit = fit.chain.steps, IDLE[0] * fit.cost + IDLE[1]
-        for i in reversed(range(len(steps))):
-            without = self.fit([self.edited(fit.start, [*steps[:i], *steps[i + 1 :]])], near=True)
+        limit = IDLE[0] * fit.cost + IDLE[1]
+        for rest in reversed(edits.left_out(fit.chain.steps)):
+            without = self.fit([self.edited(fit.start, rest)], near=True)
             if without.cost <= limit:
                 return self.shorter(without)
         return fit
@@ -281,14 +256,11 @@ class Search:
 
     def simplify(self, leader: Fit) -> None:
         """Try chains of one effect less, in any order that one move makes."""
-        groups, steps = {}, leader.chain.steps
-        for i in range(len(steps)):
-            rest = [*steps[:i], *steps[i + 1 :]]
-            for j in range(len(rest)):
-                others = [*rest[:j], *rest[j + 1 :]]
-                for k in range(len(rest)):
-                    start = self.edited(leader.start, [*others[:k], rest[j], *others[k:]])
-                    groups.setdefault(start.chain.names, [start])
+        groups: dict[tuple[str, ...], list[Start]] = {}
+        for rest in edits.left_out(leader.chain.steps):
+            for steps in edits.moved(rest):
+                start = self.edited(leader.start, steps)
+                groups.setdefault(start.chain.names, [start])
         fits = self.promising(self.fits(list(groups.values()), near=True), leader)
         self.race(self.leading(fits, MOVED))
 
@@ -311,7 +283,7 @@ class Search:
         out, or put in with settings drawn at random. The nearest of each kind."""
         rng = np.random.default_rng(self.seed)
         stand = {canonical_order(fit.chain.names): fit.cost for fit in leaders}
-        moved, put_in, left_out = {}, {}, {}
+        moves, longer, shorter = {}, {}, {}
 
         def add(kind, fit, *chains):
             starts = [self.edited(fit.start, steps) for steps in chains]
@@ -321,38 +293,23 @@ class Search:
 
         for fit in leaders:
             steps = fit.chain.steps
-            for i in range(len(steps)):
-                rest = [*steps[:i], *steps[i + 1 :]]
-                add(left_out, fit, rest)
-                for j in range(len(steps)):
-                    add(moved, fit, [*rest[:j], steps[i], *rest[j:]])
-            for name in effects.names():
-                if name in fit.chain.names:
-                    continue
-                drawn = [(name, effects.get(name).sample(rng)) for _ in range(DRAWN)]
-                for i in range(len(steps) + 1):
-                    add(put_in, fit, *([*steps[:i], step, *steps[i:]] for step in drawn))
+            for rest in edits.left_out(steps):
+                add(shorter, fit, rest)
+            for others in edits.moved(steps):
+                add(moves, fit, others)
+            for others in edits.put_in(steps, rng):
+                add(longer, fit, *others)
         has_lfo = any(effect.sweep for effect in leaders[0].effects)
         found = []
         for kind, count, near in (
-            (moved, MOVED, True),
-            (put_in, PUT_IN, has_lfo),
-            (left_out, LEFT_OUT, True),
+            (moves, MOVED, True),
+            (longer, PUT_IN, has_lfo),
+            (shorter, LEFT_OUT, True),
         ):
             fits = self.promising(self.fits(list(kind.values()), near), leaders[0])
             fits = [f for f in fits if f.cost < stand.get(f.chain.canonical().names, math.inf)]
             found += self.leading(fits, count)
         return found
-
-    def contenders(self, before: float) -> list[Candidate]:
-        """The answers that are worth polishing: of those as near as the nearest, a few more; the
-        nearest alone if it is near enough and no other comes close."""
-        ranked = rank(list(self.best.values()), before)
-        factor, offset = AS_NEAR
-        near = [c for c in ranked if c.distance <= factor * self.nearest + offset]
-        at_least, at_most = POLISHED
-        enough = self.nearest <= SOLVED or len(near) > at_least
-        return near[:at_most] if enough else ranked[:at_least]
 
     def polish(self, answers: Sequence[Candidate], steps: int) -> None:
         """Steps down from the answer and the next ones, until nothing moves or time is up; beyond
@@ -377,9 +334,8 @@ class Search:
         nearest = min(self.best.values(), key=lambda candidate: candidate.distance)
         if nearest.origin.log_prob is None:
             return
-        steps = nearest.chain.steps
-        for place in range(len(steps)):
-            self.meet(self.edited(nearest.origin, steps[:place] + steps[place + 1 :]))
+        for rest in edits.left_out(nearest.chain.steps):
+            self.meet(self.edited(nearest.origin, rest))
 
 
 def by_order(starts: Sequence[Start]) -> list[list[Start]]:
@@ -388,24 +344,3 @@ def by_order(starts: Sequence[Start]) -> list[list[Start]]:
     for start in starts:
         groups.setdefault(start.chain.canonical().names, []).append(start)
     return list(groups.values())
-
-
-def rank(candidates: Sequence[Candidate], before: float) -> list[Candidate]:
-    """The answer, then the others, nearest first.
-
-    The answer is the nearest; but of those as near (AS_NEAR), and no farther than ``before``, one
-    with the fewest effects: an effect that does nothing must not win by a hair. Of as many effects
-    and NO_FARTHER, it is the one the network finds most probable.
-    """
-
-    def equals(those, allowance):
-        factor, offset = allowance
-        limit = factor * those[0].distance + offset
-        return [c for c in those if c.distance <= min(limit, max(before, those[0].distance))]
-
-    near = sorted(candidates, key=lambda candidate: candidate.distance)
-    as_near = equals(near, AS_NEAR)
-    fewest = min(len(c.chain.steps) for c in as_near)
-    shortest = equals([c for c in as_near if len(c.chain.steps) == fewest], NO_FARTHER)
-    answer = max(shortest, key=lambda c: c.probability or 0.0)
-    return [answer, *(c for c in near if c is not answer)]

@@ -1,0 +1,41 @@
+"""Which of the answers of a search wins, and which are polished."""
+
+import pytest
+
+from unmix import effects
+from unmix.candidates import POLISHED, SOLVED, Candidate, contenders, rank
+from unmix.chain import Chain
+from unmix.starts import Start
+
+
+@pytest.mark.parametrize(
+    ("distances", "before", "answer"),
+    [
+        ((0.100, 0.105), 0.5, 1),  # as near, and more probable
+        ((0.100, 0.140), 0.5, 0),  # clearly farther
+        ((0.100, 0.105), 0.102, 0),  # farther than the prediction was
+    ],
+)
+def test_of_chains_as_near_the_more_probable_is_the_answer(distances, before, answer, two_effects):
+    starts = [Start(Chain([(n, {})]), p) for n, p in zip(two_effects, (-3.0, -0.1), strict=True)]
+    candidates = [Candidate(s.chain, s, d) for s, d in zip(starts, distances, strict=True)]
+    assert rank(candidates, before)[0] is candidates[answer]
+
+
+def test_the_nearest_is_polished_alone_where_nothing_else_comes_near():
+    def answers(*distances):
+        names = effects.names()
+        chains = [Chain([(names[i], {})]) for i in range(len(distances))]
+        return [Candidate(c, Start(c), d) for c, d in zip(chains, distances, strict=True)]
+
+    at_least, at_most = POLISHED
+    for distances, count in (
+        ((0.5 * SOLVED, 0.2, 0.3), 1),
+        ((0.5 * SOLVED, 0.6 * SOLVED, 0.3), 2),
+        ((0.3, 0.6, 0.7), at_least),
+        ((0.30, 0.31, 0.32, 0.33), at_most),
+        ((0.3,), 1),
+    ):
+        candidates = answers(*distances)
+        polished = contenders(candidates, 1.0)
+        assert len(polished) == count and polished[0] is rank(candidates, 1.0)[0]
