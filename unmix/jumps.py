@@ -82,13 +82,7 @@ def kick(fit: Fit) -> bool:
     from the belief or from their whole range; the best is taken."""
     moved = False
     for i, effect in enumerate(fit.effects):
-        place, options = fit.places[i], []
-        for s, switch in enumerate(effect.switches):
-            for option in range(len(switch.options)):
-                other = fit.switches[i].copy()
-                other[s] = option
-                if option != fit.switches[i][s]:
-                    options.append((fit.knobs[place], other))
+        place, options = fit.places[i], _other_options(fit, i)
         mixture = fit.start.mixtures.get(effect.name)
         generator = torch.Generator().manual_seed(int(fit.rng.integers(2**31)))
         for n in range(KICKS):
@@ -123,9 +117,7 @@ def sweep(fit: Fit) -> bool:
         trials = [fit.alone(i, *trial) for trial in near]
         for steps in SWEEP_STEPS:
             for trial in trials:
-                for _ in range(steps):
-                    if not trial.descend():
-                        break
+                _down(trial, steps)
             trials = [min(trials, key=lambda trial: trial.cost)]
         moved |= fit.take(trials[0].cost, trials[0].knobs, trials[0].switches)
     return moved
@@ -150,15 +142,8 @@ def borrow(fit: Fit, others: Sequence[Fit]) -> None:
 def flip(fit: Fit) -> bool:
     """Other options of every switch, each with the knobs of its effect brought near for it."""
     moved = False
-    for i, effect in enumerate(fit.effects):
-        options = []
-        for s, switch in enumerate(effect.switches):
-            for option in range(len(switch.options)):
-                other = fit.switches[i].copy()
-                other[s] = option
-                if option != fit.switches[i][s]:
-                    options.append((fit.knobs[fit.places[i]], other))
-        for trial in fit.tried(i, options):
+    for i in range(len(fit.effects)):
+        for trial in fit.tried(i, _other_options(fit, i)):
             moved |= _descended(fit, i, trial, FLIP_STEPS)
     return moved
 
@@ -202,13 +187,30 @@ def slide(fit: Fit) -> bool:
     return moved
 
 
+def _other_options(fit: Fit, i: int) -> list[tuple]:
+    """Each other option of each switch of effect i: (knobs, switches), the knobs as they stand."""
+    found = []
+    for s, switch in enumerate(fit.effects[i].switches):
+        for option in range(len(switch.options)):
+            other = fit.switches[i].copy()
+            other[s] = option
+            if option != fit.switches[i][s]:
+                found.append((fit.knobs[fit.places[i]], other))
+    return found
+
+
+def _down(fit: Fit, steps: int) -> None:
+    """So many steps of descent, while it moves."""
+    for _ in range(steps):
+        if not fit.descend():
+            break
+
+
 def _descended(fit: Fit, i: int, trial: tuple, steps: int) -> bool:
     """Whether other controls of effect i are nearer after a few steps of its knobs alone; they are
     taken then."""
     alone = fit.alone(i, *trial)
-    for _ in range(steps):
-        if not alone.descend():
-            break
+    _down(alone, steps)
     return fit.take(alone.cost, alone.knobs, alone.switches)
 
 

@@ -68,22 +68,16 @@ def search(effect, distances: np.ndarray, lead_s: float = 0.0) -> list[dict]:
         distances: (positions, frames), in dB, of the effect held at POSITIONS.
         lead_s: time that the LFO has run when the first frame begins.
     """
-    sweep, panel = effect.sweep, {knob.name: knob for knob in effect.knobs}
-    rate, names = panel[sweep.rate], (sweep.centre, sweep.depth, sweep.phase)
+    rate = next(knob for knob in effect.knobs if knob.name == effect.sweep.rate)
     columns = np.arange(distances.shape[1])
     seconds = columns * PICTURE[1] / SAMPLE_RATE
     fine = np.linspace(0, len(distances) - 1, BETWEEN * (len(distances) - 1) + 1)
     low, part = fine.astype(int), (fine % 1)[:, None]
     table = (1 - part) * distances[low] + part * distances[np.minimum(low + 1, low[-1])]
 
-    def settings(hertz, *places):
-        """Rates in Hz and the other knobs in 0…1 as {knob: in units}."""
-        values = (panel[name].from_unit(u) for name, u in zip(names, places, strict=True))
-        return {sweep.rate: hertz, **dict(zip(names, values, strict=True))}
-
-    def scores(*places):
+    def scores(hertz, *places):
         """Mean distance in dB; the places are arrays (…, 1) that broadcast."""
-        position = effect.position(settings(*places), seconds + lead_s)
+        position = effect.position(_settings(effect, hertz, places), seconds + lead_s)
         rows = (position - POSITIONS[0]) * ((len(table) - 1) / np.ptp(POSITIONS))
         rows = np.rint(rows).clip(0, len(table) - 1).astype(np.intp)
         return table[rows, columns].mean(-1)
@@ -124,8 +118,7 @@ def search(effect, distances: np.ndarray, lead_s: float = 0.0) -> list[dict]:
     for place in best[near.argsort()]:
         if all(np.abs((place - other) / steps).max() > APART for other in chosen):
             chosen.append(place)
-    values = [settings(*place) for place in chosen[:ANSWERS]]
-    return [{name: float(value) for name, value in each.items()} for each in values]
+    return [_floats(_settings(effect, hertz, places)) for hertz, *places in chosen[:ANSWERS]]
 
 
 def same_way(effect, settings: dict, seconds: np.ndarray, rates: np.ndarray) -> list[dict]:
@@ -133,19 +126,31 @@ def same_way(effect, settings: dict, seconds: np.ndarray, rates: np.ndarray) -> 
     goes most nearly the way at times ``seconds`` (N,) that it goes with ``settings``."""
     from scipy.optimize import least_squares
 
-    sweep, panel = effect.sweep, {knob.name: knob for knob in effect.knobs}
-    knobs = [panel[name] for name in (sweep.centre, sweep.depth, sweep.phase)]
+    knobs = _places(effect)
     way = effect.position(settings, seconds)
     start = [np.clip(knob.to_unit(settings[knob.name]), 0.001, 0.999) for knob in knobs]
     ends = [(-np.inf, np.inf) if knob.circular else (0, 1) for knob in knobs]
 
-    def values(hertz, places):
-        found = {k.name: float(k.from_unit(u)) for k, u in zip(knobs, places, strict=True)}
-        return {sweep.rate: float(hertz), **found}
-
     def off(places, hertz):
-        return effect.position(values(hertz, places), seconds) - way
+        return effect.position(_settings(effect, hertz, places), seconds) - way
 
     bounds = tuple(zip(*ends, strict=True))
     fits = [least_squares(off, start, bounds=bounds, args=(hertz,)) for hertz in rates]
-    return [values(hertz, fit.x) for hertz, fit in zip(rates, fits, strict=True)]
+    found = [_settings(effect, hertz, fit.x) for hertz, fit in zip(rates, fits, strict=True)]
+    return [_floats(values) for values in found]
+
+
+def _places(effect) -> list:
+    """The knobs of a sweep beside its rate: centre, depth and phase."""
+    panel = {knob.name: knob for knob in effect.knobs}
+    return [panel[name] for name in (effect.sweep.centre, effect.sweep.depth, effect.sweep.phase)]
+
+
+def _settings(effect, hertz, places) -> dict:
+    """The knobs of a sweep in units, from a rate in Hz and the others in 0…1; numbers or arrays."""
+    others = zip(_places(effect), places, strict=True)
+    return {effect.sweep.rate: hertz, **{knob.name: knob.from_unit(u) for knob, u in others}}
+
+
+def _floats(values: dict) -> dict:
+    return {name: float(value) for name, value in values.items()}

@@ -30,6 +30,7 @@ AHEAD = 2  # fits that find the LFOs for the others
 FITS = 6, 4, 2  # fits that are screened, that go on after that, and to the end
 IDLE = 1.1, 1e-4  # an effect may go if the cost without it is up to factor · cost + offset (dB²)
 FREED_AGAIN = 0.5  # share of the cost at which ways out are looked for again
+STANDS = 0.98  # share of its cost above which a fit has not moved
 RESTARTS = 2  # other starts of the leader's order, when it does not move any more
 EDITS = 2  # times that the neighbours of the leader are tried …
 CLEARER = 0.25  # … again for the same order when its cost has fallen to that share
@@ -211,7 +212,7 @@ class Search:
                 others = self.race(self.neighbours(fits))
                 fits = self.leading([*fits, *others], FITS[2])
             self.round(fits)
-            if fits[0] is leader and leader.cost > 0.98 * before and not self.free(fits):
+            if fits[0] is leader and leader.cost > STANDS * before and not self.free(fits):
                 again = [[leader.others.pop(0)] for _ in leader.others[:RESTARTS]]
                 if not again:
                     break
@@ -235,7 +236,7 @@ class Search:
             for jump in (jumps.flip, jumps.scan, jumps.slide):
                 if not self.late():
                     jump(fit)
-            return fit.cost < 0.98 * before
+            return fit.cost < STANDS * before
 
         return any(apart(work, fits))
 
@@ -256,11 +257,12 @@ class Search:
 
     def simplify(self, leader: Fit) -> None:
         """Try chains of one effect less, in any order that one move makes."""
-        groups: dict[tuple[str, ...], list[Start]] = {}
-        for rest in edits.left_out(leader.chain.steps):
-            for steps in edits.moved(rest):
-                start = self.edited(leader.start, steps)
-                groups.setdefault(start.chain.names, [start])
+        starts = [
+            self.edited(leader.start, steps)
+            for rest in edits.left_out(leader.chain.steps)
+            for steps in edits.moved(rest)
+        ]
+        groups = {start.chain.names: [start] for start in starts}
         fits = self.promising(self.fits(list(groups.values()), near=True), leader)
         self.race(self.leading(fits, MOVED))
 
