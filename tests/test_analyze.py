@@ -355,6 +355,19 @@ def test_refine_command(command, wet):
     assert [s["effect"] for s in entry["chain"]] == [FIRST, LAST]
 
 
+def test_steps_alone_have_a_time_too(command, wet, monkeypatch):
+    start = Chain([(FIRST, {}), (LAST, {"dry_wet": 60})])
+    audio.write("take.wav", wet, SAMPLE_RATE)
+    audio.write_text("start.json", start.to_json())
+    monkeypatch.setattr("unmix.cli.LEAST_TIME_S", 0.01)
+    monkeypatch.setattr("unmix.cli.TIME_PER_STEP_S", 0.001)
+    words = "refine", "start.json", "take.wav", "--steps", "200"
+    short = command(*words)
+    assert short.exit_code == 0 and "Time was up" in " ".join(short.stderr.split())
+    longer = command(*words, "--time", "600", "--json")
+    assert "Time was up" not in longer.stdout and longer.exit_code == 0
+
+
 def test_wrong_usage(command, wet):
     audio.write("a.wav", wet, SAMPLE_RATE)
     assert command("analyze", "a.wav", "--refine", "-1").exit_code == 2

@@ -77,6 +77,21 @@ def test_slopes_of_knobs_that_are_gains():
     assert torch.allclose(slopes[row, loud], torch.tensor(float(knob.high - knob.low)), rtol=0.02)
 
 
+def test_a_knob_that_does_nothing_has_no_slope_and_no_render_behind_it(monkeypatch):
+    first, last = effects.get("eq"), effects.get("saturator")
+    settings = {"mode_1": "low_cut", "freq_1": 150.0, "gain_2": 6.0}
+    chain = Chain([(first.name, settings), (last.name, {"drive": 20.0})])
+    found, renders = fitting(chain, chain), []
+    process = last.process
+    monkeypatch.setattr(last, "process", lambda *a: renders.append(None) or process(*a))
+    _, slopes = found.slopes()
+    still = ~slopes.any(1)
+    names = [k.name for k in first.knobs]
+    assert still[[names.index("gain_1"), names.index("q_1")]].all()
+    assert not still[[names.index("freq_1"), names.index("gain_2"), len(names)]].any()
+    assert len(renders) == 1 + int((~still).sum())
+
+
 def test_the_best_start_is_taken():
     true = Chain([("eq", {"gain_2": 9.0})])
     found = fitting(true, moved(true, "eq", gain_2=-9.0), true, moved(true, "eq", gain_2=0.0))

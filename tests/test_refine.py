@@ -90,11 +90,12 @@ def search(dry, name, **options):
     return found, calls
 
 
-def test_time_alone_ends_a_search(dry):
+@pytest.mark.parametrize("steps", [None, 0])
+def test_time_alone_ends_a_search(dry, steps):
     name = effects.names()[-1]
     search(dry, name, steps=1)  # the first render takes longer
     began = time.monotonic()
-    found, calls = search(dry, name, steps=None, seconds=0.5)
+    found, calls = search(dry, name, steps=steps, seconds=3.0)
     assert time.monotonic() - began < 20
     assert found.history
     assert all(total >= step for step, total, _ in calls)

@@ -18,6 +18,9 @@ from unmix.cli_tools import Quiet, check_device
 from unmix.errors import UnmixError
 from unmix.report import hush, remark, say
 
+# of refine, where the user gives steps and no time
+LEAST_TIME_S, TIME_PER_STEP_S = 50, 0.25
+
 
 class _Group(TyperGroup):
     """Turns the project's exception into one line and an exit code."""
@@ -104,7 +107,13 @@ _Json = Annotated[bool, typer.Option("--json", help="The results as JSON on stdo
 _Seed = Annotated[int, typer.Option(min=0, help="Of the random starting points.")]
 _Time = Annotated[
     float | None,
-    typer.Option("--time", help="Time for refine, alone or as a second bound.", metavar="SECONDS"),
+    typer.Option(
+        "--time",
+        help="Time for refine, alone or as a second bound.  "
+        f"[default with steps: {LEAST_TIME_S}, or {TIME_PER_STEP_S} a step if that is more]",
+        metavar="SECONDS",
+        show_default=False,
+    ),
 ]
 _Polish = Annotated[
     int, typer.Option(min=0, help="Steps on the real effects at the end of refine.")
@@ -170,7 +179,7 @@ def analyze(
     options = {
         "source": source,
         "refine": refine,
-        "seconds": time,
+        "seconds": _bound(time, refine),
         "polish": polish,
         "top": top,
         "gain": gain,
@@ -211,7 +220,7 @@ def refine_command(
     options = {
         "source": source,
         "steps": steps,
-        "seconds": time,
+        "seconds": _bound(time, steps),
         "polish": polish,
         "gain": gain,
         "seed": seed,
@@ -226,6 +235,13 @@ def refine_command(
         out,
         extras=_extras(out, (), report, plots),
     )
+
+
+def _bound(seconds: float | None, steps: int) -> float | None:
+    """Time for refine where the user did not say."""
+    if seconds is not None or not steps:
+        return seconds
+    return max(LEAST_TIME_S, TIME_PER_STEP_S * steps)
 
 
 def _check(source: str, gain: str, device: str, seconds: float | None) -> None:

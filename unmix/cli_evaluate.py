@@ -215,7 +215,11 @@ def chains(
 def refine(
     count: Count = 100,
     seed: Seed = 1,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of gradient descent.")] = 200,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of refine.")] = 200,
+    time: Annotated[
+        float | None,
+        typer.Option("--time", help="Of each search at most.  [default: any]", metavar="SECONDS"),
+    ] = None,
     source: Annotated[
         str, typer.Option(help="probe, noise, chirp, impulse or synthetic.")
     ] = "probe",
@@ -244,8 +248,11 @@ def refine(
     from unmix import evaluate
     from unmix.report import figures, kept, plots
 
+    if time is not None and not time > 0:
+        raise typer.BadParameter("--time must be above 0")
+    options = {"seed": seed, "steps": steps, "source": source, "length": length}
     about = {
-        "options": {"seed": seed, "steps": steps, "source": source, "length": length},
+        "options": options | ({"time": time} if time else {}),
         "rivals": rivals,
         "files": {str(path): _digests(path) for path in (weights, model) if path},
         **kept.program(),
@@ -263,5 +270,6 @@ def refine(
         rivals=rivals,
         length=length,
         items=evaluate.Items(out / "refine.items.json" if out else None, about),
+        seconds=time,
     )
     _finish(table, figures.refine, json, out, plots.refine)

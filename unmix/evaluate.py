@@ -114,6 +114,7 @@ class _Searches:
     model: torch.nn.Module
     proxies: dict
     steps: int
+    seconds: float | None
     beams: int
     rivals: bool
 
@@ -127,7 +128,7 @@ class _Searches:
         beliefs = self.model.believe(hear(dry, recording, False), self.beams)[0]
         generator = torch.Generator().manual_seed(self.sampler.config["seed"])
         starts = starts_from_beliefs(beliefs, REFINE_SAMPLES, generator)
-        found = search(recording, dry, starts, self.proxies, self.steps)
+        found = search(recording, dry, starts, self.proxies, self.steps, seconds=self.seconds)
         seconds = time.perf_counter() - start
         audible = audible_knobs(dry, true)
         right = canonical_order(true.names)
@@ -224,6 +225,7 @@ def refine(
     rivals: bool = False,
     length: int | None = None,
     items: Items | None = None,
+    seconds: float | None = None,
 ) -> dict:
     """What refine makes of the network's first answers, by the real render.
 
@@ -235,6 +237,7 @@ def refine(
         length: one length of chain only.
         rivals: also give the time that each search took to other methods (rivals.py).
         items: of an evaluation that was broken off; those that are missing join them.
+        seconds: of each search at most, beside ``steps``.
 
     Returns:
         {"count", "worse", "better" (shares), "mss_before", "mss_after" (medians), "si_sdr_db"
@@ -251,7 +254,7 @@ def refine(
     stand_ins = {name: (load or load_proxy)(name) for name in effects.names()}
     model = model or load_inverse()
     searches = _Searches(
-        held_out(seed, source, length=length), model, stand_ins, steps, beams, rivals
+        held_out(seed, source, length=length), model, stand_ins, steps, seconds, beams, rivals
     )
     items = items or Items()
     rows = each(searches, count, workers, "refine", items.rows, items.keep)
@@ -260,6 +263,7 @@ def refine(
         "count": count,
         "seed": seed,
         "steps": steps,
+        "seconds_at_most": seconds,
         "all": _refine_summary(rows),
         "by_length": {
             n: _refine_summary(part)

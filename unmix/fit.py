@@ -114,9 +114,11 @@ class Fit:
         switches = self.switches if switches is None else switches
         return self.effects[i].from_unit(knobs[self.places[i]], switches[i])
 
-    def _wet(self, knobs, switches, first: int = 0, heard=None) -> np.ndarray:
-        """The real render; the effects before ``first`` are those of the settings as they stand."""
-        audio = self.judge.source if first == 0 else self.heard[first]
+    def _wet(self, knobs, switches, first: int = 0, heard=None, audio=None) -> np.ndarray:
+        """The real render; the effects before ``first`` are those of the settings as they stand,
+        unless ``audio`` is what they let out."""
+        if audio is None:
+            audio = self.judge.source if first == 0 else self.heard[first]
         self.judge.renders += 1
         for i in range(first, len(self.effects)):
             if heard is not None:
@@ -211,12 +213,17 @@ class Fit:
         """The same in any view, with the sizes (K,) of the knobs' differences."""
         wet = self._wet(self.knobs, self.switches, max(len(self.effects) - 1, 0))
         here = self._differences(wet, view=view)[0]
+        leave = [*self.heard[1:], wet]  # what each effect lets out
         moves = np.where((self.knobs < 0.5) | self.circular, sizes, -sizes)
 
         def slope(k: int) -> torch.Tensor:
-            moved = self.knobs.copy()
+            moved, i = self.knobs.copy(), self.effect_of[k]
             moved[k] += moves[k]
-            wet = self._wet(moved, self.switches, self.effect_of[k])
+            wet = self.effects[i].render(self.heard[i], SAMPLE_RATE, self.settings(i, moved))
+            if np.array_equal(wet, leave[i]):  # like the gain of a cut
+                self.judge.renders += 1
+                return torch.zeros_like(here)
+            wet = self._wet(moved, self.switches, i + 1, audio=wet)
             return (self._differences(wet, view=view)[0] - here) / moves[k]
 
         slopes = torch.zeros(len(self.knobs), len(here)) if known is None else known.clone()

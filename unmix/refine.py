@@ -24,6 +24,7 @@ class Refined:
         history: (step, smallest real distance so far).
         renders: how often the real effects ran.
         timeline: (seconds, smallest real distance so far) whenever it fell.
+        timed_out: whether time ended it.
     """
 
     candidates: list[Candidate]
@@ -31,6 +32,7 @@ class Refined:
     history: list[tuple[int, float]]
     renders: int
     timeline: list[tuple[float, float]] = field(default_factory=list)
+    timed_out: bool = False
 
     @property
     def chain(self) -> Chain:
@@ -62,13 +64,14 @@ def refine(
             begins earlier.
         starts: where to begin; the first is the prediction that the answer is measured against.
         proxies: {effect: frozen module} for every effect that may occur; unused with 0 steps.
-        steps: of descent, of all fits together; with 0 the starts are judged, and that is all; with
-            None ``seconds`` alone end it.
+        steps: of descent, of all fits together; with None or 0 ``seconds`` alone end it, and
+            without them the starts are judged, and that is all.
         match_gain: the recording's gain is unknown; compare at equal RMS level.
         device: where the proxies are; beliefs are on the CPU.
         progress: called as progress(step, steps, smallest real distance so far); with ``seconds``
             the number of steps is an estimate.
-        seconds: wall-clock time after which the search ends, a few seconds more or less.
+        seconds: wall-clock time after which the search ends, a few seconds more or less; the last
+            of it is for ``polish``.
         stop: asked before every step; True ends the search with the best answer so far.
         polish: steps on the real effects at the end, for the answer alone, beyond ``steps``.
         seed: of everything random.
@@ -78,14 +81,16 @@ def refine(
         end early, when nothing moves any more.
     """
     judge = Judge(recording, source, match_gain)
-    search = Search(judge, starts, proxies, steps, seconds, seed, device, progress, stop)
+    search = Search(judge, starts, proxies, steps or None, seconds, seed, device, progress, stop)
     before = search.meet(starts[0])
-    if (steps or seconds) and not search.over():
+    if searched := bool(steps or seconds) and not search.over():
         search.run(starts)
         search.leave_out()
+    timed_out = search.timed_out()
+    if searched:
         search.polish(contenders(list(search.best.values()), before), polish)
     else:
         for fit in search.fits(by_order(starts)):
             search.meet(fit.as_start())
     candidates = rank(list(search.best.values()), before)
-    return Refined(candidates, before, search.history, judge.renders, search.timeline)
+    return Refined(candidates, before, search.history, judge.renders, search.timeline, timed_out)

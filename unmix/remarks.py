@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from unmix.audio import SAMPLE_RATE
+from unmix.candidates import SOLVED
 from unmix.chain import Chain
 from unmix.judge import Judge
 
@@ -43,6 +44,11 @@ def on_answer(judge: Judge, found, parts: list[dict[str, float]]) -> list[str]:
             f"Not explained: the answer is still far from the recording (distance "
             f"{found.after:.2f}). Refine longer, or something else is in it: noise, an effect "
             "that is not known here, another source."
+        )
+    if found.timed_out and found.after > SOLVED:
+        remarks.append(
+            f"Time was up after {len(found.history)} steps of refine; more of it (--time) may lead "
+            "nearer."
         )
     return remarks + (_on_checks(parts, found.after) if parts else [])
 

@@ -38,6 +38,7 @@ MOVED, PUT_IN, LEFT_OUT = 8, 2, 1  # neighbours that are tried of each kind, by 
 TOO_FAR = 10.0, 0.1  # … if it is no farther than factor · leader + offset (dB²)
 RACE, RACED = 2, 4  # steps of each neighbour, and how many go on after that
 TINY = 1e-12  # dB²: a cost of nothing
+SEARCHING = 0.85  # share of the time after which the answer is polished in what is left
 FOLLOW_ABOVE = 0.3  # dB²: below, the proxies lead no nearer
 
 
@@ -58,6 +59,7 @@ class Search:
     ):
         self.judge, self.proxies, self.device, self.seed = judge, proxies, device, seed
         self.steps, self.seconds, self.began = steps, seconds, time.monotonic()
+        self.until = math.inf if seconds is None else SEARCHING * seconds
         self.stop = stop or (lambda: False)
         self.progress = progress or (lambda step, steps, distance: None)
         self.believed = {start.chain.canonical().names: start.log_prob for start in starts}
@@ -73,9 +75,10 @@ class Search:
 
     def late(self) -> bool:
         """Whether time is up, or somebody said stop."""
-        if self.stop():
-            return True
-        return self.seconds is not None and time.monotonic() - self.began >= self.seconds
+        return self.stop() or self.timed_out()
+
+    def timed_out(self) -> bool:
+        return time.monotonic() - self.began >= self.until
 
     def over(self) -> bool:
         """Whether the budget is used up."""
@@ -317,6 +320,8 @@ class Search:
         """Steps down from the answer and the next ones, until nothing moves or time is up; beyond
         the budget. Of one that is near enough and alone, on the waveform only."""
         down = 0 if len(answers) == 1 and self.nearest <= SOLVED else steps
+        if self.seconds is not None:
+            self.until = self.seconds
 
         def work(answer: Candidate) -> None:
             fit = self.fit([replace(answer.origin, chain=answer.chain)])
