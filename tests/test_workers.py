@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from unmix.workers import apart, each, together
+from unmix.workers import Pool, apart, each, together
 
 
 def test_results_come_in_the_order_of_the_items_even_when_nested():
@@ -40,3 +40,13 @@ def test_known_items_are_not_asked_again_and_every_new_one_is_kept():
     found = each(squares, 4, 1, "squares", {1: -1}, lambda rows: kept.append(dict(rows)))
     assert found == [0, -1, 4, 9] and squares.asked == [0, 2, 3]
     assert [sorted(rows) for rows in kept] == [[0, 1], [0, 1, 2], [0, 1, 2, 3]]
+
+
+def test_workers_end_at_once_when_somebody_stops_everything():
+    with pytest.raises(KeyboardInterrupt), Pool(600, 1) as pool:
+        assert pool.result(pool.submit(abs)) == 600
+        pool.submit(time.sleep)  # ten minutes of work
+        time.sleep(0.5)
+        began = time.monotonic()
+        raise KeyboardInterrupt
+    assert time.monotonic() - began < 10

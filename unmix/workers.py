@@ -64,13 +64,14 @@ def apart(work: Callable, items: Iterable) -> list:
         torch.set_num_threads(threads)
 
 
-def _start(shared) -> None:
-    """Runs once in a worker: keeps the shared object, and ends the worker when the parent dies."""
+def _start(shared, leash) -> None:
+    """Runs once in a worker: keeps the shared object, and ends the worker when the parent dies or
+    lets go of the leash."""
     global _shared, _a_worker
     _shared, _a_worker = shared, True
 
     def follow_parent():
-        connection.wait([parent_process().sentinel])
+        connection.wait([parent_process().sentinel, leash])
         os._exit(1)
 
     threading.Thread(target=follow_parent, daemon=True).start()
@@ -94,7 +95,8 @@ def _interrupts_held():
 
 
 class Pool:
-    """Spawned processes that call functions on one shared object. A context manager.
+    """Spawned processes that call functions on one shared object. A context manager; where an
+    exception leaves it they end at once, whatever they are at.
 
     Args:
         shared: sent to each worker once; must be picklable.
@@ -103,7 +105,8 @@ class Pool:
 
     def __init__(self, shared, workers: int):
         context = get_context("spawn")
-        self._executor = ProcessPoolExecutor(workers, context, _start, (shared,))
+        end, self._leash = context.Pipe(duplex=False)
+        self._executor = ProcessPoolExecutor(workers, context, _start, (shared, end))
 
     def __enter__(self):
         self._before = {name: os.environ.get(name) for name in _THREADS}
@@ -126,7 +129,9 @@ class Pool:
                 "with fewer workers"
             ) from None
 
-    def __exit__(self, *_):
+    def __exit__(self, error, *_):
+        if error:
+            self._leash.close()
         self._executor.shutdown(wait=True, cancel_futures=True)
         for name, value in self._before.items():
             if value is None:
