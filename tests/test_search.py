@@ -6,6 +6,7 @@ import numpy as np
 
 from unmix import effects
 from unmix.audio import SAMPLE_RATE
+from unmix.candidates import SOLVED
 from unmix.chain import Chain, canonical_order
 from unmix.judge import Judge
 from unmix.search import FINISH, LEFT_OUT, PUT_IN, RACE, RACED, Search
@@ -112,9 +113,20 @@ def test_a_long_answer_is_tried_without_each_of_its_effects_in_other_orders(dry)
     search = searching(dry, true, Start(long, -0.1), steps=None)
     leader = search.fit([Start(long, -0.1)])
     search.meet(leader.start)
-    search.simplify(leader)
+    search.confirm(leader)
     assert search.best[canonical_order((b, c))].distance < 1e-3
     assert {len(names) for names in search.best} == {2, 3}
+
+
+def test_effects_that_nearly_commute_are_tried_in_both_orders(dry):
+    """An answer at which nothing seems left to find may have them the wrong way round."""
+    steps = [("phaser", {"depth": 3.0, "rate": 3.0}), ("eq", {"gain_2": 6.0, "gain_3": -4.0})]
+    true, wrong = Chain(steps), Start(Chain(steps[::-1]), -0.1)
+    search = searching(dry, true, wrong, steps=None)
+    leader = search.fit([wrong])
+    assert 1e-5 < search.meet(wrong) <= SOLVED
+    search.confirm(leader)
+    assert search.best[true.names].distance < 0.1 * search.best[wrong.chain.names].distance
 
 
 def test_ways_out_are_looked_for_once_for_a_cost(dry, monkeypatch):

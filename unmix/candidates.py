@@ -11,8 +11,10 @@ from unmix.nn.mixture import Mixture
 from unmix.starts import Start
 
 SOLVED = 0.003  # a distance (MSS) at which nothing is left to find
-AS_NEAR = 1.15, 0.01  # a distance up to factor · nearest + offset counts as just as near …
-NO_FARTHER = 1.05, 0.0003  # … and this for chains of as many effects
+AS_NEAR = 1.15, 0.01  # a distance up to factor · nearest + offset may end as the nearest
+IDLE = 1.05, 0.01  # effects may go if it is up to factor · distance + offset without them
+DISTANCE_WEIGHT = 6.0  # of ln distance against ln probability
+LEAST = 1e-4  # distance and probability below which there is no difference
 POLISHED = 2, 3  # answers that are polished, and if they are as near: the end tells them apart
 
 
@@ -31,6 +33,12 @@ class Candidate:
         return None if log_prob is None else math.exp(log_prob)
 
     @property
+    def unlikelihood(self) -> float:
+        """What the distance and the network say against its effects in that order."""
+        far = DISTANCE_WEIGHT * math.log(self.distance + LEAST)
+        return far - math.log(max(self.probability or 0.0, LEAST))
+
+    @property
     def mixtures(self) -> dict[str, Mixture]:
         """What is believed of its knobs."""
         return self.origin.mixtures
@@ -39,21 +47,20 @@ class Candidate:
 def rank(candidates: Sequence[Candidate], before: float) -> list[Candidate]:
     """The answer, then the others, nearest first.
 
-    The answer is the nearest; but of those as near (AS_NEAR), and no farther than ``before``, one
-    with the fewest effects: an effect that does nothing must not win by a hair. Of as many effects
-    and NO_FARTHER, it is the one the network finds most probable.
+    The answer is the likeliest of those that are no farther than ``before`` or the nearest; but of
+    chains with fewer effects that are as near (IDLE), the one with the fewest: an effect that does
+    nothing must not stay because somebody expects it.
     """
-
-    def equals(those, allowance):
-        factor, offset = allowance
-        limit = factor * those[0].distance + offset
-        return [c for c in those if c.distance <= min(limit, max(before, those[0].distance))]
-
     near = sorted(candidates, key=lambda candidate: candidate.distance)
-    as_near = equals(near, AS_NEAR)
-    fewest = min(len(c.chain.steps) for c in as_near)
-    shortest = equals([c for c in as_near if len(c.chain.steps) == fewest], NO_FARTHER)
-    answer = max(shortest, key=lambda c: c.probability or 0.0)
+    allowed = [c for c in near if c.distance <= max(before, near[0].distance)]
+    answer = min(allowed, key=lambda c: c.unlikelihood)
+    factor, offset = IDLE
+    limit = factor * answer.distance + offset
+    shorter = [c for c in allowed if c.distance <= limit]
+    fewest = min(len(c.chain.steps) for c in shorter)
+    if fewest < len(answer.chain.steps):
+        shorter = [c for c in shorter if len(c.chain.steps) == fewest]
+        answer = min(shorter, key=lambda c: c.unlikelihood)
     return [answer, *(c for c in near if c is not answer)]
 
 
@@ -63,7 +70,7 @@ def contenders(candidates: Sequence[Candidate], before: float) -> list[Candidate
     ranked = rank(candidates, before)
     nearest = min(candidate.distance for candidate in candidates)
     factor, offset = AS_NEAR
-    near = [c for c in ranked if c.distance <= factor * nearest + offset]
+    near = [c for c in ranked if c is ranked[0] or c.distance <= factor * nearest + offset]
     at_least, at_most = POLISHED
     enough = nearest <= SOLVED or len(near) > at_least
     return near[:at_most] if enough else ranked[:at_least]

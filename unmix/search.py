@@ -226,7 +226,7 @@ class Search:
                     fit.others = leader.others
                 fits = [*fits, *others]
         if starts[0].log_prob is not None and not self.over():
-            self.simplify(self.leading(fits, 1)[0])
+            self.confirm(self.leading(fits, 1)[0])
 
     def free(self, fits: Sequence[Fit]) -> bool:
         """Ways out for fits that no step leads on from, once for about the same cost; whether one
@@ -258,14 +258,16 @@ class Search:
         log_prob = self.believed.get(chain.names, -math.inf)
         return replace(start, chain=chain, log_prob=log_prob)
 
-    def simplify(self, leader: Fit) -> None:
-        """Try chains of one effect less, in any order that one move makes."""
-        starts = [
-            self.edited(leader.start, steps)
-            for rest in edits.left_out(leader.chain.steps)
-            for steps in edits.moved(rest)
-        ]
+    def confirm(self, leader: Fit) -> None:
+        """Try chains of one effect less, in any order that one move makes; and where nothing seems
+        left to find, the same effects in other orders: two of them may nearly commute."""
+        steps = leader.chain.steps
+        chains = [other for rest in edits.left_out(steps) for other in edits.moved(rest)]
+        if self.nearest <= SOLVED:
+            chains += edits.moved(steps)
+        starts = [self.edited(leader.start, other) for other in chains]
         groups = {start.chain.names: [start] for start in starts}
+        groups.pop(canonical_order(leader.chain.names), None)
         fits = self.promising(self.fits(list(groups.values()), near=True), leader)
         self.race(self.leading(fits, MOVED))
 
