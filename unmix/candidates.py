@@ -56,11 +56,8 @@ def rank(candidates: Sequence[Candidate], before: float) -> list[Candidate]:
     answer = min(allowed, key=lambda c: c.unlikelihood)
     factor, offset = IDLE
     limit = factor * answer.distance + offset
-    shorter = [c for c in allowed if c.distance <= limit]
-    fewest = min(len(c.chain.steps) for c in shorter)
-    if fewest < len(answer.chain.steps):
-        shorter = [c for c in shorter if len(c.chain.steps) == fewest]
-        answer = min(shorter, key=lambda c: c.unlikelihood)
+    as_near = [c for c in allowed if c.distance <= limit]
+    answer = min(as_near, key=lambda c: (len(c.chain.steps), c.unlikelihood))
     return [answer, *(c for c in near if c is not answer)]
 
 

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from unmix import cli_evaluate, cli_export, cli_tools, cli_training
-from unmix.cli_tools import Quiet, check_device
+from unmix.cli_tools import Quiet, check_device, check_time
 from unmix.errors import UnmixError
 from unmix.report import hush, remark, say
 
@@ -246,8 +246,7 @@ def _bound(seconds: float | None, steps: int) -> float | None:
 
 def _check(source: str, gain: str, device: str, seconds: float | None) -> None:
     """What would be wrong for every recording is said once, before the first of them."""
-    if seconds is not None and not seconds > 0:
-        raise typer.BadParameter("--time must be above 0")
+    check_time(seconds)
     from unmix import audio, prepare
 
     try:

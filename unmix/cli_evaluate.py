@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from unmix.cli_tools import Quiet
+from unmix.cli_tools import Quiet, check_time
 from unmix.report import hush, remark
 
 app = typer.Typer(
@@ -248,8 +248,7 @@ def refine(
     from unmix import evaluate
     from unmix.report import figures, kept, plots
 
-    if time is not None and not time > 0:
-        raise typer.BadParameter("--time must be above 0")
+    check_time(time)
     options = {"seed": seed, "steps": steps, "source": source, "length": length}
     about = {
         "options": options | ({"time": time} if time else {}),

@@ -18,6 +18,12 @@ Quiet = Annotated[
 ]
 
 
+def check_time(seconds: float | None) -> None:
+    """Wrong usage, if it is no time."""
+    if seconds is not None and not seconds > 0:
+        raise typer.BadParameter("--time must be above 0")
+
+
 def check_device(device: str | None) -> None:
     """A device that is not there is wrong usage."""
     from unmix import devices
