@@ -5,9 +5,10 @@ import pytest
 import torch
 from fits import PROBE, fitting, moved
 
-from unmix import effects, sources
+from unmix import effects, fit, sources
 from unmix.audio import SAMPLE_RATE
 from unmix.chain import Chain
+from unmix.effects.base import LANES
 from unmix.fit import REUSE, Fit
 from unmix.judge import Judge
 from unmix.picture import SOFT_DB, Pictures, Waveform
@@ -77,19 +78,46 @@ def test_slopes_of_knobs_that_are_gains():
     assert torch.allclose(slopes[row, loud], torch.tensor(float(knob.high - knob.low)), rtol=0.02)
 
 
-def test_a_knob_that_does_nothing_has_no_slope_and_no_render_behind_it(monkeypatch):
-    first, last = effects.get("eq"), effects.get("saturator")
+def test_a_knob_that_does_nothing_has_no_slope():
     settings = {"mode_1": "low_cut", "freq_1": 150.0, "gain_2": 6.0}
-    chain = Chain([(first.name, settings), (last.name, {"drive": 20.0})])
-    found, renders = fitting(chain, chain), []
-    process = last.process
-    monkeypatch.setattr(last, "process", lambda *a: renders.append(None) or process(*a))
-    _, slopes = found.slopes()
+    chain = Chain([("eq", settings), ("saturator", {"drive": 20.0})])
+    _, slopes = fitting(chain, chain).slopes()
     still = ~slopes.any(1)
-    names = [k.name for k in first.knobs]
+    names = [k.name for k in effects.get("eq").knobs]
     assert still[[names.index("gain_1"), names.index("q_1")]].all()
     assert not still[[names.index("freq_1"), names.index("gain_2"), len(names)]].any()
-    assert len(renders) == 1 + int((~still).sum())
+
+
+def test_slopes_are_the_same_side_by_side_and_one_by_one(monkeypatch):
+    rng = np.random.default_rng(3)
+    names = ("phaser", "saturator", "ott", "reverb")
+    chain = Chain([(name, effects.get(name).sample(rng)) for name in names])
+    found = fitting(chain, chain)
+    here, slopes = found.slopes()
+    some = [0, 7, 12, 19]
+    few = found.slopes(slopes, some)[1]  # too few for side by side
+    assert torch.equal(few[1], slopes[1])
+    monkeypatch.setattr(fit, "FEW", 1000)
+    there, alone = found.slopes()
+    assert torch.equal(here, there)
+    assert torch.allclose(few[some], alone[some], rtol=0.01, atol=1.0)
+    assert (slopes - alone).norm() < 0.02 * alone.norm()
+    assert ((slopes - alone).norm(dim=1) < 0.1 * alone.norm(dim=1) + 10).all()
+
+
+def test_costs_of_many_controls_are_those_of_the_real_effects():
+    rng = np.random.default_rng(4)
+    names = ("eq", "ott", "phaser", "saturator", "reverb")
+    true = Chain([(name, effects.get(name).sample(rng)) for name in names])
+    found = fitting(true, true)
+    controls = [(rng.random(found.knobs.size), found.switches) for _ in range(LANES + 3)]
+    real = [found.cost_of(*control) for control in controls]
+    near = np.array(found.costs(controls)) / real
+    assert np.abs(near - 1).max() < 0.01, near
+    assert found.costs([]) == []
+    tried = found.tried(4, [(np.array([u, 0.5, 0.5]), found.switches[4]) for u in (0, 0.5, 1)], 2)
+    assert len(tried) == 2 and tried[0][0] < tried[1][0]
+    assert tried[0][0] == found.cost_of(*tried[0][1:])
 
 
 def test_the_best_start_is_taken():
@@ -158,6 +186,19 @@ def test_standing_still_is_the_effect_without_depth():
             position = effect.position(settings, np.zeros(1))[0]
             held = effect.standing(PROBE, settings, position)
             assert np.abs(held - effect.render(PROBE, SAMPLE_RATE, settings)).max() < 1e-4
+
+
+def test_standing_still_side_by_side():
+    positions = np.linspace(0, 1, 5)
+    for name in effects.names():
+        effect = effects.get(name)
+        if effect.sweep:
+            settings = effect.panel.complete({})
+            held = effect.standing_side_by_side(PROBE, settings, positions)
+            assert held.shape == (PROBE.size, LANES)
+            for position, wet in zip(positions, held.T, strict=False):
+                real = effect.standing(PROBE, settings, position)
+                assert np.sum((wet - real) ** 2) < 1e-6 * np.sum(real**2)
 
 
 def test_an_unknown_gain_is_no_difference():

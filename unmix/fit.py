@@ -18,10 +18,12 @@ import torch
 from unmix import effects
 from unmix.audio import SAMPLE_RATE
 from unmix.chain import Chain
+from unmix.effects.base import LANES
 from unmix.judge import Judge
 from unmix.starts import Start
 from unmix.workers import together
 
+FEW = 6  # renders that are made one by one by the devices themselves; more, side by side
 DIFFERENCE = 0.001, 0.004  # of a knob in 0…1, for slopes of the real render: near, and 1 dB² away
 FINE_DIFFERENCE = 1e-5, 1e-4, 3e-3  # least, at first and most, for slopes of the waveform
 FINE_CHANGE = 0.3  # what a difference changes, as a share of what is left
@@ -77,15 +79,15 @@ class Fit:
         self.damping, self.still = DAMPING, False
         self.whole = True  # whether the last measure was of all knobs
         self.linear, self.age = None, 0  # differences and slopes, and the steps since their measure
-        found = []
-        for start in starts:
-            knobs, switches = self.vectors(start.chain)
-            found.append((self.cost_of(knobs, switches), knobs, switches, start))
-        found.sort(key=lambda item: item[0])
-        self.cost, self.knobs, self.switches, _ = found[0]
-        self.others = [start for *_, start in found[1:]]
+        controls = [self.vectors(start.chain) for start in starts]
+        self.knobs, self.switches = controls[0]
+        costs = self.costs(controls) if len(starts) > 1 else [0.0]
+        nearest, *others = np.argsort(costs, kind="stable")
+        self.knobs, self.switches = controls[nearest]
+        self.heard: list[np.ndarray] = []
+        self.cost = self._cost(self._wet(self.knobs, self.switches, 0, self.heard))
+        self.others = [starts[n] for n in others]
         self.swept, self.freed = self.cost if near else math.inf, math.inf
-        self._settle()
 
     @staticmethod
     def vectors(chain: Chain) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -114,11 +116,9 @@ class Fit:
         switches = self.switches if switches is None else switches
         return self.effects[i].from_unit(knobs[self.places[i]], switches[i])
 
-    def _wet(self, knobs, switches, first: int = 0, heard=None, audio=None) -> np.ndarray:
-        """The real render; the effects before ``first`` are those of the settings as they stand,
-        unless ``audio`` is what they let out."""
-        if audio is None:
-            audio = self.judge.source if first == 0 else self.heard[first]
+    def _wet(self, knobs, switches, first: int = 0, heard=None) -> np.ndarray:
+        """The real render; the effects before ``first`` are as they stand."""
+        audio = self.judge.source if first == 0 else self.heard[first]
         self.judge.renders += 1
         for i in range(first, len(self.effects)):
             if heard is not None:
@@ -126,6 +126,31 @@ class Fit:
             settings = self.settings(i, knobs, switches)
             audio = self.effects[i].render(audio, SAMPLE_RATE, settings)
         return audio
+
+    def _side_by_side(self, controls: Sequence[tuple], first: int = 0) -> torch.Tensor:
+        """Renders with up to LANES controls (knobs, switches), (B, samples), of what effect
+        ``first`` hears; from FEW on by the effects' formulas, all at once."""
+        if len(controls) < FEW:
+            wets = [self._wet(*control, first) for control in controls]
+            return torch.from_numpy(np.stack(wets))
+        heard = self.judge.source if first == 0 else self.heard[first]
+        audio, last = np.repeat(heard[:, None], LANES, 1), 0
+        for i in range(first, len(self.effects)):
+            own = [self.settings(i, *control) for control in controls]
+            last = max([last, *(n for n, settings in enumerate(own) if settings != own[0])])
+            audio = self.effects[i].side_by_side(
+                audio, own[: last + 1]
+            )  # the rest are as the first
+        self.judge.renders += len(controls)
+        return torch.from_numpy(audio).T[: len(controls)].contiguous()
+
+    def costs(self, controls: Sequence[tuple], first: int = 0) -> list[float]:
+        """Those of many other controls (knobs, switches) of the chain, by ``_side_by_side``."""
+        if not controls:
+            return []
+        groups = [controls[n : n + LANES] for n in range(0, len(controls), LANES)]
+        wets = together(lambda group: self._side_by_side(group, first), groups)
+        return together(lambda wet: self._cost(wet.numpy()), torch.cat(wets))
 
     def _differences(self, wet: np.ndarray, view=None) -> torch.Tensor:
         audio = self.judge.level(torch.from_numpy(wet)[None])
@@ -135,19 +160,27 @@ class Fit:
         cost = float(self.judge.pictures.cost(self._differences(wet)))
         return cost if math.isfinite(cost) else math.inf
 
-    def _settle(self) -> None:
-        """What every effect hears, now that the settings have changed."""
-        self.heard = []
-        self._wet(self.knobs, self.switches, 0, self.heard)
-
     def take(self, cost: float, knobs, switches) -> bool:
         """Stand there if it is nearer."""
         if not cost < self.cost:
             return False
+        first = self._first_moved(knobs, switches)
         self.cost, self.knobs, self.switches = cost, knobs, switches
         self.damping, self.still, self.linear = DAMPING, False, None
-        self._settle()
+        self.heard = self.heard[: first + 1]
+        for i in range(first, len(self.effects) - 1):
+            wet = self.effects[i].render(self.heard[i], SAMPLE_RATE, self.settings(i))
+            self.heard.append(wet)
         return True
+
+    def _first_moved(self, knobs, switches) -> int:
+        """Number of the first effect with other controls than those that stand."""
+        for i, place in enumerate(self.places):
+            if not np.array_equal(knobs[place], self.knobs[place]):
+                return i
+            if not np.array_equal(switches[i], self.switches[i]):
+                return i
+        return len(self.places)
 
     def _within(self, knobs: np.ndarray) -> np.ndarray:
         """Angles wrapped, other knobs clipped to their range."""
@@ -159,16 +192,17 @@ class Fit:
         switches = self.switches if switches is None else switches
         return self._cost(self._wet(np.asarray(knobs, np.float64), switches, first))
 
-    def tried(self, i: int, options: Sequence[tuple]) -> list[tuple]:
-        """Other controls (knobs, switches) of effect i as (cost, knobs, switches) of the chain,
-        nearest first."""
-
-        def trial(option):
+    def tried(self, i: int, options: Sequence[tuple], count: int = 1) -> list[tuple]:
+        """The nearest of other controls (knobs, switches) of effect i, as (cost, knobs, switches)
+        of the chain."""
+        controls = []
+        for option in options:
             knobs, switches = self.knobs.copy(), list(self.switches)
             knobs[self.places[i]], switches[i] = option
-            return self.cost_of(knobs, switches, i), knobs, switches
-
-        return sorted(together(trial, options), key=lambda trial: trial[0])
+            controls.append((knobs, switches))
+        near = np.argsort(self.costs(controls, i), kind="stable")[:count]
+        trials = [(self.cost_of(*controls[n], i), *controls[n]) for n in near]
+        return sorted(trials, key=lambda trial: trial[0])
 
     def alone(self, i: int, cost: float, knobs: np.ndarray, switches) -> Fit:
         """A copy with other controls and what they cost, of which the knobs of effect i move and no
@@ -213,22 +247,23 @@ class Fit:
         """The same in any view, with the sizes (K,) of the knobs' differences."""
         wet = self._wet(self.knobs, self.switches, max(len(self.effects) - 1, 0))
         here = self._differences(wet, view=view)[0]
-        leave = [*self.heard[1:], wet]  # what each effect lets out
         moves = np.where((self.knobs < 0.5) | self.circular, sizes, -sizes)
 
-        def slope(k: int) -> torch.Tensor:
-            moved, i = self.knobs.copy(), self.effect_of[k]
-            moved[k] += moves[k]
-            wet = self.effects[i].render(self.heard[i], SAMPLE_RATE, self.settings(i, moved))
-            if np.array_equal(wet, leave[i]):  # like the gain of a cut
-                self.judge.renders += 1
-                return torch.zeros_like(here)
-            wet = self._wet(moved, self.switches, i + 1, audio=wet)
-            return (self._differences(wet, view=view)[0] - here) / moves[k]
+        knobs = list(range(len(self.knobs))[self.free] if knobs is None else knobs)
+        groups = np.array_split(knobs, -(-len(knobs) // (LANES - 1)))
+
+        def renders(group) -> torch.Tensor:
+            """As the settings stand, and with each knob moved."""
+            moved = np.repeat(self.knobs[None], 1 + len(group), 0)
+            moved[range(1, 1 + len(group)), group] += moves[group]
+            controls = [(knobs, self.switches) for knobs in moved]
+            return self._side_by_side(controls, self.effect_of[group[0]])
 
         slopes = torch.zeros(len(self.knobs), len(here)) if known is None else known.clone()
-        knobs = range(len(self.knobs))[self.free] if knobs is None else knobs
-        slopes[list(knobs)] = torch.stack(together(slope, knobs))
+        for group, wets in zip(groups, together(renders, groups), strict=True):
+            stands, *moved = together(lambda wet: self._differences(wet.numpy(), view)[0], wets)
+            size = torch.from_numpy(moves[group]).float()[:, None]
+            slopes[group] = (torch.stack(moved) - stands) / size
         return here, slopes
 
     def curvature(self, differences, slopes, view=None) -> tuple[np.ndarray, np.ndarray]:

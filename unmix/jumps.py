@@ -13,9 +13,10 @@ from dataclasses import astuple
 import numpy as np
 import torch
 
-from unmix import lfo, losses
+from unmix import effects, lfo, losses
 from unmix.audio import SAMPLE_RATE
 from unmix.chain import Chain, proxy_render
+from unmix.effects.base import LANES
 from unmix.fit import Fit
 from unmix.judge import Judge
 from unmix.starts import Rows
@@ -113,7 +114,7 @@ def sweep(fit: Fit) -> bool:
         settings = fit.settings(i)
         found = lfo.search(effect, _held(fit, i), fit.judge.lead / SAMPLE_RATE)
         options = [effect.to_unit(settings | values) for values in found]
-        near = fit.tried(i, options)[:SWEEPS]
+        near = fit.tried(i, options, SWEEPS)
         trials = [fit.alone(i, *trial) for trial in near]
         for steps in SWEEP_STEPS:
             for trial in trials:
@@ -143,7 +144,8 @@ def flip(fit: Fit) -> bool:
     """Other options of every switch, each with the knobs of its effect brought near for it."""
     moved = False
     for i in range(len(fit.effects)):
-        for trial in fit.tried(i, _other_options(fit, i)):
+        options = _other_options(fit, i)
+        for trial in fit.tried(i, options, len(options)):
             moved |= _descended(fit, i, trial, FLIP_STEPS)
     return moved
 
@@ -181,7 +183,7 @@ def slide(fit: Fit) -> bool:
         slowest = next(k.low for k in effect.knobs if k.name == effect.sweep.rate)
         rates = np.geomspace(slowest, fastest, SLIDES)
         ways = lfo.same_way(effect, settings, seconds, rates)
-        near = fit.tried(i, [effect.to_unit(settings | values) for values in ways])[:SWEEPS]
+        near = fit.tried(i, [effect.to_unit(settings | values) for values in ways], SWEEPS)
         for trial in near:
             moved |= _descended(fit, i, trial, FLIP_STEPS)
     return moved
@@ -222,12 +224,18 @@ def _held(fit: Fit, i: int) -> np.ndarray:
     target = lfo.levels(judge.target.numpy())[0]
     weights = lfo.directness(fit.heard[i], rest, judge.lead) ** 2
 
-    def distance(position: float) -> np.ndarray:
-        wet = rest.render(effect.standing(fit.heard[i], settings, position), SAMPLE_RATE)
-        audio = judge.level(torch.from_numpy(wet)[None]).numpy()
+    def distance(wet: torch.Tensor) -> np.ndarray:
+        audio = judge.level(wet[None]).numpy()
         off = np.abs(lfo.levels(audio)[0] - target).clip(max=SWEEP_CLIP_DB)
         return (off * weights).mean(0)
 
-    distances = np.stack(together(distance, lfo.POSITIONS))
+    def renders(positions: np.ndarray) -> torch.Tensor:
+        audio = effect.standing_side_by_side(fit.heard[i], settings, positions)
+        for name, own in rest.steps:
+            audio = effects.get(name).side_by_side(audio, [own] * len(positions))
+        return torch.from_numpy(audio).T[: len(positions)].contiguous()
+
+    groups = [lfo.POSITIONS[n : n + LANES] for n in range(0, len(lfo.POSITIONS), LANES)]
+    distances = np.stack(together(distance, torch.cat(together(renders, groups))))
     judge.renders += len(distances)
     return distances - distances.mean(0)

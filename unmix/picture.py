@@ -8,7 +8,7 @@ import torch
 from unmix import features
 from unmix.audio import SAMPLE_RATE
 
-SHAPES = ((2048, 512, 80), (512, 256, 32))  # FFT size, hop and bands of each picture
+SHAPES = ((2048, 1024, 80), (512, 256, 32))  # FFT size, hop and bands of each picture
 RANGE_HZ = (20.0, 20_500.0)
 FLOOR = 1e-8  # −80 dB re full scale: over the rounding noise of a low 32-bit filter
 SOFT_DB = 3.0
@@ -20,9 +20,14 @@ EVEN_FLOOR = 1e-3  # … down to that share of its loudest moment
 def levels(audio: torch.Tensor, n_fft: int, hop: int, bands: int) -> torch.Tensor:
     """(B, samples) -> (B, bands, frames) in dB re full scale, not below FLOOR."""
     bank = features.band_bank(n_fft, bands, *RANGE_HZ)
-    # row by row: what a row needs stays in the cache, which is twice as fast
-    powers = [bank @ features.power_of(features.short_spectra(x, n_fft, hop)) for x in audio]
-    return 10 * torch.log10(torch.stack(powers) + FLOOR)
+    return torch.stack([_levels(x, n_fft, hop, bank) for x in audio])
+
+
+def _levels(audio: torch.Tensor, n_fft: int, hop: int, bank: torch.Tensor) -> torch.Tensor:
+    """The same of one sound, (samples,): what it needs stays in the cache."""
+    spectra = features.short_spectra(audio, n_fft, hop).mT.numpy()
+    power = spectra.real**2 + spectra.imag**2  # a third of the time that torch needs
+    return 10 * torch.log10(bank @ torch.from_numpy(power).mT + FLOOR)
 
 
 class Pictures:

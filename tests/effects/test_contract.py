@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from unmix import effects
+from unmix.effects.base import LANES
 from unmix.errors import UnmixError
 
 RATE = 44_100
@@ -134,6 +135,24 @@ def test_causal_without_latency(fx):
     whole = fx.render(audio, RATE, settings)
     for end in (1, 777, 8_193):
         np.testing.assert_allclose(fx.render(audio[:end], RATE, settings), whole[:end], atol=1e-6)
+
+
+@every_effect
+@pytest.mark.parametrize("count", [1, 5, LANES])
+def test_side_by_side_is_what_the_device_does(fx, count):
+    rng = np.random.default_rng(3)
+    audio = noise((20_001, LANES))
+    audio *= 10 ** np.repeat(rng.uniform(-2, 0, 41), 500)[: len(audio), None].astype(np.float32)
+    audio[:, count:] = audio[:, :1]
+    drawn = [fx.panel.complete(fx.sample(rng)) for _ in range(LANES)]
+    edges = [fx.panel.complete(settings) for settings in corners(fx)]
+    for settings in (drawn[:count], (edges + drawn)[:count]):
+        wet = fx.side_by_side(audio, settings)
+        assert wet.shape == audio.shape and wet.dtype == np.float32
+        for n, own in enumerate(settings):
+            real = fx.render(audio[:, n], RATE, own)
+            assert np.sum((wet[:, n] - real) ** 2) <= 1e-5 * np.sum(real**2), (n, own)
+        assert (wet[:, count:] == wet[:, :1]).all()
 
 
 @every_effect

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -17,6 +18,8 @@ from unmix.audio import SAMPLE_RATE, as_channels, resample
 from unmix.curves import Curve
 from unmix.errors import UnmixError
 from unmix.knobs import Knob, Panel, Switch
+
+LANES = 16  # sounds that ``Effect.side_by_side`` takes: as many as a processor adds up at once
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,20 @@ class Effect:
         """
         return []
 
+    def standing_side_by_side(
+        self, audio: np.ndarray, settings: dict, positions: np.ndarray
+    ) -> np.ndarray:
+        """``standing`` at up to LANES positions: float32 (samples, LANES), the first ones of which
+        count; as ``side_by_side``."""
+        wet = [self.standing(audio, settings, position) for position in positions]
+        return np.stack([*wet, *[wet[0]] * (LANES - len(wet))], 1)
+
+    @staticmethod
+    def lanes(settings: Sequence[dict], name: str, default=None) -> np.ndarray:
+        """One knob, in units, or switch of the sounds of ``side_by_side``: (LANES,)."""
+        values = [own.get(name, default) for own in settings]
+        return np.array([*values, *values[:1] * (LANES - len(values))])
+
     def build_proxy(self):
         """A fresh, untrained proxy: a torch module called as ``proxy(audio, knobs, switches)``."""
         raise NotImplementedError
@@ -125,6 +142,22 @@ class Effect:
             raise UnmixError(f"{self.name}: {error}") from None
         wet = self.run(as_channels(audio), sample_rate, settings)
         return wet.reshape(np.shape(audio))
+
+    def side_by_side(self, audio: np.ndarray, settings: Sequence[dict]) -> np.ndarray:
+        """``render`` of LANES sounds at 44.1 kHz, for searches, which compare a great many.
+
+        An effect may compute them in one pass, by its formulas instead of the device: to an ESR of
+        −50 dB at most, and mostly to the rounding noise.
+
+        Args:
+            audio: float32 (samples, LANES).
+            settings: complete, of the first sounds; the others are like the first one.
+
+        Returns:
+            float32 (samples, LANES).
+        """
+        wet = [self.render(audio[:, n], SAMPLE_RATE, own) for n, own in enumerate(settings)]
+        return np.stack([*wet, *[wet[0]] * (LANES - len(wet))], 1)
 
     def run(self, channels: np.ndarray, sample_rate: int, settings: dict) -> np.ndarray:
         """``process`` on each channel, float32 (channels, samples), with complete settings; at

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
+from numba import njit
 
 from unmix.audio import SAMPLE_RATE
 from unmix.curves import FREQUENCY, Axis, Curve, Line, response_db
-from unmix.effects.base import Effect
+from unmix.effects.base import LANES, Effect
 from unmix.knobs import Knob, Switch
 
 #            band: (low Hz, high Hz, default Hz, modes)
@@ -32,6 +34,66 @@ def _band_knobs(band: int) -> tuple[Knob, ...]:
         ),
         Knob(f"q_{band}", "", *Q_RANGE, "log", 0.71, f"band {band}: no effect on a cut"),
     )
+
+
+def _bell(freq, gain_db, q) -> list[tuple]:
+    """Sections (b0, b1, b2, a0, a1, a2) of float32 arrays: Bristow-Johnson, "Audio EQ Cookbook".
+    The device counts in 32 bits, on which low frequencies hang; so do these."""
+    a, w = _amplitude(gain_db), _angle(freq)
+    alpha, c = np.sin(w) / (2 * q), -2 * np.cos(w)
+    return [(1 + alpha * a, c, 1 - alpha * a, 1 + alpha / a, c, 1 - alpha / a)]
+
+
+def _shelf(freq, gain_db, q, side: int) -> list[tuple]:
+    """The same of a low (side 1) or a high shelf (−1), as the device has them: with √A/Q."""
+    a, w = _amplitude(gain_db), _angle(freq)
+    beta, c = np.sin(w) * np.sqrt(a) / q, side * np.cos(w)
+    less, more = a - 1, a + 1
+    b = more - less * c + beta, side * 2 * (less - more * c), more - less * c - beta
+    poles = more + less * c + beta, side * -2 * (less + more * c), more + less * c - beta
+    return [(a * b[0], a * b[1], a * b[2], *poles)]
+
+
+def _cut(freq, gain_db, q, side: int) -> list[tuple]:
+    """Two first-order sections: a high cut (side 1) or a low cut (−1), bilinear transform."""
+    t, one = np.tan(_angle(freq) / 2), np.ones_like(freq)
+    b = (t, t) if side == 1 else (one, -one)
+    return 2 * [(*b, 0 * t, t + 1, t - 1, 0 * t)]
+
+
+def _amplitude(gain_db):
+    return np.sqrt(10 ** (gain_db / 20))
+
+
+def _angle(freq):
+    return np.float32(2 * math.pi) * freq / np.float32(SAMPLE_RATE)
+
+
+SHAPES = {
+    "bell": _bell,
+    "low_shelf": partial(_shelf, side=1),
+    "high_shelf": partial(_shelf, side=-1),
+    "low_cut": partial(_cut, side=-1),
+    "high_cut": partial(_cut, side=1),
+}
+SECTIONS = 6  # four bands, of which the outer ones may have two
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _filtered(x, sections):
+    """Second-order ``sections`` (SECTIONS, 5, LANES) in series, transposed direct form II."""
+    wet = np.empty_like(x)
+    states = np.zeros((SECTIONS, 2, LANES), np.float32)
+    for t in range(x.shape[0]):
+        for n in range(LANES):
+            u = x[t, n]
+            for k in range(SECTIONS):
+                y = sections[k, 0, n] * u + states[k, 0, n]
+                states[k, 0, n] = sections[k, 1, n] * u - sections[k, 3, n] * y + states[k, 1, n]
+                states[k, 1, n] = sections[k, 2, n] * u - sections[k, 4, n] * y
+                u = y
+            wet[t, n] = u
+    return wet
 
 
 class Equalizer(Effect):
@@ -105,3 +167,18 @@ class Equalizer(Effect):
                 case "high_cut":
                     filters += [pb.LowpassFilter(freq), pb.LowpassFilter(freq)]
         return pb.Pedalboard(filters)(np.ascontiguousarray(audio), sample_rate)
+
+    def side_by_side(self, audio, settings):
+        sections = np.zeros((SECTIONS, 5, LANES), np.float32)
+        sections[:, 0], first = 1, 0
+        for band, (*_, modes) in BANDS.items():
+            controls = [
+                np.float32(self.lanes(settings, f"{knob}_{band}")) for knob in ("freq", "gain", "q")
+            ]
+            own = self.lanes(settings, f"mode_{band}", "bell")
+            for mode in set(own.tolist()):
+                for k, (*b, a0, a1, a2) in enumerate(SHAPES[mode](*controls), first):
+                    section = np.stack([*b, a1, a2]) * (1 / a0)
+                    sections[k][:, own == mode] = section[:, own == mode]
+            first += 2 if len(modes) > 1 else 1
+        return _filtered(audio, sections)

@@ -9,7 +9,7 @@ from numba import njit
 
 from unmix.audio import SAMPLE_RATE
 from unmix.curves import Axis, Curve, Line, time_axis
-from unmix.effects.base import Effect
+from unmix.effects.base import LANES, Effect
 from unmix.knobs import Knob
 
 BAND_NAMES = ("low", "mid", "high")
@@ -22,8 +22,11 @@ DOWN_SLOPE = (1 - 1 / 66.7, 1 - 1 / 66.7, 1.0)  # dB taken away per dB above the
 UP_SLOPE = 1 - 1 / 4.17  # dB added per dB below the threshold
 MAX_UP_DB = 36.0
 KNEE_DB = 3.0
+LAW = UP_SLOPE, MAX_UP_DB, KNEE_DB / 2
+LAW_32 = np.float32(UP_SLOPE), np.float32(MAX_UP_DB), np.float32(KNEE_DB / 2)
 POWER_FLOOR = 1e-12
 BLOCK = 16_384  # samples that are computed at once: they stay in the cache
+MANY_BLOCK = 1_024  # the same of many sounds
 PICTURE_POINTS = 500  # in the picture of the gains over time
 
 
@@ -37,24 +40,26 @@ def butterworth2(cutoff_hz: float, sample_rate: float, high: bool) -> tuple[floa
     return k * k * norm, 2 * k * k * norm, k * k * norm, a1, a2
 
 
-def smoothing(tau_s: tuple[float, ...], time: float, sample_rate: float) -> np.ndarray:
-    """One-pole coefficients c = exp(−1 / (rate · τ · time)) of the three detectors."""
-    return np.exp(-1 / (sample_rate * np.array(tau_s) * time))
+def smoothing(tau_s, time, sample_rate: float) -> np.ndarray:
+    """One-pole coefficients c = exp(−1 / (rate · τ · time)) of detectors; of arrays or numbers."""
+    return np.exp(-1 / (sample_rate * np.asarray(tau_s) * time))
 
 
 @njit(cache=True, fastmath=True, inline="always")
-def _knee(excess_db):
-    """Soft maximum of 0 and ``excess_db``: quadratic within ±knee/2 (Giannoulis et al. 2012)."""
-    half = 0.5 * KNEE_DB
-    inside = min(max(excess_db + half, 0.0), KNEE_DB)
-    return inside * inside / (2 * KNEE_DB) + max(excess_db - half, 0.0)
+def _knee(excess_db, half_db):
+    """Soft maximum of 0 and ``excess_db``: quadratic within ±half_db (Giannoulis et al. 2012)."""
+    zero, whole = half_db - half_db, half_db + half_db
+    inside = min(max(excess_db + half_db, zero), whole)
+    return inside * inside / (whole + whole) + max(excess_db - half_db, zero)
 
 
 @njit(cache=True, fastmath=True, inline="always")
-def _law_db(level_db, above_db, below_db, down_slope):
-    """Gain that belongs to a detected level: lifted below, pressed down above."""
-    law = min(UP_SLOPE * _knee(below_db - level_db), MAX_UP_DB)
-    return law - down_slope * _knee(level_db - above_db)
+def _law_db(level_db, above_db, below_db, down_slope, common):
+    """Gain that belongs to a detected level: lifted below, pressed down above; ``common`` is LAW.
+    It counts in as many bits as it is given."""
+    up_slope, max_up_db, half_knee_db = common
+    law = min(up_slope * _knee(below_db - level_db, half_knee_db), max_up_db)
+    return law - down_slope * _knee(level_db - above_db, half_knee_db)
 
 
 @njit(cache=True, fastmath=True, nogil=True)
@@ -111,8 +116,74 @@ def _to_gains(levels_db, above, below, down, fixed_db, amount):
     """Turns the levels (3, samples) of a block into gains, in dB, in place."""
     for b in range(3):
         for n in range(levels_db.shape[1]):
-            law = _law_db(levels_db[b, n], above[b], below[b], down[b])
+            law = _law_db(levels_db[b, n], above[b], below[b], down[b], LAW)
             levels_db[b, n] = amount * (fixed_db[b] + law)
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _split_many(x, low1, high1, low2, high2, kept, low_band, mid_band, high_band):
+    """The bands of a block x (samples, LANES), as ``_follow`` splits it; ``kept`` (9, 2, LANES) are
+    the sections' states from block to block."""
+    a1, a2 = low2[3], low2[4]
+    s = np.zeros((9, 2, LANES))  # known to be nobody else's: then all lanes are taken at once
+    s[:] = kept
+    for t in range(x.shape[0]):
+        for n in range(LANES):
+            low = float(x[t, n])
+            for k in range(2):
+                v = low1[0] * low + s[k, 0, n]
+                s[k, 0, n] = low1[1] * low - low1[3] * v + s[k, 1, n]
+                s[k, 1, n] = low1[2] * low - low1[4] * v
+                low = v
+            v = a2 * low + s[2, 0, n]
+            s[2, 0, n] = a1 * low - a1 * v + s[2, 1, n]
+            s[2, 1, n] = low - a2 * v
+            low_band[t, n] = v
+        for n in range(LANES):
+            high = float(x[t, n])
+            for k in range(3, 5):
+                v = high1[0] * high + s[k, 0, n]
+                s[k, 0, n] = high1[1] * high - high1[3] * v + s[k, 1, n]
+                s[k, 1, n] = high1[2] * high - high1[4] * v
+                high = v
+            mid = high
+            for k in range(5, 7):
+                v = low2[0] * mid + s[k, 0, n]
+                s[k, 0, n] = low2[1] * mid - low2[3] * v + s[k, 1, n]
+                s[k, 1, n] = low2[2] * mid - low2[4] * v
+                mid = v
+            for k in range(7, 9):
+                v = high2[0] * high + s[k, 0, n]
+                s[k, 0, n] = high2[1] * high - high2[3] * v + s[k, 1, n]
+                s[k, 1, n] = high2[2] * high - high2[4] * v
+                high = v
+            mid_band[t, n], high_band[t, n] = mid, high
+    kept[:] = s
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _follow_many(band, detector_gain, attack, release, env, powers):
+    """What the detectors make of a block of one band (samples, LANES), into ``powers``."""
+    e = np.zeros(LANES)
+    e[:] = env
+    for t in range(band.shape[0]):
+        for n in range(LANES):
+            p = detector_gain * band[t, n] * band[t, n]
+            c = attack[n] if p > e[n] else release[n]
+            e[n] = c * e[n] + (1 - c) * p
+            powers[t, n] = e[n] + POWER_FLOOR
+    env[:] = e
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _to_gains_many(logs, above, below, down, fixed_db, amount):
+    """Turns the logarithms of the powers of a block of one band (samples, LANES) into those of its
+    gains, in place; all in 32 bits."""
+    power_db, to_log = np.float32(10 / math.log(10)), np.float32(math.log(10) / 20)
+    for t in range(logs.shape[0]):
+        for n in range(LANES):
+            law = _law_db(power_db * logs[t, n], above[n], below[n], down, LAW_32)
+            logs[t, n] = to_log * amount[n] * (fixed_db + law)
 
 
 class OTT(Effect):
@@ -146,14 +217,19 @@ class OTT(Effect):
         above = np.array([settings[f"above_{b}"] for b in BAND_NAMES])
         return above, np.minimum(above, [settings[f"below_{b}"] for b in BAND_NAMES])
 
-    def blocks(self, audio, sample_rate: int, settings: dict):
-        """Audio (samples,) block by block: its bands and the gains in dB that they get, low, mid
-        and high, both float64 (3, samples of the block)."""
-        filters = [
+    @staticmethod
+    def _filters(sample_rate: int) -> list[np.ndarray]:
+        """The sections of the two crossovers, low and high."""
+        return [
             np.array(butterworth2(hz, sample_rate, high))
             for hz in CROSSOVERS_HZ
             for high in (False, True)
         ]
+
+    def blocks(self, audio, sample_rate: int, settings: dict):
+        """Audio (samples,) block by block: its bands and the gains in dB that they get, low, mid
+        and high, both float64 (3, samples of the block)."""
+        filters = self._filters(sample_rate)
         time = settings["time"] / 100
         followers = smoothing(ATTACK_S, time, sample_rate), smoothing(RELEASE_S, time, sample_rate)
         fixed_db = INPUT_GAIN_DB + np.array(OUTPUT_GAIN_DB)
@@ -196,7 +272,7 @@ class OTT(Effect):
         lines = [Line("untouched", level, level, faint=True)]
         for i, name in enumerate(BAND_NAMES):
             detected = level + INPUT_GAIN_DB
-            law = np.array([_law_db(x, above[i], below[i], DOWN_SLOPE[i]) for x in detected])
+            law = np.array([_law_db(x, above[i], below[i], DOWN_SLOPE[i], LAW) for x in detected])
             gain = settings["amount"] / 100 * (INPUT_GAIN_DB + law + OUTPUT_GAIN_DB[i])
             lines.append(Line(f"{name} band", level, level + gain))
         note = "A steady level in each band, as its follower hears it, in front and behind."
@@ -216,3 +292,32 @@ class OTT(Effect):
         from unmix.effects.proxies.ott import OTTProxy
 
         return OTTProxy(self.panel)
+
+    def side_by_side(self, audio, settings):
+        values = {knob.name: self.lanes(settings, knob.name) for knob in self.knobs}
+        above, below = map(np.float32, self.thresholds(values))
+        time, amount = values["time"] / 100, np.float32(values["amount"] / 100)
+        down, fixed_db = (
+            np.float32(DOWN_SLOPE),
+            np.float32(OUTPUT_GAIN_DB) + np.float32(INPUT_GAIN_DB),
+        )
+        attack, release = (
+            np.stack([smoothing(tau, time, SAMPLE_RATE) for tau in taus])
+            for taus in (ATTACK_S, RELEASE_S)
+        )
+        filters, detector_gain = self._filters(SAMPLE_RATE), 10 ** (INPUT_GAIN_DB / 10)
+        states, env = np.zeros((9, 2, LANES)), np.zeros((3, LANES))
+        wet = np.empty_like(audio)
+        for start in range(0, len(audio), MANY_BLOCK):
+            block = audio[start : start + MANY_BLOCK]
+            bands, gains = np.empty((2, 3, *block.shape), np.float32)
+            _split_many(block, *filters, states, *bands)
+            for b in range(3):
+                _follow_many(bands[b], detector_gain, attack[b], release[b], env[b], gains[b])
+            np.log(gains, out=gains)
+            for b in range(3):
+                _to_gains_many(gains[b], above[b], below[b], down[b], fixed_db[b], amount)
+            np.exp(gains, out=gains)
+            gains *= bands
+            gains.sum(0, out=wet[start : start + MANY_BLOCK])
+        return wet

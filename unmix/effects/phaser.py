@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numba import njit
 
 from unmix.audio import SAMPLE_RATE
 from unmix.curves import FREQUENCY, Axis, Curve, Image, Line, response_db, time_axis
-from unmix.effects.base import Effect, Sweep
+from unmix.effects.base import LANES, Effect, Sweep
 from unmix.knobs import Knob
 
 # the device looks at its LFO once in so many samples, and comes to a new rate over that time
@@ -17,6 +18,50 @@ HASTE = 64  # looks at the LFO while it hastens ahead
 SWEEP_HZ = (20.0, 20_000.0)  # the LFO moves the cutoff along this logarithmic axis, 0…1
 # of the picture: seconds where no sound is known, its grid, and positions of the LFO measured
 PICTURE_S, PICTURE_COLUMNS, PICTURE_ROWS, POSITIONS = 4.0, 360, 180, 96
+
+
+@njit(cache=True, nogil=True)
+def _angles(start, step, looks):
+    """Where LFOs stand at each look, float32 (looks, LANES). They count in 32 bits, and drift, as
+    the device does."""
+    turn = np.float32(2 * math.pi)
+    angles = np.empty((looks, LANES), np.float32)
+    angle = start.copy()
+    for look in range(looks):
+        for n in range(LANES):
+            angles[look, n] = angle[n]
+            angle[n] += step[n]
+            if angle[n] >= turn:
+                angle[n] -= turn
+    return angles
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _swept(x, gains, feedback, mix):
+    """Six first-order all-passes of the trapezoidal rule in a feedback loop (Zavalishin, "The Art
+    of VA Filter Design", 2018, chapter 3): x (samples, LANES), their gains (looks, LANES)."""
+    wet = np.empty_like(x)
+    states = np.zeros((7, LANES), np.float32)  # of the stages, and the output that is fed back
+    for t in range(x.shape[0]):
+        look = t // HOLD
+        for n in range(LANES):
+            y = x[t, n] - states[6, n]
+            for stage in range(6):
+                v = gains[look, n] * (y - states[stage, n])
+                low = v + states[stage, n]
+                y = low + low - y
+                states[stage, n] = low + v
+            states[6, n] = y * feedback[n]
+            wet[t, n] = x[t, n] + mix[n] * (y - x[t, n])
+    return wet
+
+
+def _gains(place: np.ndarray) -> np.ndarray:
+    """Of the stages, where the LFO stands at a place: float32 in the same shape."""
+    low, high = SWEEP_HZ
+    octaves = np.float32(math.log(high / low)) * place.clip(0, 1).astype(np.float32)
+    tangent = np.tan(np.float32(math.pi * low / SAMPLE_RATE) * np.exp(octaves))
+    return tangent / (1 + tangent)
 
 
 class Phaser(Effect):
@@ -68,11 +113,35 @@ class Phaser(Effect):
         ahead = HOLD * (ramp + 1)
         return device(np.pad(audio, (ahead, 0)), sample_rate, block, False)[ahead:]
 
-    def position(self, values, seconds):
+    def side_by_side(self, audio, settings):
+        values = {knob.name: self.lanes(settings, knob.name) for knob in self.knobs}
+        turn = np.float32(2 * math.pi)
+        step = turn / np.float32(SAMPLE_RATE / HOLD) * np.float32(values["rate"])
+        start = turn * np.float32(values["phase"] / 360 % 1)
+        swing = np.sin(_angles(start, step, -(-len(audio) // HOLD)))
+        swing *= np.float32(values["depth"] / 200)
+        place = np.float32(self._place(values["centre"])) - swing
+        feedback, mix = (np.float32(values[name] / 100) for name in ("feedback", "dry_wet"))
+        return _swept(audio, _gains(place), feedback, mix)
+
+    def standing_side_by_side(self, audio, settings, positions):
+        positions = np.resize(positions, LANES)
+        gains = np.repeat(_gains(positions)[None], -(-len(audio) // HOLD), 0)
+        feedback, mix = (
+            np.full(LANES, settings[name] / 100, np.float32) for name in ("feedback", "dry_wet")
+        )
+        return _swept(np.repeat(audio[:, None], LANES, 1), gains, feedback, mix)
+
+    @staticmethod
+    def _place(hertz):
+        """Of a frequency on the LFO's axis."""
         low, high = np.log(SWEEP_HZ)
+        return (np.log(hertz) - low) / (high - low)
+
+    def position(self, values, seconds):
         turns = values["phase"] / 360 + values["rate"] * seconds
         swing = values["depth"] / 200 * np.sin(2 * np.pi * turns)
-        return (np.log(values["centre"]) - low) / (high - low) - swing
+        return self._place(values["centre"]) - swing
 
     def standing(self, audio, settings, position):
         low, high = SWEEP_HZ

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 
 from unmix.audio import SAMPLE_RATE
 from unmix.curves import Axis, Curve, Line
-from unmix.effects.base import Effect
+from unmix.effects.base import LANES, Effect
 from unmix.knobs import Knob
 
 # The device's own wet gain is 3 times its wet_level and its dry gain 2 times its dry_level.
 DRY_SCALE = 2.0
-
+WET_SCALE = 3.0
+INPUT_GAIN = 0.015
+LOOP_GAIN = 0.7, 0.28  # of the smallest room, and what the largest has more
+DAMPING_SCALE = 0.4
+# Freeverb's delays in samples at 44.1 kHz (Smith, "Physical Audio Signal Processing", 2010,
+# section "Freeverb"): of eight combs, then of four all-passes
+LINES = np.array([1116, 1188, 1277, 1356, 1422, 1491, 1557, 1617, 556, 441, 341, 225])
+LINES_END = int(LINES.sum())
 
 # of the picture of the decay
 DECAY_BANDS_HZ = {
@@ -34,6 +42,39 @@ def decay_db(response: np.ndarray) -> np.ndarray:
 def decay_time_s(decay: np.ndarray, sample_rate: int) -> float:
     """Reverberation time T20 (ISO 3382-1): three times the fall from −5 to −25 dB, in seconds."""
     return 3 * float(np.argmax(decay < -25) - np.argmax(decay < -5)) / sample_rate
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _room(x, loop_gain, damping, wet_gain, dry_gain):
+    """Freeverb: x (samples, LANES); the others (LANES,)."""
+    wet, gain, half = np.empty_like(x), np.float32(INPUT_GAIN), np.float32(0.5)
+    lines = np.zeros((LINES_END, LANES), np.float32)
+    leave, enter = np.zeros((12, LANES), np.float32), np.zeros((12, LANES), np.float32)
+    low = np.zeros((8, LANES), np.float32)
+    ends = np.cumsum(LINES)
+    starts = ends - LINES
+    places = starts.copy()
+    for t in range(x.shape[0]):
+        for k in range(12):  # apart from what follows, which then takes all lanes at once
+            place = places[k]
+            for n in range(LANES):
+                leave[k, n] = lines[place, n]
+        for n in range(LANES):
+            sent, y = gain * x[t, n], np.float32(0)
+            for k in range(8):
+                y += leave[k, n]
+                low[k, n] = leave[k, n] + damping[n] * (low[k, n] - leave[k, n])
+                enter[k, n] = sent + loop_gain[n] * low[k, n]
+            for k in range(8, 12):  # Freeverb's approximation of an all-pass
+                enter[k, n] = y + half * leave[k, n]
+                y = leave[k, n] - y
+            wet[t, n] = dry_gain[n] * x[t, n] + wet_gain[n] * y
+        for k in range(12):
+            place = places[k]
+            for n in range(LANES):
+                lines[place, n] = enter[k, n]
+            places[k] = place + 1 if place + 1 < ends[k] else starts[k]
+    return wet
 
 
 class Reverb(Effect):
@@ -88,3 +129,9 @@ class Reverb(Effect):
             width=1.0,
         )
         return device(np.ascontiguousarray(audio), sample_rate)
+
+    def side_by_side(self, audio, settings):
+        room, damping, mix = (self.lanes(settings, knob.name) / 100 for knob in self.knobs)
+        smallest, more = LOOP_GAIN
+        figures = smallest + more * room, DAMPING_SCALE * damping, WET_SCALE * mix, 1 - mix
+        return _room(audio, *map(np.float32, figures))

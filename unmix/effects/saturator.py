@@ -9,6 +9,7 @@ from unmix.curves import Axis, Curve, Line
 from unmix.effects.base import Effect
 from unmix.knobs import Knob, Switch
 
+BLOCK = 4_096  # samples of many sounds that are computed at once: they stay in the cache
 CURVES = ("analog", "soft_sine", "hard", "fold")
 
 
@@ -63,3 +64,18 @@ class Saturator(Effect):
         mix = np.float32(settings["dry_wet"] / 100)
         output = np.float32(10 ** (settings["output"] / 20))
         return (1 - mix) * audio + mix * output * apply_curve(settings["curve"], drive * audio)
+
+    def side_by_side(self, audio, settings):
+        drive, output, mix = (self.lanes(settings, knob.name) for knob in self.knobs)
+        drive, mix = np.float32(10 ** (drive / 20)), np.float32(mix / 100)
+        gain = mix * np.float32(10 ** (output / 20))
+        curves = self.lanes(settings, "curve")
+        wet = np.empty_like(audio)
+        for start in range(0, len(audio), BLOCK):
+            x = audio[start : start + BLOCK]
+            driven = drive * x
+            shaped = np.empty_like(x)
+            for curve in set(curves.tolist()):
+                np.copyto(shaped, apply_curve(curve, driven), where=curves == curve)
+            wet[start : start + BLOCK] = (1 - mix) * x + gain * shaped
+        return wet
