@@ -204,13 +204,17 @@ class Fit:
         trials = [(self.cost_of(*controls[n], i), *controls[n]) for n in near]
         return sorted(trials, key=lambda trial: trial[0])
 
-    def alone(self, i: int, cost: float, knobs: np.ndarray, switches) -> Fit:
-        """A copy with other controls and what they cost, of which the knobs of effect i move and no
-        others, whatever is believed."""
+    def aside(self, cost: float, knobs: np.ndarray, switches) -> Fit:
+        """A copy with other controls and what they cost."""
         trial = copy(self)
-        trial.cost, trial.free = math.inf, self.places[i]
-        trial.spread = np.full_like(self.spread, np.inf)
+        trial.cost = math.inf
         trial.take(cost, knobs, switches)
+        return trial
+
+    def alone(self, i: int, cost: float, knobs: np.ndarray, switches) -> Fit:
+        """The same, of which the knobs of effect i move and no others, whatever is believed."""
+        trial = self.aside(cost, knobs, switches)
+        trial.free, trial.spread = self.places[i], np.full_like(self.spread, np.inf)
         return trial
 
     def move_to(self, knobs: np.ndarray) -> bool:

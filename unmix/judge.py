@@ -37,7 +37,9 @@ class Judge:
         """(B, lead + samples) -> (B, samples): without the lead, at the level and with the polarity
         at which they are compared."""
         output = output[:, self.lead :]
-        output = torch.where((output * self.target).sum(-1, keepdim=True) < 0, -output, output)
+        turned = output @ self.target[0] < 0
+        if turned.any():
+            output = torch.where(turned[:, None], -output, output)
         if not self.match_gain:
             return output
         power = output.square().mean(-1, keepdim=True).clamp_min(1e-12)

@@ -29,7 +29,8 @@ SURPRISE_WEIGHT = 5e-4
 KICKS = 6  # draws for each effect
 SWEEP_CLIP_DB = 12.0
 SWEEPS, SWEEP_STEPS = 3, (2, 3)  # steps down, alone, of the best ones, and then of the nearest
-FLIP_STEPS = 3  # steps of an effect alone after its switch has moved
+FLIP_STEPS = 3  # steps of an effect alone after its switch has moved …
+FLIPPED, WHOLE_STEPS = 2, 6  # … and of so many chains as a whole, where that was not enough
 NEAR, FLAT, SCANNED = 0.1, 0.2, 8  # a move that changes the cost by less than that share of it …
 PLACES = np.linspace(0.025, 0.975, 20)  # … and places that are tried of as many such knobs
 SLIDES, SLIDE_TURNS, SLIDE_POINTS = 14, 1.5, 64  # rates, up to so many turns, and times of the way
@@ -141,12 +142,24 @@ def borrow(fit: Fit, others: Sequence[Fit]) -> None:
 
 
 def flip(fit: Fit) -> bool:
-    """Other options of every switch, each with the knobs of its effect brought near for it."""
-    moved = False
+    """Other options of every switch, each with the knobs of its effect brought near for it; the
+    nearest of those that come no nearer than where it stands, with all knobs: others may have made
+    up for the wrong option."""
+    moved, farther = False, []
     for i in range(len(fit.effects)):
         options = _other_options(fit, i)
         for trial in fit.tried(i, options, len(options)):
-            moved |= _descended(fit, i, trial, FLIP_STEPS)
+            alone = fit.alone(i, *trial)
+            _down(alone, FLIP_STEPS)
+            found = alone.cost, alone.knobs, alone.switches
+            if fit.take(*found):
+                moved = True
+            else:
+                farther.append(found)
+    for found in sorted(farther, key=lambda found: found[0])[:FLIPPED]:
+        whole = fit.aside(*found)
+        _down(whole, WHOLE_STEPS)
+        moved |= fit.take(whole.cost, whole.knobs, whole.switches)
     return moved
 
 

@@ -168,9 +168,9 @@ def _follow_many(band, detector_gain, attack, release, env, powers):
     e[:] = env
     for t in range(band.shape[0]):
         for n in range(LANES):
-            p = detector_gain * band[t, n] * band[t, n]
-            c = attack[n] if p > e[n] else release[n]
-            e[n] = c * e[n] + (1 - c) * p
+            up, down = attack[n], release[n]  # read apart, so that all lanes are taken at once
+            rise = detector_gain * band[t, n] * band[t, n] - e[n]
+            e[n] += rise * (up if rise > 0 else down)
             powers[t, n] = e[n] + POWER_FLOOR
     env[:] = e
 
@@ -302,7 +302,7 @@ class OTT(Effect):
             np.float32(OUTPUT_GAIN_DB) + np.float32(INPUT_GAIN_DB),
         )
         attack, release = (
-            np.stack([smoothing(tau, time, SAMPLE_RATE) for tau in taus])
+            np.stack([1 - smoothing(tau, time, SAMPLE_RATE) for tau in taus])
             for taus in (ATTACK_S, RELEASE_S)
         )
         filters, detector_gain = self._filters(SAMPLE_RATE), 10 ** (INPUT_GAIN_DB / 10)
