@@ -144,13 +144,19 @@ class Fit:
         self.judge.renders += len(controls)
         return torch.from_numpy(audio).T[: len(controls)].contiguous()
 
-    def costs(self, controls: Sequence[tuple], first: int = 0) -> list[float]:
-        """Those of many other controls (knobs, switches) of the chain, by ``_side_by_side``."""
-        if not controls:
-            return []
+    def differences(self, controls: Sequence[tuple], first: int = 0) -> torch.Tensor:
+        """Those of many other controls (knobs, switches) of the chain, at least one, by
+        ``_side_by_side``: (B, D)."""
         groups = [controls[n : n + LANES] for n in range(0, len(controls), LANES)]
         wets = together(lambda group: self._side_by_side(group, first), groups)
-        return together(lambda wet: self._cost(wet.numpy()), torch.cat(wets))
+        return torch.cat(together(lambda wet: self._differences(wet.numpy()), torch.cat(wets)))
+
+    def costs(self, controls: Sequence[tuple], first: int = 0) -> list[float]:
+        """What they cost."""
+        if not controls:
+            return []
+        costs = self.judge.pictures.cost(self.differences(controls, first))
+        return costs.nan_to_num(math.inf, math.inf).tolist()
 
     def _differences(self, wet: np.ndarray, view=None) -> torch.Tensor:
         audio = self.judge.level(torch.from_numpy(wet)[None])
@@ -182,7 +188,7 @@ class Fit:
                 return i
         return len(self.places)
 
-    def _within(self, knobs: np.ndarray) -> np.ndarray:
+    def within(self, knobs: np.ndarray) -> np.ndarray:
         """Angles wrapped, other knobs clipped to their range."""
         return np.where(self.circular, knobs % 1.0, knobs.clip(0, 1))
 
@@ -219,7 +225,7 @@ class Fit:
 
     def move_to(self, knobs: np.ndarray) -> bool:
         """Take these knobs if they are nearer."""
-        knobs = self._within(np.asarray(knobs, np.float64))
+        knobs = self.within(np.asarray(knobs, np.float64))
         return self.take(self.cost_of(knobs), knobs, self.switches)
 
     @property
@@ -228,7 +234,7 @@ class Fit:
 
     def chain_at(self, knobs: np.ndarray) -> Chain:
         """The chain with other knobs (all of them, 0…1), brought within their ranges."""
-        knobs = self._within(np.asarray(knobs, np.float64))
+        knobs = self.within(np.asarray(knobs, np.float64))
         return Chain(
             (effect.name, self.settings(i, knobs)) for i, effect in enumerate(self.effects)
         )
@@ -328,7 +334,7 @@ class Fit:
         before = self.cost + float(ease @ away**2)
         for _ in range(tries):
             step = self._bounded(curvature, slope, self.damping, TRUST, CURVED)
-            moved, heard = self._within(self.knobs + step), []
+            moved, heard = self.within(self.knobs + step), []
             after = self._differences(self._wet(moved, self.switches, 0, heard))
             cost = float(self.judge.pictures.cost(after))
             if cost + float(ease @ (moved - self.mean) ** 2) < before:
@@ -369,7 +375,7 @@ class Fit:
             gain = 0.0
             for _ in range(TRIES if measured else REUSE_TRIES):
                 step = self._bounded(curvature, slope, damping, FINE_TRUST, FINE_CURVED)
-                knobs, heard = self._within(self.knobs + step), []
+                knobs, heard = self.within(self.knobs + step), []
                 there = self._differences(self._wet(knobs, self.switches, 0, heard), view=view)
                 after = float(view.cost(there))
                 if after < cost:

@@ -29,8 +29,9 @@ SURPRISE_WEIGHT = 5e-4
 KICKS = 6  # draws for each effect
 SWEEP_CLIP_DB = 12.0
 SWEEPS, SWEEP_STEPS = 3, (2, 3)  # steps down, alone, of the best ones, and then of the nearest
-FLIP_STEPS = 3  # steps of an effect alone after its switch has moved …
-FLIPPED, WHOLE_STEPS = 2, 6  # … and of so many chains as a whole, where that was not enough
+FLIPS, IDLE = 4, 0.01  # options that are followed; share of the cost that an idle one changes
+ALONE_STEPS = 3  # of an effect whose switch or LFO has moved …
+WHOLES, WHOLE_STEPS = 2, 6  # … and of so many chains as a whole, where that was not enough
 NEAR, FLAT, SCANNED = 0.1, 0.2, 8  # a move that changes the cost by less than that share of it …
 PLACES = np.linspace(0.025, 0.975, 20)  # … and places that are tried of as many such knobs
 SLIDES, SLIDE_TURNS, SLIDE_POINTS = 14, 1.5, 64  # rates, up to so many turns, and times of the way
@@ -119,7 +120,7 @@ def sweep(fit: Fit) -> bool:
         trials = [fit.alone(i, *trial) for trial in near]
         for steps in SWEEP_STEPS:
             for trial in trials:
-                _down(trial, steps)
+                down(trial, steps)
             trials = [min(trials, key=lambda trial: trial.cost)]
         moved |= fit.take(trials[0].cost, trials[0].knobs, trials[0].switches)
     return moved
@@ -142,25 +143,14 @@ def borrow(fit: Fit, others: Sequence[Fit]) -> None:
 
 
 def flip(fit: Fit) -> bool:
-    """Other options of every switch, each with the knobs of its effect brought near for it; the
-    nearest of those that come no nearer than where it stands, with all knobs: others may have made
-    up for the wrong option."""
-    moved, farther = False, []
+    """Other options of every switch, the nearest of those that change something."""
+    trials = []
     for i in range(len(fit.effects)):
         options = _other_options(fit, i)
-        for trial in fit.tried(i, options, len(options)):
-            alone = fit.alone(i, *trial)
-            _down(alone, FLIP_STEPS)
-            found = alone.cost, alone.knobs, alone.switches
-            if fit.take(*found):
-                moved = True
-            else:
-                farther.append(found)
-    for found in sorted(farther, key=lambda found: found[0])[:FLIPPED]:
-        whole = fit.aside(*found)
-        _down(whole, WHOLE_STEPS)
-        moved |= fit.take(whole.cost, whole.knobs, whole.switches)
-    return moved
+        trials += [(i, trial) for trial in fit.tried(i, options, len(options))]
+    trials = [item for item in trials if abs(item[1][0] - fit.cost) > IDLE * fit.cost]
+    trials = sorted(trials, key=lambda item: item[1][0])[:FLIPS]
+    return _descended(fit, trials)
 
 
 def scan(fit: Fit) -> bool:
@@ -197,8 +187,7 @@ def slide(fit: Fit) -> bool:
         rates = np.geomspace(slowest, fastest, SLIDES)
         ways = lfo.same_way(effect, settings, seconds, rates)
         near = fit.tried(i, [effect.to_unit(settings | values) for values in ways], SWEEPS)
-        for trial in near:
-            moved |= _descended(fit, i, trial, FLIP_STEPS)
+        moved |= _descended(fit, [(i, trial) for trial in near])
     return moved
 
 
@@ -214,19 +203,39 @@ def _other_options(fit: Fit, i: int) -> list[tuple]:
     return found
 
 
-def _down(fit: Fit, steps: int) -> None:
+def down(fit: Fit, steps: int) -> None:
     """So many steps of descent, while it moves."""
     for _ in range(steps):
         if not fit.descend():
             break
 
 
-def _descended(fit: Fit, i: int, trial: tuple, steps: int) -> bool:
-    """Whether other controls of effect i are nearer after a few steps of its knobs alone; they are
-    taken then."""
-    alone = fit.alone(i, *trial)
-    _down(alone, steps)
-    return fit.take(alone.cost, alone.knobs, alone.switches)
+def _descended(fit: Fit, trials: Sequence[tuple]) -> bool:
+    """Whether one of several trials (i, of effect i) is nearer after a few steps of the knobs of
+    its effect alone; it is taken then. Of those that are not the nearest go on with all knobs:
+    others may have made up for what was wrong with that effect."""
+    moved, farther = False, []
+    for i, trial in trials:
+        alone = fit.alone(i, *trial)
+        down(alone, ALONE_STEPS)
+        found = alone.cost, alone.knobs, alone.switches
+        if fit.take(*found):
+            moved = True
+        else:
+            farther.append(found)
+    farther = sorted(farther, key=lambda found: found[0])[:WHOLES]
+    return whole(fit, farther) or moved
+
+
+def whole(fit: Fit, trials: Sequence[tuple]) -> bool:
+    """Whether one of several trials (cost, knobs, switches) is nearer after a few steps of all
+    knobs; the first such is taken."""
+    for trial in trials:
+        aside = fit.aside(*trial)
+        down(aside, WHOLE_STEPS)
+        if fit.take(aside.cost, aside.knobs, aside.switches):
+            return True
+    return False
 
 
 def _held(fit: Fit, i: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from unmix import edits, jumps
+from unmix import edits, filters, jumps
 from unmix.candidates import SOLVED, Candidate
 from unmix.chain import Chain, canonical_order
 from unmix.fit import Fit
@@ -31,6 +31,7 @@ FITS = 6, 4, 2  # fits that are screened, that go on after that, and to the end
 IDLE = 1.1, 1e-4  # an effect may go if the cost without it is up to factor · cost + offset (dB²)
 FREED_AGAIN = 0.5  # share of the cost at which ways out are looked for again
 STANDS = 0.98  # share of its cost above which a fit has not moved
+RELOCATIONS = 3
 RESTARTS = 2  # other starts of the leader's order, when it does not move any more
 EDITS = 2  # times that the neighbours of the leader are tried …
 CLEARER = 0.25  # … again for the same order when its cost has fallen to that share
@@ -211,7 +212,7 @@ class Search:
             if starts[0].log_prob is not None and not known and len(edited) < EDITS:
                 edited.append((names, before))  # a chain that the user gave keeps its effects
                 fits = self.leading(apart(self.shorter, fits), FITS[2])
-                self.free(fits)
+                apart(self.relocate, fits)
                 others = self.race(self.neighbours(fits))
                 fits = self.leading([*fits, *others], FITS[2])
             self.round(fits)
@@ -228,6 +229,12 @@ class Search:
         if starts[0].log_prob is not None and not self.over():
             self.confirm(self.leading(fits, 1)[0])
 
+    def relocate(self, fit: Fit) -> None:
+        """Put filters in other places, one after the other, as long as one is nearer there."""
+        for _ in range(RELOCATIONS):
+            if self.late() or not filters.relocate(fit):
+                break
+
     def free(self, fits: Sequence[Fit]) -> bool:
         """Ways out for fits that no step leads on from, once for about the same cost; whether one
         was found."""
@@ -236,6 +243,7 @@ class Search:
             if fit.cost > FREED_AGAIN * fit.freed:
                 return False
             before = fit.freed = fit.cost
+            self.relocate(fit)
             for jump in (jumps.flip, jumps.scan, jumps.slide):
                 if not self.late():
                     jump(fit)

@@ -36,6 +36,18 @@ class Sweep:
     phase: str
 
 
+@dataclass(frozen=True)
+class Filter:
+    """One filter of an equaliser: the knobs that say where it is, how much it does and how wide.
+
+    A search looks for a place for each filter, while all other knobs make up for it.
+    """
+
+    freq: str
+    gain: str
+    q: str
+
+
 class Effect:
     """One device of the chain. Subclasses give the class attributes and ``process``.
 
@@ -45,6 +57,7 @@ class Effect:
         knobs, switches: the controls, with units and ranges.
         linear_time_invariant: two such neighbours may swap without a difference in sound.
         sweep: the knobs of its LFO, if it has one.
+        filters: the knobs of each filter with a gain in dB, if it is an equaliser.
         min_sample_rate: below this rate ``render`` works at 44.1 kHz inside and resamples back.
     """
 
@@ -55,6 +68,7 @@ class Effect:
     switches: tuple[Switch, ...] = ()
     linear_time_invariant: bool = False
     sweep: Sweep | None = None
+    filters: tuple[Filter, ...] = ()
     min_sample_rate: int = SAMPLE_RATE
 
     def __init__(self):

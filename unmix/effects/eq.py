@@ -10,7 +10,7 @@ from numba import njit
 
 from unmix.audio import SAMPLE_RATE
 from unmix.curves import FREQUENCY, Axis, Curve, Line, response_db
-from unmix.effects.base import LANES, Effect
+from unmix.effects.base import LANES, Effect, Filter
 from unmix.knobs import Knob, Switch
 
 #            band: (low Hz, high Hz, default Hz, modes)
@@ -109,6 +109,7 @@ class Equalizer(Effect):
         if len(modes) > 1
     )
     linear_time_invariant = True
+    filters = tuple(Filter(f"freq_{band}", f"gain_{band}", f"q_{band}") for band in BANDS)
 
     def is_neutral(self, settings):
         return all(
