@@ -1,8 +1,9 @@
 """Fit: one order of effects, whose knobs move until its real render is nearest to a recording.
 
-All moves are judged by the real effects, in the cost of picture.py. ``descend`` is a step of
-Levenberg and Marquardt with differences of real renders; ``finish`` takes such steps on the
-waveform. Moves over hills that neither climbs are in jumps.py.
+All moves are judged by the real effects, in the cost of picture.py; where many are compared at
+first, and for slopes, renders are made side by side. ``descend`` is a step of Levenberg and
+Marquardt with differences of renders; ``finish`` takes such steps on the waveform. Moves over hills
+that neither climbs are in jumps.py and filters.py.
 """
 
 from __future__ import annotations
@@ -138,11 +139,10 @@ class Fit:
         for i in range(first, len(self.effects)):
             own = [self.settings(i, *control) for control in controls]
             last = max([last, *(n for n, settings in enumerate(own) if settings != own[0])])
-            audio = self.effects[i].side_by_side(
-                audio, own[: last + 1]
-            )  # the rest are as the first
+            # the others are still as the first
+            audio = self.effects[i].side_by_side(audio, own[: last + 1])
         self.judge.renders += len(controls)
-        return torch.from_numpy(audio).T[: len(controls)].contiguous()
+        return torch.from_numpy(np.ascontiguousarray(audio.T[: len(controls)]))
 
     def differences(self, controls: Sequence[tuple], first: int = 0) -> torch.Tensor:
         """Those of many other controls (knobs, switches) of the chain, at least one, by
@@ -247,7 +247,7 @@ class Fit:
 
     def slopes(self, known=None, knobs=None) -> tuple[torch.Tensor, torch.Tensor]:
         """Differences (D,) of the settings as they stand, and their slopes (K, D) in dB per range
-        of each knob, by real renders; of ``knobs`` (numbers) alone where the others are known."""
+        of each knob; of ``knobs`` (numbers) alone where the others are known."""
         near, far = DIFFERENCE
         difference = max(near, far * min(1.0, math.sqrt(self.cost)))
         sizes = np.full(len(self.knobs), difference)

@@ -255,7 +255,7 @@ def _held(fit: Fit, i: int) -> np.ndarray:
         audio = effect.standing_side_by_side(fit.heard[i], settings, positions)
         for name, own in rest.steps:
             audio = effects.get(name).side_by_side(audio, [own] * len(positions))
-        return torch.from_numpy(audio).T[: len(positions)].contiguous()
+        return torch.from_numpy(np.ascontiguousarray(audio.T[: len(positions)]))
 
     groups = [lfo.POSITIONS[n : n + LANES] for n in range(0, len(lfo.POSITIONS), LANES)]
     distances = np.stack(together(distance, torch.cat(together(renders, groups))))
