@@ -3,7 +3,7 @@
 import numpy as np
 from fits import PROBE, fitting
 
-from unmix import effects, filters
+from unmix import effects, filters, jumps
 from unmix.chain import Chain
 from unmix.effects.base import Filter
 
@@ -12,9 +12,7 @@ TRUE = Chain([("saturator", {"drive": 14.0}), ("eq", EQ)])
 
 
 def descended(found):
-    for _ in range(30):
-        if not found.descend():
-            break
+    jumps.down(found, 30)
     return found
 
 

@@ -19,7 +19,7 @@ import torch
 from unmix import effects
 from unmix.audio import SAMPLE_RATE
 from unmix.chain import Chain
-from unmix.effects.base import LANES
+from unmix.effects.base import LANES, by_lanes, in_rows
 from unmix.judge import Judge
 from unmix.starts import Start
 from unmix.workers import together
@@ -81,7 +81,6 @@ class Fit:
         self.whole = True  # whether the last measure was of all knobs
         self.linear, self.age = None, 0  # differences and slopes, and the steps since their measure
         controls = [self.vectors(start.chain) for start in starts]
-        self.knobs, self.switches = controls[0]
         costs = self.costs(controls) if len(starts) > 1 else [0.0]
         nearest, *others = np.argsort(costs, kind="stable")
         self.knobs, self.switches = controls[nearest]
@@ -128,12 +127,11 @@ class Fit:
             audio = self.effects[i].render(audio, SAMPLE_RATE, settings)
         return audio
 
-    def _side_by_side(self, controls: Sequence[tuple], first: int = 0) -> torch.Tensor:
+    def _side_by_side(self, controls: Sequence[tuple], first: int = 0) -> np.ndarray:
         """Renders with up to LANES controls (knobs, switches), (B, samples), of what effect
         ``first`` hears; from FEW on by the effects' formulas, all at once."""
         if len(controls) < FEW:
-            wets = [self._wet(*control, first) for control in controls]
-            return torch.from_numpy(np.stack(wets))
+            return np.stack([self._wet(*control, first) for control in controls])
         heard = self.judge.source if first == 0 else self.heard[first]
         audio, last = np.repeat(heard[:, None], LANES, 1), 0
         for i in range(first, len(self.effects)):
@@ -142,29 +140,29 @@ class Fit:
             # the others are still as the first
             audio = self.effects[i].side_by_side(audio, own[: last + 1])
         self.judge.renders += len(controls)
-        return torch.from_numpy(np.ascontiguousarray(audio.T[: len(controls)]))
+        return in_rows(audio, len(controls))
 
     def differences(self, controls: Sequence[tuple], first: int = 0) -> torch.Tensor:
         """Those of many other controls (knobs, switches) of the chain, at least one, by
         ``_side_by_side``: (B, D)."""
-        groups = [controls[n : n + LANES] for n in range(0, len(controls), LANES)]
-        wets = together(lambda group: self._side_by_side(group, first), groups)
-        return torch.cat(together(lambda wet: self._differences(wet.numpy()), torch.cat(wets)))
+        wets = together(lambda group: self._side_by_side(group, first), by_lanes(controls))
+        return torch.cat(together(self._differences, np.concatenate(wets)))
 
     def costs(self, controls: Sequence[tuple], first: int = 0) -> list[float]:
         """What they cost."""
-        if not controls:
-            return []
-        costs = self.judge.pictures.cost(self.differences(controls, first))
-        return costs.nan_to_num(math.inf, math.inf).tolist()
+        return self._costs(self.differences(controls, first)) if controls else []
 
     def _differences(self, wet: np.ndarray, view=None) -> torch.Tensor:
         audio = self.judge.level(torch.from_numpy(wet)[None])
         return (view or self.judge.pictures).differences(audio)
 
     def _cost(self, wet: np.ndarray) -> float:
-        cost = float(self.judge.pictures.cost(self._differences(wet)))
-        return cost if math.isfinite(cost) else math.inf
+        return self._costs(self._differences(wet))[0]
+
+    def _costs(self, differences: torch.Tensor) -> list[float]:
+        """Of differences (B, D); endless where a render is not finite."""
+        costs = self.judge.pictures.cost(differences).tolist()
+        return [cost if math.isfinite(cost) else math.inf for cost in costs]
 
     def take(self, cost: float, knobs, switches) -> bool:
         """Stand there if it is nearer."""
@@ -262,16 +260,16 @@ class Fit:
         knobs = list(range(len(self.knobs))[self.free] if knobs is None else knobs)
         groups = np.array_split(knobs, -(-len(knobs) // (LANES - 1)))
 
-        def renders(group) -> torch.Tensor:
+        def renders(group) -> np.ndarray:
             """As the settings stand, and with each knob moved."""
             moved = np.repeat(self.knobs[None], 1 + len(group), 0)
             moved[range(1, 1 + len(group)), group] += moves[group]
-            controls = [(knobs, self.switches) for knobs in moved]
+            controls = [(one, self.switches) for one in moved]
             return self._side_by_side(controls, self.effect_of[group[0]])
 
         slopes = torch.zeros(len(self.knobs), len(here)) if known is None else known.clone()
         for group, wets in zip(groups, together(renders, groups), strict=True):
-            stands, *moved = together(lambda wet: self._differences(wet.numpy(), view)[0], wets)
+            stands, *moved = together(lambda wet: self._differences(wet, view)[0], wets)
             size = torch.from_numpy(moves[group]).float()[:, None]
             slopes[group] = (torch.stack(moved) - stands) / size
         return here, slopes

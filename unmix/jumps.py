@@ -16,7 +16,7 @@ import torch
 from unmix import effects, lfo, losses
 from unmix.audio import SAMPLE_RATE
 from unmix.chain import Chain, proxy_render
-from unmix.effects.base import LANES
+from unmix.effects.base import by_lanes, in_rows
 from unmix.fit import Fit
 from unmix.judge import Judge
 from unmix.starts import Rows
@@ -29,7 +29,7 @@ SURPRISE_WEIGHT = 5e-4
 KICKS = 6  # draws for each effect
 SWEEP_CLIP_DB = 12.0
 SWEEPS, SWEEP_STEPS = 3, (2, 3)  # steps down, alone, of the best ones, and then of the nearest
-FLIPS, IDLE = 4, 0.01  # options that are followed; share of the cost that an idle one changes
+FLIPS, CHANGE = 4, 0.01  # options that are followed, if the cost changes by more than that share
 ALONE_STEPS = 3  # of an effect whose switch or LFO has moved …
 WHOLES, WHOLE_STEPS = 2, 6  # … and of so many chains as a whole, where that was not enough
 NEAR, FLAT, SCANNED = 0.1, 0.2, 8  # a move that changes the cost by less than that share of it …
@@ -148,7 +148,7 @@ def flip(fit: Fit) -> bool:
     for i in range(len(fit.effects)):
         options = _other_options(fit, i)
         trials += [(i, trial) for trial in fit.tried(i, options, len(options))]
-    trials = [item for item in trials if abs(item[1][0] - fit.cost) > IDLE * fit.cost]
+    trials = [item for item in trials if abs(item[1][0] - fit.cost) > CHANGE * fit.cost]
     trials = sorted(trials, key=lambda item: item[1][0])[:FLIPS]
     return _descended(fit, trials)
 
@@ -246,18 +246,18 @@ def _held(fit: Fit, i: int) -> np.ndarray:
     target = lfo.levels(judge.target.numpy())[0]
     weights = lfo.directness(fit.heard[i], rest, judge.lead) ** 2
 
-    def distance(wet: torch.Tensor) -> np.ndarray:
-        audio = judge.level(wet[None]).numpy()
+    def distance(wet: np.ndarray) -> np.ndarray:
+        audio = judge.level(torch.from_numpy(wet)[None]).numpy()
         off = np.abs(lfo.levels(audio)[0] - target).clip(max=SWEEP_CLIP_DB)
         return (off * weights).mean(0)
 
-    def renders(positions: np.ndarray) -> torch.Tensor:
+    def renders(positions: np.ndarray) -> np.ndarray:
         audio = effect.standing_side_by_side(fit.heard[i], settings, positions)
         for name, own in rest.steps:
             audio = effects.get(name).side_by_side(audio, [own] * len(positions))
-        return torch.from_numpy(np.ascontiguousarray(audio.T[: len(positions)]))
+        return in_rows(audio, len(positions))
 
-    groups = [lfo.POSITIONS[n : n + LANES] for n in range(0, len(lfo.POSITIONS), LANES)]
-    distances = np.stack(together(distance, torch.cat(together(renders, groups))))
+    wets = together(renders, by_lanes(lfo.POSITIONS))
+    distances = np.stack(together(distance, np.concatenate(wets)))
     judge.renders += len(distances)
     return distances - distances.mean(0)

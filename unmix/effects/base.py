@@ -48,6 +48,21 @@ class Filter:
     q: str
 
 
+def _filled(items: list) -> list:
+    """One for every lane: after the last the first again."""
+    return [*items, *items[:1] * (LANES - len(items))]
+
+
+def by_lanes(items: Sequence) -> list[Sequence]:
+    """Groups of as many as there are lanes; the last may be shorter."""
+    return [items[n : n + LANES] for n in range(0, len(items), LANES)]
+
+
+def in_rows(audio: np.ndarray, count: int) -> np.ndarray:
+    """The first sounds of (samples, LANES), each in one piece: (count, samples)."""
+    return np.ascontiguousarray(audio.T[:count])
+
+
 class Effect:
     """One device of the chain. Subclasses give the class attributes and ``process``.
 
@@ -123,14 +138,12 @@ class Effect:
     ) -> np.ndarray:
         """``standing`` at up to LANES positions: float32 (samples, LANES), the first ones of which
         count; as ``side_by_side``."""
-        wet = [self.standing(audio, settings, position) for position in positions]
-        return np.stack([*wet, *[wet[0]] * (LANES - len(wet))], 1)
+        return np.stack(_filled([self.standing(audio, settings, p) for p in positions]), 1)
 
     @staticmethod
     def lanes(settings: Sequence[dict], name: str, default=None) -> np.ndarray:
         """One knob, in units, or switch of the sounds of ``side_by_side``: (LANES,)."""
-        values = [own.get(name, default) for own in settings]
-        return np.array([*values, *values[:1] * (LANES - len(values))])
+        return np.array(_filled([own.get(name, default) for own in settings]))
 
     def build_proxy(self):
         """A fresh, untrained proxy: a torch module called as ``proxy(audio, knobs, switches)``."""
@@ -171,7 +184,7 @@ class Effect:
             float32 (samples, LANES).
         """
         wet = [self.render(audio[:, n], SAMPLE_RATE, own) for n, own in enumerate(settings)]
-        return np.stack([*wet, *[wet[0]] * (LANES - len(wet))], 1)
+        return np.stack(_filled(wet), 1)
 
     def run(self, channels: np.ndarray, sample_rate: int, settings: dict) -> np.ndarray:
         """``process`` on each channel, float32 (channels, samples), with complete settings; at

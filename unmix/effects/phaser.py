@@ -14,6 +14,7 @@ from unmix.knobs import Knob
 
 # the device looks at its LFO once in so many samples, and comes to a new rate over that time
 HOLD, RAMP_S = 4, 0.05
+STAGES = 6
 HASTE = 64  # looks at the LFO while it hastens ahead
 SWEEP_HZ = (20.0, 20_000.0)  # the LFO moves the cutoff along this logarithmic axis, 0…1
 # of the picture: seconds where no sound is known, its grid, and positions of the LFO measured
@@ -41,17 +42,17 @@ def _swept(x, gains, feedback, mix):
     """Six first-order all-passes of the trapezoidal rule in a feedback loop (Zavalishin, "The Art
     of VA Filter Design", 2018, chapter 3): x (samples, LANES), their gains (looks, LANES)."""
     wet = np.empty_like(x)
-    states = np.zeros((7, LANES), np.float32)  # of the stages, and the output that is fed back
+    states = np.zeros((STAGES + 1, LANES), np.float32)  # the output is fed back
     for t in range(x.shape[0]):
         look = t // HOLD
         for n in range(LANES):
-            y = x[t, n] - states[6, n]
-            for stage in range(6):
+            y = x[t, n] - states[STAGES, n]
+            for stage in range(STAGES):
                 v = gains[look, n] * (y - states[stage, n])
                 low = v + states[stage, n]
                 y = low + low - y
                 states[stage, n] = low + v
-            states[6, n] = y * feedback[n]
+            states[STAGES, n] = y * feedback[n]
             wet[t, n] = x[t, n] + mix[n] * (y - x[t, n])
     return wet
 

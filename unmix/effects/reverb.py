@@ -17,8 +17,11 @@ INPUT_GAIN = 0.015
 LOOP_GAIN = 0.7, 0.28  # of the smallest room, and what the largest has more
 DAMPING_SCALE = 0.4
 # Freeverb's delays in samples at 44.1 kHz (Smith, "Physical Audio Signal Processing", 2010,
-# section "Freeverb"): of eight combs, then of four all-passes
-LINES = np.array([1116, 1188, 1277, 1356, 1422, 1491, 1557, 1617, 556, 441, 341, 225])
+# section "Freeverb")
+COMBS = (1116, 1188, 1277, 1356, 1422, 1491, 1557, 1617)
+ALL_PASSES = (556, 441, 341, 225)
+ALL_PASS_GAIN = 0.5
+LINES = np.array([*COMBS, *ALL_PASSES])
 LINES_END = int(LINES.sum())
 
 # of the picture of the decay
@@ -47,7 +50,7 @@ def decay_time_s(decay: np.ndarray, sample_rate: int) -> float:
 @njit(cache=True, fastmath=True, nogil=True)
 def _room(x, loop_gain, damping, wet_gain, dry_gain):
     """Freeverb: x (samples, LANES); the others (LANES,)."""
-    wet, gain, half = np.empty_like(x), np.float32(INPUT_GAIN), np.float32(0.5)
+    wet, gain, half = np.empty_like(x), np.float32(INPUT_GAIN), np.float32(ALL_PASS_GAIN)
     lines = np.zeros((LINES_END, LANES), np.float32)
     leave, enter = np.zeros((12, LANES), np.float32), np.zeros((12, LANES), np.float32)
     low = np.zeros((8, LANES), np.float32)

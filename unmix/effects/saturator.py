@@ -70,12 +70,13 @@ class Saturator(Effect):
         drive, mix = np.float32(10 ** (drive / 20)), np.float32(mix / 100)
         gain = mix * np.float32(10 ** (output / 20))
         curves = self.lanes(settings, "curve")
+        lanes = {curve: curves == curve for curve in set(curves.tolist())}
         wet = np.empty_like(audio)
         for start in range(0, len(audio), BLOCK):
             x = audio[start : start + BLOCK]
             driven = drive * x
             shaped = np.empty_like(x)
-            for curve in set(curves.tolist()):
-                np.copyto(shaped, apply_curve(curve, driven), where=curves == curve)
+            for curve, where in lanes.items():
+                np.copyto(shaped, apply_curve(curve, driven), where=where)
             wet[start : start + BLOCK] = (1 - mix) * x + gain * shaped
         return wet

@@ -9,12 +9,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from unmix.audio import SAMPLE_RATE
-from unmix.effects.phaser import SWEEP_HZ
+from unmix.effects.phaser import HOLD, STAGES, SWEEP_HZ
 from unmix.nn.statespace import BlockOperators, filter_blocks
 from unmix.nn.tcn import TCN
 
-STAGES = 6
-HOLD_SAMPLES = 4  # the cutoff is updated once in that many samples
 BLOCK = 32  # samples with one cutoff
 FRAME = 8  # blocks per frame of the TCN
 GRID = 256  # cutoffs at which the operators are tabulated
@@ -63,7 +61,7 @@ class PhaserProxy(nn.Module):
     Physics, taken over from the device: the six all-pass stages with feedback around them and the
     states that they carry along (``allpass_chain``), the sine LFO on a logarithmic axis from 20 Hz
     to 20 kHz and where it stands at the first sample, the linear dry/wet mix. Approximate: the
-    cutoff stands still for BLOCK samples instead of HOLD_SAMPLES, and operators are interpolated
+    cutoff stands still for BLOCK samples instead of HOLD, and operators are interpolated
     between GRID cutoffs. Learned: a TCN hears the LFO and the knobs and shifts the cutoff, in
     proportion to the depth, to make up for what the blocks get wrong; untrained, it shifts nothing.
     It has little left to learn: six minutes of training moved the mean held-out ESR by less than
@@ -90,7 +88,7 @@ class PhaserProxy(nn.Module):
         """The learned shift of the cutoff's place, per block: (B, J)."""
         history = 2 * sum(DILATIONS)  # the LFO ran before the first sample, too
         frames = torch.arange(-history, -(-blocks // FRAME), device=knobs.device)
-        seconds = ((frames + 0.5) * FRAME * BLOCK - HOLD_SAMPLES / 2) / SAMPLE_RATE
+        seconds = ((frames + 0.5) * FRAME * BLOCK - HOLD / 2) / SAMPLE_RATE
         sine, cosine, place = self.sweep(values, seconds)
         speed = values["rate"][:, None] * values["depth"][:, None] / 100 * cosine
         learned = self.tcn(torch.stack([sine, cosine, 2 * place - 1, speed], 1), knobs)
@@ -104,7 +102,7 @@ class PhaserProxy(nn.Module):
             audio, knobs = audio.float(), knobs.float()
             values = self.panel.values(knobs)
             blocks = -(-audio.shape[-1] // BLOCK)
-            middle = torch.arange(blocks, device=audio.device) * BLOCK + (BLOCK - HOLD_SAMPLES) / 2
+            middle = torch.arange(blocks, device=audio.device) * BLOCK + (BLOCK - HOLD) / 2
             place = self.sweep(values, middle / SAMPLE_RATE)[2] + self.shift(knobs, values, blocks)
             low, high = SWEEP_HZ
             grid = low * (high / low) ** torch.linspace(0, 1, GRID, device=audio.device)

@@ -8,14 +8,9 @@ from typing import ClassVar
 import torch
 from torch import nn
 
+from unmix.effects.reverb import ALL_PASS_GAIN, ALL_PASSES, COMBS
 from unmix.nn import spiral
 from unmix.nn.tcn import mlp
-
-# Freeverb's delays in samples at 44.1 kHz (Smith, "Physical Audio Signal Processing", 2010,
-# section "Freeverb").
-COMBS = (1116, 1188, 1277, 1356, 1422, 1491, 1557, 1617)
-ALL_PASSES = (556, 441, 341, 225)
-ALL_PASS_GAIN = 0.5
 
 
 @lru_cache(maxsize=8)
