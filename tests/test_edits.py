@@ -18,6 +18,11 @@ def test_each_effect_is_moved_everywhere():
     assert edits.moved([A]) == [[A]] and edits.moved([]) == []
 
 
+def test_each_two_neighbours_are_swapped():
+    assert edits.swapped([A, B, C]) == [[B, A, C], [A, C, B]]
+    assert edits.swapped([A]) == edits.swapped([]) == []
+
+
 def test_every_other_effect_is_put_in_everywhere():
     names = effects.names()
     steps = [(name, {}) for name in names[:2]]

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from unmix import effects
+from unmix import effects, sources
 from unmix.audio import SAMPLE_RATE
 from unmix.candidates import SOLVED
 from unmix.chain import Chain, canonical_order
@@ -41,8 +41,28 @@ def test_neighbours_are_orders_one_edit_away_and_the_nearest_of_each_kind(dry, m
     assert all(p == (-2.0 if order == (a, b) else -math.inf) for order, p in sides.items())
     limit = (leader.cost + nearest.cost) / 2
     monkeypatch.setattr("unmix.search.TOO_FAR", (0.0, limit))
+    assert search.neighbours([leader]) == []  # each had its chance
+    search.raced.clear()
     near = search.neighbours([leader])
     assert len(near) == sum(fit.cost <= limit for fit in fits) < len(fits)
+
+
+def test_two_effects_that_swap_may_want_other_knobs():
+    """A saturator that is set in the wrong place is far off at first in the right one."""
+    rng = np.random.default_rng(11)
+    steps = [(name, effects.get(name).sample(rng)) for name in ("saturator", "ott")]
+    true, wrong = Chain(steps), Start(Chain(steps[::-1]), -0.1)
+    search = searching(sources.probe()[: 2 * SAMPLE_RATE], true, wrong, steps=None)
+    search.meet(wrong)
+    leader = search.fit([wrong])
+    search.descend(leader, 20)
+    (swapped,) = search.swapped(leader)
+    assert swapped.chain.names == true.names and swapped.cost > 10 * leader.cost
+    (raced,) = search.race([swapped])
+    assert raced.cost < 0.5 * leader.cost
+    assert search.swapped(leader) == []  # it had its chance
+    leader.cost *= 0.4
+    assert len(search.swapped(leader)) == 1
 
 
 def test_a_race_goes_on_with_what_falls_fastest(dry):

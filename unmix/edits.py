@@ -25,6 +25,11 @@ def moved(steps: Sequence[tuple]) -> list[list[tuple]]:
     ]
 
 
+def swapped(steps: Sequence[tuple]) -> list[list[tuple]]:
+    """The steps of a chain with each two neighbours swapped."""
+    return [[*steps[:i], steps[i + 1], steps[i], *steps[i + 2 :]] for i in range(len(steps) - 1)]
+
+
 def put_in(steps: Sequence[tuple], rng: np.random.Generator) -> Iterator[list[list[tuple]]]:
     """The steps of a chain with an effect that it lacks in some place: for each effect and place,
     DRAWN such chains with settings drawn at random."""

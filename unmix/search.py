@@ -31,7 +31,8 @@ FITS = 6, 4, 2  # fits that are screened, that go on after that, and to the end
 IDLE = 1.1, 1e-4  # an effect may go if the cost without it is up to factor · cost + offset (dB²)
 FREED_AGAIN = 0.5  # share of the cost at which ways out are looked for again
 STANDS = 0.98  # share of its cost above which a fit has not moved
-RELOCATIONS = 3  # times that a filter is put in another place, one after the other
+RELOCATIONS = 3  # times that a filter is put in another place, one after the other …
+RELOCATED = 0.8  # … while the cost falls below that share
 RESTARTS = 2  # other starts of the leader's order, when it does not move any more
 EDITS = 2  # times that the neighbours of the leader are tried …
 CLEARER = 0.25  # … again for the same order when its cost has fallen to that share
@@ -65,6 +66,7 @@ class Search:
         self.progress = progress or (lambda step, steps, distance: None)
         self.believed = {start.chain.canonical().names: start.log_prob for start in starts}
         self.best: dict[tuple[str, ...], Candidate] = {}
+        self.raced: dict[tuple[str, ...], float] = {}  # the leader's cost then, by order
         self.history: list[tuple[int, float]] = []
         self.timeline: list[tuple[float, float]] = []
         self.done = 0
@@ -213,10 +215,16 @@ class Search:
                 edited.append((names, before))  # a chain that the user gave keeps its effects
                 fits = self.leading(apart(self.shorter, fits), FITS[2])
                 apart(self.relocate, fits)
-                others = self.race(self.neighbours(fits))
+                others = self.race([*self.neighbours(fits), *self.swapped(fits[0])])
                 fits = self.leading([*fits, *others], FITS[2])
             self.round(fits)
-            if fits[0] is leader and leader.cost > STANDS * before and not self.free(fits):
+            if fits[0] is not leader or leader.cost <= STANDS * before:
+                continue
+            if starts[0].log_prob is not None and (others := self.swapped(leader)):
+                fits = self.leading([*fits, *self.race(others)], FITS[2])
+                if fits[0] is not leader:
+                    continue
+            if not self.free(fits):
                 again = [[leader.others.pop(0)] for _ in leader.others[:RESTARTS]]
                 if not again:
                     break
@@ -230,9 +238,10 @@ class Search:
             self.confirm(self.leading(fits, 1)[0])
 
     def relocate(self, fit: Fit) -> None:
-        """Put filters in other places, one after the other, as long as one is nearer there."""
+        """Put filters in other places, one after the other, as long as one is much nearer there."""
         for _ in range(RELOCATIONS):
-            if self.late() or not filters.relocate(fit):
+            before = fit.cost
+            if self.late() or not filters.relocate(fit) or fit.cost > RELOCATED * before:
                 break
 
     def free(self, fits: Sequence[Fit]) -> bool:
@@ -303,7 +312,7 @@ class Search:
         def add(kind, fit, *chains):
             starts = [self.edited(fit.start, steps) for steps in chains]
             names = starts[0].chain.names
-            if names != canonical_order(fit.chain.names):
+            if names != canonical_order(fit.chain.names) and not self.was_raced(names, leaders[0]):
                 kind.setdefault(names, []).extend(starts)
 
         for fit in leaders:
@@ -324,7 +333,26 @@ class Search:
             fits = self.promising(self.fits(list(kind.values()), near), leaders[0])
             fits = [f for f in fits if f.cost < stand.get(f.chain.canonical().names, math.inf)]
             found += self.leading(fits, count)
-        return found
+        return self.racing(found, leaders[0])
+
+    def swapped(self, leader: Fit) -> list[Fit]:
+        """Fits of the leader with two neighbouring effects swapped that are too far off to be its
+        ``neighbours``: across a compressor, all of them may want other knobs."""
+        starts = [self.edited(leader.start, steps) for steps in edits.swapped(leader.chain.steps)]
+        groups = [g for g in by_order(starts) if not self.was_raced(g[0].chain.names, leader)]
+        groups = [g for g in groups if g[0].chain.names != canonical_order(leader.chain.names)]
+        fits = self.fits(groups, near=True)
+        near = self.promising(fits, leader)
+        return self.racing([fit for fit in fits if fit not in near], leader)
+
+    def racing(self, fits: list[Fit], leader: Fit) -> list[Fit]:
+        """The fits; that they are tried against the leader is remembered."""
+        self.raced |= {fit.chain.canonical().names: leader.cost for fit in fits}
+        return fits
+
+    def was_raced(self, names: tuple[str, ...], leader: Fit) -> bool:
+        """Whether an order had its chance when the leader was about as near."""
+        return leader.cost > FREED_AGAIN * self.raced.get(names, math.inf)
 
     def polish(self, answers: Sequence[Candidate], steps: int) -> None:
         """Steps down from the answer and the next ones, until nothing moves or time is up; beyond
