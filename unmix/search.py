@@ -40,7 +40,7 @@ MOVED, PUT_IN, LEFT_OUT = 8, 2, 1  # neighbours that are tried of each kind, by 
 TOO_FAR = 10.0, 0.1  # … if it is no farther than factor · leader + offset (dB²)
 RACE, RACED = 2, 4  # steps of each neighbour, and how many go on after that
 TINY = 1e-12  # dB²: a cost of nothing
-SEARCHING = 0.85  # share of the time after which the answer is polished in what is left
+SEARCHING = 0.9  # share of the time after which the answer is polished in what is left
 FOLLOW_ABOVE = 0.3  # dB²: below, the proxies lead no nearer
 
 
