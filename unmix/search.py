@@ -206,13 +206,14 @@ class Search:
         fits = self.promising(fits, fits[0])
         self.round(fits)
         edited: list[tuple[tuple[str, ...], float]] = []
+        edits_allowed = starts[0].log_prob is not None  # a chain that the user gave stays as it is
         while self.share(1, FITS[2]) and self.nearest > SOLVED:
             fits = self.leading(fits, FITS[2])
             leader, before = fits[0], fits[0].cost
             names = leader.chain.names
             known = any(names == n and before > CLEARER * cost for n, cost in edited)
-            if starts[0].log_prob is not None and not known and len(edited) < EDITS:
-                edited.append((names, before))  # a chain that the user gave keeps its effects
+            if edits_allowed and not known and len(edited) < EDITS:
+                edited.append((names, before))
                 fits = self.leading(apart(self.shorter, fits), FITS[2])
                 apart(self.relocate, fits)
                 others = self.race([*self.neighbours(fits), *self.swapped(fits[0])])
@@ -220,7 +221,7 @@ class Search:
             self.round(fits)
             if fits[0] is not leader or leader.cost <= STANDS * before:
                 continue
-            if starts[0].log_prob is not None and (others := self.swapped(leader)):
+            if edits_allowed and (others := self.swapped(leader)):
                 fits = self.leading([*fits, *self.race(others)], FITS[2])
                 if fits[0] is not leader:
                     continue
@@ -234,7 +235,7 @@ class Search:
                 for fit in others:
                     fit.others = leader.others
                 fits = [*fits, *others]
-        if starts[0].log_prob is not None and not self.over():
+        if edits_allowed and not self.over():
             self.confirm(self.leading(fits, 1)[0])
 
     def relocate(self, fit: Fit) -> None:
@@ -311,9 +312,8 @@ class Search:
 
         def add(kind, fit, *chains):
             starts = [self.edited(fit.start, steps) for steps in chains]
-            names = starts[0].chain.names
-            if names != canonical_order(fit.chain.names) and not self.was_raced(names, leaders[0]):
-                kind.setdefault(names, []).extend(starts)
+            if self.may_race(starts[0], fit, leaders[0]):
+                kind.setdefault(starts[0].chain.names, []).extend(starts)
 
         for fit in leaders:
             steps = fit.chain.steps
@@ -339,9 +339,8 @@ class Search:
         """Fits of the leader with two neighbouring effects swapped that are too far off to be its
         ``neighbours``: across a compressor, all of them may want other knobs."""
         starts = [self.edited(leader.start, steps) for steps in edits.swapped(leader.chain.steps)]
-        groups = [g for g in by_order(starts) if not self.was_raced(g[0].chain.names, leader)]
-        groups = [g for g in groups if g[0].chain.names != canonical_order(leader.chain.names)]
-        fits = self.fits(groups, near=True)
+        groups = by_order(starts)
+        fits = self.fits([g for g in groups if self.may_race(g[0], leader, leader)], near=True)
         near = self.promising(fits, leader)
         return self.racing([fit for fit in fits if fit not in near], leader)
 
@@ -350,9 +349,12 @@ class Search:
         self.raced |= {fit.chain.canonical().names: leader.cost for fit in fits}
         return fits
 
-    def was_raced(self, names: tuple[str, ...], leader: Fit) -> bool:
-        """Whether an order had its chance when the leader was about as near."""
-        return leader.cost > FREED_AGAIN * self.raced.get(names, math.inf)
+    def may_race(self, start: Start, fit: Fit, leader: Fit) -> bool:
+        """Whether a start is of another order than the fit that it was made of, and had no chance
+        yet when the leader was about as near."""
+        names = start.chain.names
+        raced = leader.cost > FREED_AGAIN * self.raced.get(names, math.inf)
+        return names != canonical_order(fit.chain.names) and not raced
 
     def polish(self, answers: Sequence[Candidate], steps: int) -> None:
         """Steps down from the answer and the next ones, until nothing moves or time is up; beyond
