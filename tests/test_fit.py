@@ -212,3 +212,22 @@ def test_an_empty_chain_stays_as_it_is():
     found = fitting(Chain(), Chain())
     assert found.cost == 0 and not found.descend() and not found.finish(3)
     assert found.chain == Chain()
+
+
+def test_rounding_turns_no_curvature_upside_down():
+    """Knobs that do nearly the same: products of float32 alone are no valid curvature."""
+    found = fitting(Chain([("eq", {"gain_2": 9.0})]), Chain([("eq", {})]))
+    generator = torch.Generator().manual_seed(0)
+    way = torch.randn(found.judge.pictures.share.numel(), generator=generator)
+    count = len(found.knobs)
+    slopes = torch.arange(1.0, count + 1)[:, None] * way
+    slopes += 1e-6 * torch.randn(slopes.shape, generator=generator)
+    slopes[0] = 0  # and one that does nothing
+    weight = found.judge.pictures.weight(way)
+    rounded = ((slopes * weight) @ slopes.T).double().numpy()
+    assert np.linalg.eigvalsh(rounded)[0] < -1e-9
+    curvature, _ = found.curvature(way, slopes)
+    assert np.linalg.eigvalsh(curvature)[0] > -1e-12
+    assert np.allclose(curvature, rounded, atol=1e-4 * rounded.max())
+    step = found._bounded(curvature, np.ones(count), 1e-8, 0.1, 1e-6)
+    assert np.isfinite(step).all() and np.abs(step).max() < 0.1 + 1e-9

@@ -278,7 +278,8 @@ class Fit:
         """Gauss-Newton: half the second derivatives (K, K) of the cost, and half its slope (K,), in
         the pictures or another view."""
         weighted = slopes * (view or self.judge.pictures).weight(differences)
-        return (weighted @ slopes.T).double().numpy(), (weighted @ differences).double().numpy()
+        curvature = semidefinite((weighted @ slopes.T).double().numpy())
+        return curvature, (weighted @ differences).double().numpy()
 
     def descend(self) -> bool:
         """A step of Levenberg and Marquardt within the knobs' ranges (Nocedal and Wright,
@@ -390,6 +391,14 @@ class Fit:
         if done:
             self.take(self.cost_of(knobs), knobs, self.switches)
         return done
+
+
+def semidefinite(matrix: np.ndarray) -> np.ndarray:
+    """A symmetric matrix (K, K) that rounding may have given negative eigenvalues, without them;
+    each row and column is reckoned with at its own scale."""
+    scale = np.sqrt(matrix.diagonal().clip(1e-30))
+    lengths, axes = np.linalg.eigh(matrix / np.outer(scale, scale))
+    return (axes * lengths.clip(0)) @ axes.T * np.outer(scale, scale)
 
 
 def carried(slopes: torch.Tensor, step: np.ndarray, change: torch.Tensor) -> torch.Tensor:
