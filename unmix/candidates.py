@@ -14,17 +14,20 @@ SOLVED = 0.003  # a distance (MSS) at which nothing is left to find
 AS_NEAR = 1.15, 0.01  # a distance up to factor · nearest + offset may end as the nearest
 IDLE = 1.05, 0.01  # effects may go if it is up to factor · distance + offset without them
 DISTANCE_WEIGHT = 6.0  # of ln distance against ln probability
+ERROR_WEIGHT, LEAST_ERROR = 2.0, 1e-8  # of ln error, the same; an error of no difference
+TELLING = 0.01  # error above which it tells nothing
 LEAST = 1e-4  # distance and probability below which there is no difference
-POLISHED = 2, 3  # answers that are polished, and if they are as near: the end tells them apart
+POLISHED = 2, 4  # answers that are polished, and if they are as near: the end tells them apart
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A chain, where it came from, and its real distance (MSS)."""
+    """A chain, where it came from, its real distance (MSS), and the cost of its waveform."""
 
     chain: Chain
     origin: Start
     distance: float
+    error: float = 1.0
 
     @property
     def probability(self) -> float | None:
@@ -34,8 +37,10 @@ class Candidate:
 
     @property
     def unlikelihood(self) -> float:
-        """What the distance and the network say against its effects in that order."""
+        """What the distance, the waveform and the network say against its effects in that
+        order."""
         far = DISTANCE_WEIGHT * math.log(self.distance + LEAST)
+        far += ERROR_WEIGHT * math.log(min(self.error, TELLING) + LEAST_ERROR)
         return far - math.log(max(self.probability or 0.0, LEAST))
 
     @property

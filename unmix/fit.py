@@ -72,6 +72,11 @@ class Fit:
         self.effects = [effects.get(name) for name in starts[0].chain.names]
         ends = np.cumsum([len(effect.knobs) for effect in self.effects])
         self.places = [slice(a, b) for a, b in zip([0, *ends], ends, strict=False)]
+        self.grained = [
+            place.start + [knob.name for knob in effect.knobs].index(effect.sweep.rate)
+            for effect, place in zip(self.effects, self.places, strict=True)
+            if effect.sweep and effect.sweep.grain_hz
+        ]
         self.effect_of = [i for i, effect in enumerate(self.effects) for _ in effect.knobs]
         circular = [effect.panel.circular for effect in self.effects]
         self.circular = np.concatenate(circular) if circular else np.zeros(0, bool)
@@ -127,10 +132,12 @@ class Fit:
             audio = self.effects[i].render(audio, SAMPLE_RATE, settings)
         return audio
 
-    def _side_by_side(self, controls: Sequence[tuple], first: int = 0) -> np.ndarray:
+    def _side_by_side(
+        self, controls: Sequence[tuple], first: int = 0, smooth: bool = False
+    ) -> np.ndarray:
         """Renders with up to LANES controls (knobs, switches), (B, samples), of what effect
-        ``first`` hears; from FEW on by the effects' formulas, all at once."""
-        if len(controls) < FEW:
+        ``first`` hears; from FEW on, and for slopes, by the effects' formulas, all at once."""
+        if len(controls) < FEW and not smooth:
             return np.stack([self._wet(*control, first) for control in controls])
         heard = self.judge.source if first == 0 else self.heard[first]
         audio, last = np.repeat(heard[:, None], LANES, 1), 0
@@ -138,7 +145,7 @@ class Fit:
             own = [self.settings(i, *control) for control in controls]
             last = max([last, *(n for n, settings in enumerate(own) if settings != own[0])])
             # the others are still as the first
-            audio = self.effects[i].side_by_side(audio, own[: last + 1])
+            audio = self.effects[i].side_by_side(audio, own[: last + 1], smooth)
         self.judge.renders += len(controls)
         return in_rows(audio, len(controls))
 
@@ -168,6 +175,11 @@ class Fit:
         """Stand there if it is nearer."""
         if not cost < self.cost:
             return False
+        self.put(cost, knobs, switches)
+        return True
+
+    def put(self, cost: float, knobs, switches) -> None:
+        """Stand there."""
         first = self._first_moved(knobs, switches)
         self.cost, self.knobs, self.switches = cost, knobs, switches
         self.damping, self.still, self.linear = DAMPING, False, None
@@ -175,7 +187,12 @@ class Fit:
         for i in range(first, len(self.effects) - 1):
             wet = self.effects[i].render(self.heard[i], SAMPLE_RATE, self.settings(i))
             self.heard.append(wet)
-        return True
+
+    def error(self) -> float:
+        """The waveform's cost of the settings as they stand."""
+        view, first = self.judge.waveform, max(len(self.effects) - 1, 0)
+        wet = self._wet(self.knobs, self.switches, first)
+        return float(view.cost(self._differences(wet, view)))
 
     def _first_moved(self, knobs, switches) -> int:
         """Number of the first effect with other controls than those that stand."""
@@ -265,7 +282,7 @@ class Fit:
             moved = np.repeat(self.knobs[None], 1 + len(group), 0)
             moved[range(1, 1 + len(group)), group] += moves[group]
             controls = [(one, self.switches) for one in moved]
-            return self._side_by_side(controls, self.effect_of[group[0]])
+            return self._side_by_side(controls, self.effect_of[group[0]], smooth=True)
 
         slopes = torch.zeros(len(self.knobs), len(here)) if known is None else known.clone()
         for group, wets in zip(groups, together(renders, groups), strict=True):
@@ -347,11 +364,13 @@ class Fit:
             self.damping *= 8
         return False
 
-    def finish(self, steps: int, late=lambda: False) -> int:
-        """Steps of Levenberg and Marquardt on the waveform, taken if the pictures agree at the end.
+    def finish(self, steps: int, late=lambda: False, hold: bool = False) -> int:
+        """Steps of Levenberg and Marquardt on the waveform, taken if it gains more than the
+        pictures lose.
 
         The pictures hardly know phase: what remains there after a descent, and two effects in the
-        wrong order, shows in the waveform, where the right chain falls to the rounding noise.
+        wrong order, shows in the waveform, where the right chain falls to the rounding noise. The
+        rates of LFOs that take them in steps stay where they are when they lead no farther.
 
         Returns:
             How many steps were tried.
@@ -359,10 +378,11 @@ class Fit:
         if not len(self.knobs) or self.cost > FINISH_BELOW:
             return 0
         view, stood = self.judge.waveform, (self.knobs, self.heard)
+        held: list[int] = self.grained if hold else []
         least, first, most = FINE_DIFFERENCE
         sizes = np.full(len(self.knobs), first)
         damping, done, gain, measure = DAMPING, 0, 1.0, True
-        cost = float(view.cost(self._differences(self._wet(self.knobs, self.switches), view=view)))
+        cost = error = self.error()
         while done < steps and gain > FINE_LEAST and cost > FINE_SOLVED and not late():
             done += 1
             measured = measure
@@ -370,6 +390,7 @@ class Fit:
                 here, slopes = self._slopes(view, sizes)
                 change = FINE_CHANGE * math.sqrt(cost) / (slopes.norm(dim=1).double() + 1e-9)
                 sizes = change.numpy().clip(least, most)
+            slopes[held] = 0
             curvature, slope = self.curvature(here, slopes, view)
             gain = 0.0
             for _ in range(TRIES if measured else REUSE_TRIES):
@@ -387,9 +408,13 @@ class Fit:
             measure = gain < FINE_CARRIED
             if measure and (not measured or done == 1):
                 gain = 1.0  # slopes measured anew, or with better sizes, may lead on
+            elif gain <= FINE_LEAST and held != self.grained:
+                held, gain, measure = self.grained, 1.0, False
         knobs, (self.knobs, self.heard) = self.knobs, stood
         if done:
-            self.take(self.cost_of(knobs), knobs, self.switches)
+            after = self.cost_of(knobs)
+            if after * cost < self.cost * error:
+                self.put(after, knobs, self.switches)
         return done
 
 

@@ -58,8 +58,18 @@ class Judge:
 
     def distance(self, chain: Chain, sizes: tuple[int, ...] = losses.FFT_SIZES) -> float:
         """MSS between the recording and the real render."""
-        distance = float(losses.mss(self.render(chain), self.target, sizes))
+        return self._distance(self.render(chain), sizes)
+
+    def _distance(self, output: torch.Tensor, sizes: tuple[int, ...]) -> float:
+        distance = float(losses.mss(output, self.target, sizes))
         return distance if math.isfinite(distance) else math.inf
+
+    def measures(self, chain: Chain) -> tuple[float, float]:
+        """MSS between the recording and the real render, and the cost of the waveform."""
+        output = self.render(chain)
+        error = float(self.waveform.cost(self.waveform.differences(output)))
+        distance = self._distance(output, losses.FFT_SIZES)
+        return distance, error if math.isfinite(error) else math.inf
 
     def esr_db(self, chain: Chain) -> float:
         """ESR between the recording and the real render, in dB."""

@@ -7,8 +7,7 @@ controls drawn at random; ``sweep`` looks up where an LFO stands, ``borrow`` ask
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import astuple
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from unmix import effects, lfo, losses
 from unmix.audio import SAMPLE_RATE
 from unmix.chain import Chain, proxy_render
 from unmix.effects.base import by_lanes, in_rows
-from unmix.fit import Fit
+from unmix.fit import FINE_SOLVED, FINISH_BELOW, Fit
 from unmix.judge import Judge
 from unmix.starts import Rows
 from unmix.workers import together
@@ -35,6 +34,8 @@ WHOLES, WHOLE_STEPS = 2, 6  # … and of so many chains as a whole, where that w
 NEAR, FLAT, SCANNED = 0.1, 0.2, 8  # a move that changes the cost by less than that share of it …
 PLACES = np.linspace(0.025, 0.975, 20)  # … and places that are tried of as many such knobs
 SLIDES, SLIDE_TURNS, SLIDE_POINTS = 14, 1.5, 64  # rates, up to so many turns, and times of the way
+GLIDES, FARTHEST, GLIDE_STEPS = (8, 1), 3.0, 5  # steps of the rate, how far at most, and down
+GLIDE_BELOW = 1e-3  # of the waveform's cost
 SWEEP_ABOVE, SWEEP_AGAIN = 0.3, 0.6  # dB²: below, the LFO is found; shares of the last sweep's cost
 
 
@@ -135,7 +136,7 @@ def borrow(fit: Fit, others: Sequence[Fit]) -> None:
         if effect.sweep is None or not any(known):
             continue
         settings = fit.settings(i)
-        lfos = [{name: there[name] for name in astuple(effect.sweep)} for there in known if there]
+        lfos = [{name: there[name] for name in effect.sweep.knobs} for there in known if there]
         options = [effect.to_unit(settings | values) for values in lfos]
         fit.take(*fit.tried(i, options)[0])
     if fit.cost < SWEEP_AGAIN * before:
@@ -189,6 +190,51 @@ def slide(fit: Fit) -> bool:
         near = fit.tried(i, [effect.to_unit(settings | values) for values in ways], SWEEPS)
         moved |= _descended(fit, [(i, trial) for trial in near])
     return moved
+
+
+def glide(fit: Fit, late: Callable[[], bool] = lambda: False) -> bool:
+    """Other rates of every LFO whose device takes its rate in steps, by the waveform: each with the
+    knobs that let it go almost the same way, and steps down with the rate held. Over the rate the
+    error is a parabola then, where a descent sees steps alone."""
+    if not fit.grained or fit.cost > FINISH_BELOW or not FINE_SOLVED < fit.error() < GLIDE_BELOW:
+        return False
+    near = fit.aside(fit.cost, fit.knobs, fit.switches)
+    least = near.error()
+    seconds = np.linspace(fit.judge.lead, fit.judge.source.size, SLIDE_POINTS) / SAMPLE_RATE
+    for i, effect in enumerate(fit.effects):
+        if effect.sweep is None or not effect.sweep.grain_hz:
+            continue
+        for grains in GLIDES:
+            stands, step = near.settings(i), grains * effect.sweep.grain_hz
+            here, errors = stands[effect.sweep.rate], [least]
+            for rate in (here - step, here + step, None):
+                if rate is None:  # where the parabola through the three is lowest
+                    middle, below, above = errors
+                    curved = below - 2 * middle + above
+                    shift = (below - above) / (2 * curved) if curved > 0 else np.sign(below - above)
+                    rate = here + step * float(np.clip(shift, -FARTHEST, FARTHEST))
+                trial = None if late() else _at_rate(near, i, stands, rate, seconds)
+                errors.append(math.inf if trial is None else trial.error())
+                if errors[-1] < least:
+                    least, near = errors[-1], trial
+    if near.cost * least < fit.cost * fit.error():
+        fit.put(near.cost, near.knobs, near.switches)
+        return True
+    return False
+
+
+def _at_rate(fit: Fit, i: int, stands: dict, rate: float, seconds: np.ndarray) -> Fit | None:
+    """A fit with the LFO of effect i at another rate (Hz), on the way that it goes with the
+    settings ``stands``, after a few steps down on the waveform; None outside the rate's range."""
+    effect = fit.effects[i]
+    knob = next(knob for knob in effect.knobs if knob.name == effect.sweep.rate)
+    if not knob.low <= rate <= knob.high:
+        return None
+    values = lfo.same_way(effect, stands, seconds, [rate])[0]
+    trial = fit.tried(i, [effect.to_unit(fit.settings(i) | values)])[0]
+    trial = fit.aside(*trial)
+    trial.finish(GLIDE_STEPS, hold=True)
+    return trial
 
 
 def _other_options(fit: Fit, i: int) -> list[tuple]:

@@ -25,6 +25,7 @@ from unmix.workers import apart
 
 FIRST = 4  # steps of descent of a chain that is tried
 FOLLOW, DESCEND = 8, 5  # steps of one round, through the proxies and on the real effects
+NEAR = 1e-5  # of the waveform's cost: the pictures lead no nearer
 FINISH = 8  # steps on the waveform at the end of a round
 AHEAD = 2  # fits that find the LFOs for the others
 FITS = 6, 4, 2  # fits that are screened, that go on after that, and to the end
@@ -109,13 +110,13 @@ class Search:
 
     def meet(self, start: Start) -> float:
         """Judge a chain for good and remember it if it is the best of its order."""
-        distance = self.judge.distance(start.chain)
+        distance, error = self.judge.measures(start.chain)
         key = start.chain.canonical().names
         with self.lock:
             if not self.best or distance < self.nearest:
                 self.timeline.append((time.monotonic() - self.began, distance))
             if key not in self.best or distance < self.best[key].distance:
-                self.best[key] = Candidate(start.chain, start, distance)
+                self.best[key] = Candidate(start.chain, start, distance, error)
         return distance
 
     def fits(self, groups: Sequence[Sequence[Start]], near: bool = False) -> list[Fit]:
@@ -136,7 +137,8 @@ class Search:
         """Steps down on the real effects, while it moves, and ``finish`` on the waveform, which
         also takes what the others left; then the judge's distance."""
         left = steps + finish
-        while left > finish and not self.late() and fit.descend():
+        near = fit.error() < NEAR
+        while left > finish and not near and not self.late() and fit.descend():
             self.count(1)
             left -= 1
         self.count(fit.finish(left if finish else 0, self.late))
@@ -253,6 +255,9 @@ class Search:
             if fit.cost > FREED_AGAIN * fit.freed:
                 return False
             before = fit.freed = fit.cost
+            if not self.late() and jumps.glide(fit, self.late):
+                self.meet(fit.as_start())
+                return True
             self.relocate(fit)
             for jump in (jumps.flip, jumps.scan, jumps.slide):
                 if not self.late():
@@ -369,6 +374,8 @@ class Search:
                 if self.late() or not fit.descend():
                     break
             fit.finish(steps, self.late)
+            if jumps.glide(fit, self.late):
+                fit.finish(steps, self.late)
             self.meet(fit.as_start())
 
         apart(work, answers)

@@ -28,12 +28,20 @@ class Sweep:
 
     An effect with a sweep has ``position`` and ``standing``; a search then finds these knobs
     together, by comparing a recording with the effect standing still at every position.
+
+    ``grain_hz`` are the steps in which the device takes its rate, if it has any: between them
+    nothing moves, so that no slope tells where the rate should go.
     """
 
     rate: str
     depth: str
     centre: str
     phase: str
+    grain_hz: float = 0.0
+
+    @property
+    def knobs(self) -> tuple[str, ...]:
+        return self.rate, self.depth, self.centre, self.phase
 
 
 @dataclass(frozen=True)
@@ -170,7 +178,9 @@ class Effect:
         wet = self.run(as_channels(audio), sample_rate, settings)
         return wet.reshape(np.shape(audio))
 
-    def side_by_side(self, audio: np.ndarray, settings: Sequence[dict]) -> np.ndarray:
+    def side_by_side(
+        self, audio: np.ndarray, settings: Sequence[dict], smooth: bool = False
+    ) -> np.ndarray:
         """``render`` of LANES sounds at 44.1 kHz, for searches, which compare a great many.
 
         An effect may compute them in one pass, by its formulas instead of the device: to an ESR of
@@ -179,6 +189,8 @@ class Effect:
         Args:
             audio: float32 (samples, LANES).
             settings: complete, of the first sounds; the others are like the first one.
+            smooth: for slopes; where the device takes a knob in steps, the sounds differ from the
+                first as they would without them.
 
         Returns:
             float32 (samples, LANES).

@@ -169,7 +169,7 @@ class Equalizer(Effect):
                     filters += [pb.LowpassFilter(freq), pb.LowpassFilter(freq)]
         return pb.Pedalboard(filters)(np.ascontiguousarray(audio), sample_rate)
 
-    def side_by_side(self, audio, settings):
+    def side_by_side(self, audio, settings, smooth=False):
         sections = np.zeros((SECTIONS, 5, LANES), np.float32)
         sections[:, 0], first = 1, 0
         for band, (*_, modes) in BANDS.items():

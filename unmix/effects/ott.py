@@ -293,7 +293,7 @@ class OTT(Effect):
 
         return OTTProxy(self.panel)
 
-    def side_by_side(self, audio, settings):
+    def side_by_side(self, audio, settings, smooth=False):
         values = {knob.name: self.lanes(settings, knob.name) for knob in self.knobs}
         above, below = map(np.float32, self.thresholds(values))
         time, amount = values["time"] / 100, np.float32(values["amount"] / 100)

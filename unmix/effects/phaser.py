@@ -84,7 +84,8 @@ class Phaser(Effect):
         Knob("phase", "°", 0, 360, "circular", 0, "where the LFO stands at the first sample"),
     )
 
-    sweep = Sweep("rate", "depth", "centre", "phase")
+    # the angle, below 2π, has 24 bits: the rate comes in steps of its last one
+    sweep = Sweep("rate", "depth", "centre", "phase", 2**-21 / (2 * math.pi) * SAMPLE_RATE / HOLD)
 
     @staticmethod
     def _device(settings: dict, depth: float, centre_hz: float):
@@ -114,12 +115,17 @@ class Phaser(Effect):
         ahead = HOLD * (ramp + 1)
         return device(np.pad(audio, (ahead, 0)), sample_rate, block, False)[ahead:]
 
-    def side_by_side(self, audio, settings):
+    def side_by_side(self, audio, settings, smooth=False):
         values = {knob.name: self.lanes(settings, knob.name) for knob in self.knobs}
         turn = np.float32(2 * math.pi)
         step = turn / np.float32(SAMPLE_RATE / HOLD) * np.float32(values["rate"])
         start = turn * np.float32(values["phase"] / 360 % 1)
-        swing = np.sin(_angles(start, step, -(-len(audio) // HOLD)))
+        angles = _angles(start, step, -(-len(audio) // HOLD))
+        if smooth:  # all drift as the first does
+            looks = np.arange(len(angles))[:, None]
+            ahead = (start - start[0]) + (step - step[0]).astype(float) * looks
+            angles = (angles[:, :1] + ahead).astype(np.float32)
+        swing = np.sin(angles)
         swing *= np.float32(values["depth"] / 200)
         place = np.float32(self._place(values["centre"])) - swing
         feedback, mix = (np.float32(values[name] / 100) for name in ("feedback", "dry_wet"))

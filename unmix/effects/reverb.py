@@ -133,7 +133,7 @@ class Reverb(Effect):
         )
         return device(np.ascontiguousarray(audio), sample_rate)
 
-    def side_by_side(self, audio, settings):
+    def side_by_side(self, audio, settings, smooth=False):
         room, damping, mix = (self.lanes(settings, knob.name) / 100 for knob in self.knobs)
         smallest, more = LOOP_GAIN
         figures = smallest + more * room, DAMPING_SCALE * damping, WET_SCALE * mix, 1 - mix

@@ -65,7 +65,7 @@ class Saturator(Effect):
         output = np.float32(10 ** (settings["output"] / 20))
         return (1 - mix) * audio + mix * output * apply_curve(settings["curve"], drive * audio)
 
-    def side_by_side(self, audio, settings):
+    def side_by_side(self, audio, settings, smooth=False):
         drive, output, mix = (self.lanes(settings, knob.name) for knob in self.knobs)
         drive, mix = np.float32(10 ** (drive / 20)), np.float32(mix / 100)
         gain = mix * np.float32(10 ** (output / 20))
