@@ -26,6 +26,23 @@ def test_of_chains_as_near_the_more_probable_is_the_answer(distances, before, an
 
 
 @pytest.mark.parametrize(
+    ("errors", "answer"),
+    [
+        ((1e-4, 1e-6), 1),
+        ((1e-6, 0.9e-6), 0),  # as near, and less probable
+        ((0.9, 0.1), 0),  # so far off it tells nothing
+    ],
+)
+def test_of_chains_as_near_the_waveform_tells(errors, answer, two_effects):
+    chains = [Chain([(name, {})]) for name in two_effects]
+    candidates = [
+        Candidate(chain, Start(chain, p), 0.002, error)
+        for chain, p, error in zip(chains, (-0.1, -3.0), errors, strict=True)
+    ]
+    assert rank(candidates, 0.5)[0] is candidates[answer]
+
+
+@pytest.mark.parametrize(
     ("distances", "answer"),
     [
         ((0.030, 0.045), 1),  # what nobody expects makes up for what is not found yet

@@ -19,6 +19,9 @@ def test_the_judge_measures_the_real_render(dry):
     pair = torch.from_numpy(dry)[None], torch.from_numpy(recording)[None]
     assert judge.distance(Chain()) == pytest.approx(float(losses.mss(*pair)), rel=1e-4)
     assert judge.renders == 3
+    distance, error = judge.measures(Chain())
+    assert distance == judge.distance(Chain()) and 0 < error < 10
+    assert judge.measures(chain)[1] < 1e-9
 
 
 def test_what_came_before_is_heard_and_not_compared():

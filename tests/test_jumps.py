@@ -107,6 +107,24 @@ def test_a_slide_goes_along_the_valley_of_a_slow_lfo():
     assert not jumps.slide(fitting(fast, moved(fast, "phaser", centre=1_100.0)))
 
 
+def test_a_glide_finds_the_rate_of_a_slow_lfo_among_its_steps():
+    slow = {"rate": 0.07, "depth": 65.0, "centre": 1_360.0, "feedback": 38.0, "phase": 282.0}
+    true = Chain([("phaser", slow), ("eq", {"gain_2": -8.0, "gain_3": 6.0})])
+    effect = effects.get("phaser")
+    seconds = np.linspace(0, 4, 64)
+    (like,) = lfo.same_way(effect, effect.panel.complete(slow), seconds, [0.077])
+    found = fitting(true, moved(true, "phaser", **like))
+    found.finish(12)
+    before = found.error()
+    assert before > 1e-6
+    assert not jumps.glide(found, late=lambda: True)
+    assert jumps.glide(found) and found.error() < 0.1 * before
+    rate = dict(found.chain.steps)["phaser"]["rate"]
+    assert abs(rate - 0.07) < 2 * effect.sweep.grain_hz
+    assert not jumps.glide(fitting(true, true))  # nothing is left to find
+    assert not jumps.glide(fitting(true, moved(true, "eq", gain_2=8.0)))  # too far
+
+
 def test_an_lfo_is_borrowed_where_it_is_nearer():
     eq = ("eq", {"gain_2": 6.0})
     true = Chain([("phaser", {"rate": 1.3, "phase": 40.0}), eq])
@@ -133,4 +151,5 @@ def test_an_empty_chain_stays_as_it_is():
     found = fitting(Chain(), Chain())
     assert not jumps.kick(found) and not jumps.sweep(found) and not jumps.follow(found, {}, 3)
     assert not jumps.flip(found) and not jumps.scan(found) and not jumps.slide(found)
+    assert not jumps.glide(found)
     assert found.chain == Chain()
