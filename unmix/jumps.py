@@ -178,7 +178,7 @@ def slide(fit: Fit) -> bool:
     """Other rates of every LFO that is heard for little more than a turn, with its other knobs such
     that it goes almost the same way: a valley that bends too much for a descent."""
     judge, moved = fit.judge, False
-    seconds = np.linspace(judge.lead, judge.source.size, SLIDE_POINTS) / SAMPLE_RATE
+    seconds = _seconds(judge)
     fastest = SLIDE_TURNS / (seconds[-1] - seconds[0])
     for i, effect in enumerate(fit.effects):
         settings = fit.settings(i)
@@ -196,45 +196,69 @@ def glide(fit: Fit, late: Callable[[], bool] = lambda: False) -> bool:
     """Other rates of every LFO whose device takes its rate in steps, by the waveform: each with the
     knobs that let it go almost the same way, and steps down with the rate held. Over the rate the
     error is a parabola then, where a descent sees steps alone."""
-    if not fit.grained or fit.cost > FINISH_BELOW or not FINE_SOLVED < fit.error() < GLIDE_BELOW:
+    if not fit.grained or fit.cost > FINISH_BELOW:
         return False
-    near = fit.aside(fit.cost, fit.knobs, fit.switches)
-    least = near.error()
-    seconds = np.linspace(fit.judge.lead, fit.judge.source.size, SLIDE_POINTS) / SAMPLE_RATE
+    error = fit.error()
+    if not FINE_SOLVED < error < GLIDE_BELOW:
+        return False
+    near, least = fit, error
     for i, effect in enumerate(fit.effects):
-        if effect.sweep is None or not effect.sweep.grain_hz:
-            continue
-        for grains in GLIDES:
-            stands, step = near.settings(i), grains * effect.sweep.grain_hz
-            here, errors = stands[effect.sweep.rate], [least]
-            for rate in (here - step, here + step, None):
-                if rate is None:  # where the parabola through the three is lowest
-                    middle, below, above = errors
-                    curved = below - 2 * middle + above
-                    shift = (below - above) / (2 * curved) if curved > 0 else np.sign(below - above)
-                    rate = here + step * float(np.clip(shift, -FARTHEST, FARTHEST))
-                trial = None if late() else _at_rate(near, i, stands, rate, seconds)
-                errors.append(math.inf if trial is None else trial.error())
-                if errors[-1] < least:
-                    least, near = errors[-1], trial
-    if near.cost * least < fit.cost * fit.error():
+        if effect.sweep and effect.sweep.grain_hz:
+            for grains in GLIDES:
+                near, least = _nearer(near, least, i, grains * effect.sweep.grain_hz, late)
+    if near.cost * least < fit.cost * error:
         fit.put(near.cost, near.knobs, near.switches)
         return True
     return False
 
 
-def _at_rate(fit: Fit, i: int, stands: dict, rate: float, seconds: np.ndarray) -> Fit | None:
-    """A fit with the LFO of effect i at another rate (Hz), on the way that it goes with the
-    settings ``stands``, after a few steps down on the waveform; None outside the rate's range."""
+def _nearer(near: Fit, least: float, i: int, step: float, late) -> tuple[Fit, float]:
+    """The nearest of a fit with the error ``least`` and of those with the LFO of effect i slower and
+    faster by a step (Hz), and where these three lead; and its error."""
+    way, middle = near.settings(i), least
+    here = way[near.effects[i].sweep.rate]
+
+    def error_at(rate: float) -> float:
+        """Of a fit that begins where the nearest stands, which it becomes if it is nearer."""
+        nonlocal near, least
+        trial = None if late() else _at_rate(near, i, way, rate)
+        found = math.inf if trial is None else trial.error()
+        if found < least:
+            near, least = trial, found
+        return found
+
+    below, above = error_at(here - step), error_at(here + step)
+    if max(below, above) < math.inf:
+        error_at(here + step * _lowest(below, middle, above))
+    return near, least
+
+
+def _lowest(below: float, middle: float, above: float) -> float:
+    """Where a parabola through three values at −1, 0 and 1 is lowest, FARTHEST at most."""
+    curved = below - 2 * middle + above
+    if curved <= 0:
+        return FARTHEST if above < below else -FARTHEST
+    return min(max((below - above) / (2 * curved), -FARTHEST), FARTHEST)
+
+
+def _at_rate(fit: Fit, i: int, way: dict, rate: float) -> Fit | None:
+    """The fit with the LFO of effect i at another rate (Hz), on the way that it goes with the
+    settings ``way``, after a few steps down on the waveform; None outside the rate's range."""
     effect = fit.effects[i]
     knob = next(knob for knob in effect.knobs if knob.name == effect.sweep.rate)
     if not knob.low <= rate <= knob.high:
         return None
-    values = lfo.same_way(effect, stands, seconds, [rate])[0]
-    trial = fit.tried(i, [effect.to_unit(fit.settings(i) | values)])[0]
-    trial = fit.aside(*trial)
+    seconds = _seconds(fit.judge)
+    (lfo_knobs,) = lfo.same_way(effect, way, seconds, [rate])
+    (there,) = fit.tried(i, [effect.to_unit(fit.settings(i) | lfo_knobs)])
+    trial = fit.aside(*there)
     trial.finish(GLIDE_STEPS, hold=True)
     return trial
+
+
+def _seconds(judge: Judge) -> np.ndarray:
+    """Times at which two ways of an LFO are compared."""
+    return np.linspace(judge.lead, judge.source.size, SLIDE_POINTS) / SAMPLE_RATE
 
 
 def _other_options(fit: Fit, i: int) -> list[tuple]:
