@@ -213,8 +213,8 @@ def glide(fit: Fit, late: Callable[[], bool] = lambda: False) -> bool:
 
 
 def _nearer(near: Fit, least: float, i: int, step: float, late) -> tuple[Fit, float]:
-    """The nearest of a fit with the error ``least`` and of those with the LFO of effect i slower and
-    faster by a step (Hz), and where these three lead; and its error."""
+    """The nearest of a fit with the error ``least`` and of those with the LFO of effect i slower
+    and faster by a step (Hz), and where these three lead; and its error."""
     way, middle = near.settings(i), least
     here = way[near.effects[i].sweep.rate]
 
