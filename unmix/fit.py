@@ -73,7 +73,7 @@ class Fit:
         ends = np.cumsum([len(effect.knobs) for effect in self.effects])
         self.places = [slice(a, b) for a, b in zip([0, *ends], ends, strict=False)]
         self.grained = [
-            place.start + [knob.name for knob in effect.knobs].index(effect.sweep.rate)
+            place.start + effect.knobs.index(effect.knob(effect.sweep.rate))
             for effect, place in zip(self.effects, self.places, strict=True)
             if effect.sweep and effect.sweep.grain_hz
         ]

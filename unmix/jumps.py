@@ -184,7 +184,7 @@ def slide(fit: Fit) -> bool:
         settings = fit.settings(i)
         if effect.sweep is None or settings[effect.sweep.rate] > fastest:
             continue
-        slowest = next(k.low for k in effect.knobs if k.name == effect.sweep.rate)
+        slowest = effect.knob(effect.sweep.rate).low
         rates = np.geomspace(slowest, fastest, SLIDES)
         ways = lfo.same_way(effect, settings, seconds, rates)
         near = fit.tried(i, [effect.to_unit(settings | values) for values in ways], SWEEPS)
@@ -245,11 +245,10 @@ def _at_rate(fit: Fit, i: int, way: dict, rate: float) -> Fit | None:
     """The fit with the LFO of effect i at another rate (Hz), on the way that it goes with the
     settings ``way``, after a few steps down on the waveform; None outside the rate's range."""
     effect = fit.effects[i]
-    knob = next(knob for knob in effect.knobs if knob.name == effect.sweep.rate)
+    knob = effect.knob(effect.sweep.rate)
     if not knob.low <= rate <= knob.high:
         return None
-    seconds = _seconds(fit.judge)
-    (lfo_knobs,) = lfo.same_way(effect, way, seconds, [rate])
+    (lfo_knobs,) = lfo.same_way(effect, way, _seconds(fit.judge), [rate])
     (there,) = fit.tried(i, [effect.to_unit(fit.settings(i) | lfo_knobs)])
     trial = fit.aside(*there)
     trial.finish(GLIDE_STEPS, hold=True)

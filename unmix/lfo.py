@@ -68,7 +68,7 @@ def search(effect, distances: np.ndarray, lead_s: float = 0.0) -> list[dict]:
         distances: (positions, frames), in dB, of the effect held at POSITIONS.
         lead_s: time that the LFO has run when the first frame begins.
     """
-    rate = next(knob for knob in effect.knobs if knob.name == effect.sweep.rate)
+    rate = effect.knob(effect.sweep.rate)
     columns = np.arange(distances.shape[1])
     seconds = columns * PICTURE[1] / SAMPLE_RATE
     fine = np.linspace(0, len(distances) - 1, BETWEEN * (len(distances) - 1) + 1)
@@ -142,8 +142,8 @@ def same_way(effect, settings: dict, seconds: np.ndarray, rates: np.ndarray) -> 
 
 def _places(effect) -> list:
     """The knobs of a sweep beside its rate: centre, depth and phase."""
-    panel = {knob.name: knob for knob in effect.knobs}
-    return [panel[name] for name in (effect.sweep.centre, effect.sweep.depth, effect.sweep.phase)]
+    sweep = effect.sweep
+    return [effect.knob(name) for name in (sweep.centre, sweep.depth, sweep.phase)]
 
 
 def _settings(effect, hertz, places) -> dict:

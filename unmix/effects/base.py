@@ -106,12 +106,17 @@ class Effect:
         """Whether complete ``settings`` leave every input as it is."""
         return settings.get("dry_wet") == 0
 
+    def knob(self, name: str) -> Knob:
+        """The knob of that name, which the effect has."""
+        return next(knob for knob in self.knobs if knob.name == name)
+
     def later(self, settings: dict, seconds: float) -> dict:
         """The settings that it has, with its LFO run on, for sound that begins so much later (or
         earlier, if below 0)."""
         if self.sweep is None:
             return settings
-        span = next(k.high - k.low for k in self.knobs if k.name == self.sweep.phase)
+        phase = self.knob(self.sweep.phase)
+        span = phase.high - phase.low
         turned = settings[self.sweep.phase] + span * settings[self.sweep.rate] * seconds
         return settings | {self.sweep.phase: turned % span}
 
