@@ -58,6 +58,7 @@ class Fit:
         start: where they came from, with what is believed of the knobs.
         others: the starts that were farther, nearest first.
         heard: what each effect hears: float32 (lead + samples,).
+        grained: numbers of the knobs that are rates of LFOs whose devices take them in steps.
         swept, freed: the cost when its LFOs, and ways out of where it stood, were last looked for.
     """
 
@@ -370,7 +371,8 @@ class Fit:
 
         The pictures hardly know phase: what remains there after a descent, and two effects in the
         wrong order, shows in the waveform, where the right chain falls to the rounding noise. The
-        rates of LFOs that take them in steps stay where they are when they lead no farther.
+        rates of LFOs that take them in steps stay where they are when they lead no farther; with
+        ``hold`` from the beginning.
 
         Returns:
             How many steps were tried.
