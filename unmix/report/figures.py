@@ -16,6 +16,11 @@ def _number(value, digits: int = 3) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
+def _distance(value: float) -> str:
+    """MSS, which falls by decades."""
+    return f"{value:.2g}"
+
+
 def _percent(value) -> str:
     return "–" if value is None else f"{100 * value:.1f}"
 
@@ -191,8 +196,8 @@ def refine(figures: dict) -> list[Table]:
             str(row["count"]),
             _percent(row["worse"]),
             _percent(row["better"]),
-            _number(row["mss_before"]),
-            _number(row["mss_after"]),
+            _distance(row["mss_before"]),
+            _distance(row["mss_after"]),
             _number(row["si_sdr_db"], 1),
             _number(row["seconds"], 1),
         )
@@ -210,12 +215,12 @@ def refine(figures: dict) -> list[Table]:
     )
     own = figures["all"]
     for name, row in figures["rivals"].items():
-        values = _percent(row["wins"]), _number(row["mss_after"]), _percent(row["equivalence"])
+        values = _percent(row["wins"]), _distance(row["mss_after"]), _percent(row["equivalence"])
         rivals.add_row(name, *values, f"{row['renders']:.0f}")
     if rivals.row_count:
         shares = _percent(own["equivalence_after"])
         renders = f"{own['renders']:.0f}"
-        rivals.add_row("refine itself", "", _number(own["mss_after"]), shares, renders)
+        rivals.add_row("refine itself", "", _distance(own["mss_after"]), shares, renders)
     return [table for table in (distance, named, rivals) if table.row_count]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from unmix.audio import write_atomic
 
 DPI = 120
+LEAST_MSS = 1e-6  # on a scale of decades
 
 
 def _figure(width: float, height: float):
@@ -58,14 +59,18 @@ def refine(figures: dict):
     left.set(xlabel="seconds", ylabel="median distance (MSS) by the real effects", yscale="log")
     left.set_title("Distance over time")
     left.legend(fontsize=8)
-    lengths = list(figures["by_length"])
-    x = np.arange(len(lengths))
-    for i, when in enumerate(("before", "after")):
+    lengths = [str(n) for n in figures["by_length"]]
+    ends = []
+    for when in ("before", "after"):
         values = [row[f"mss_{when}"] for row in figures["by_length"].values()]
-        bars = right.bar(x + 0.4 * (i - 0.5), values, 0.38, label=f"{when} refine")
-        right.bar_label(bars, [f"{value:.3f}" for value in values], fontsize=7)
-    right.set_xticks(x, [str(n) for n in lengths])
-    right.set(xlabel="effects in the chain", ylabel="median distance (MSS)")
+        ends.append(np.maximum(values, LEAST_MSS))
+        right.plot(lengths, ends[-1], "o", ms=8, label=f"{when} refine")
+        for length, height, value in zip(lengths, ends[-1], values, strict=True):
+            beside = {"xytext": (8, -3), "textcoords": "offset points", "fontsize": 8}
+            right.annotate(f"{value:.2g}", (length, height), **beside)
+    right.vlines(lengths, *ends, color="lightgrey", zorder=0)
+    right.set(xlabel="effects in the chain", ylabel="median distance (MSS)", yscale="log")
+    right.margins(x=0.2)
     right.set_title("By length of the chain")
     right.legend(fontsize=8)
     return figure
