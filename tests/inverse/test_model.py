@@ -9,7 +9,7 @@ import torch
 
 from unmix import effects
 from unmix.chain import canonical_order
-from unmix.dataset import MAX_LENGTH, ChainSampler
+from unmix.dataset import LENGTH_SHARES, MAX_LENGTH, ChainSampler
 from unmix.generate import stack_items
 from unmix.inverse.decoder import CORES, ChainDecoder
 from unmix.inverse.model import PARTS, InverseModel, ModelConfig
@@ -65,6 +65,28 @@ def test_wide_beam_finds_the_most_probable_chains(geometry):
     assert len(found) == len({order for order, _ in found}) <= len(orders)
     assert found[0][0] == orders[int(exact.argmax())]
     assert math.isclose(found[0][1], float(exact.detach().max()), abs_tol=1e-4)
+
+
+def test_even_lengths_undo_the_shares_of_training():
+    torch.manual_seed(3)
+    decoder = ChainDecoder(24, 16).eval()
+    z = torch.randn(24)
+    plain, even = (dict(decoder.beam_search(z, 400, even=even)) for even in (False, True))
+    assert math.isclose(sum(map(math.exp, even.values())), 1, abs_tol=1e-4)
+    one, five = next(o for o in plain if len(o) == 1), next(o for o in plain if len(o) == 5)
+    gained = (even[one] - even[five]) - (plain[one] - plain[five])
+    assert math.isclose(gained, math.log(LENGTH_SHARES[4] / LENGTH_SHARES[0]), abs_tol=1e-4)
+
+
+def test_only_a_hidden_source_evens_the_lengths(batch):
+    model = InverseModel(ModelConfig(**SMALL)).eval()
+    hidden = batch | {"known": torch.zeros_like(batch["known"])}
+    for heard, even in ((batch, False), (hidden, True)):
+        z = model.encoder(model.look(heard)).float()[0]
+        orders, log_probs = zip(*model.decoder.beam_search(z, 4, even), strict=True)
+        beliefs = model.believe(heard, beams=4)[0]
+        assert [belief.order for belief in beliefs] == list(orders)
+        assert [belief.log_prob for belief in beliefs] == pytest.approx(log_probs, abs=1e-4)
 
 
 def test_losses_fall_on_a_small_batch_and_every_parameter_learns(batch):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from unmix import effects, features
-from unmix.dataset import FAMILY, ChainSampler, PairSampler
+from unmix.dataset import FAMILY, LENGTH_SHARES, MAX_LENGTH, ChainSampler, PairSampler
 from unmix.errors import UnmixError
 from unmix.generate import generate
 from unmix.shards import MANIFEST, Reader
@@ -37,6 +37,9 @@ def test_a_batch_holds_beginnings_and_their_twins(data):
     assert np.isin(beginnings + FAMILY // 2, items).all()
     assert {*orders[beginnings[0]]} == {*orders[beginnings[0] + FAMILY // 2]}
     assert len(chains.draw(np.random.default_rng(0), 7)) == 7
+    lengths = (orders[items] >= 0).sum(1)
+    shares = [np.mean(lengths == n) for n in range(1, MAX_LENGTH + 1)]
+    assert shares == pytest.approx(LENGTH_SHARES, abs=0.02)
 
 
 def test_resident_data_take_up_what_gen_data_adds(data, more, tmp_path, monkeypatch):

@@ -6,11 +6,13 @@ twice, at most MAX_LENGTH, and of chains that nobody can tell apart only the can
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 
 from unmix import effects
-from unmix.dataset import MAX_LENGTH
+from unmix.dataset import LENGTH_SHARES, MAX_LENGTH
 from unmix.nn.poincare import Ball, HyperplaneLogits, MobiusGRUCell
 
 TANGENT_RADIUS = 2.0  # encoder outputs enter the ball no farther out than this
@@ -129,8 +131,11 @@ class ChainDecoder(nn.Module):
             return total
 
     @torch.no_grad()
-    def beam_search(self, z: torch.Tensor, beams: int = 10) -> list[tuple[tuple[int, ...], float]]:
-        """The best chains for one embedding z (size,), as (effect numbers, log-probability)."""
+    def beam_search(
+        self, z: torch.Tensor, beams: int = 10, even: bool = False
+    ) -> list[tuple[tuple[int, ...], float]]:
+        """The best chains for one embedding z (size,), as (effect numbers, log-probability); with
+        ``even`` all lengths count as equally likely before anything is heard."""
         start, context = self.core.start(z.float()[None])
         open_chains = [((), 0.0, start)]
         finished: list[tuple[tuple[int, ...], float]] = []
@@ -155,4 +160,16 @@ class ChainDecoder(nn.Module):
                     if log_p[row][token] > float("-inf")
                 ]
             open_chains = sorted(grown, key=lambda item: -item[1])[:beams]
+        if even:
+            finished = evened(finished)
         return sorted(finished, key=lambda item: -item[1])[:beams]
+
+
+def evened(chains: list[tuple[tuple[int, ...], float]]) -> list[tuple[tuple[int, ...], float]]:
+    """Chains with their log-probabilities as if all lengths came equally often in training, by
+    Bayes' theorem; what is not among the chains counts as it did."""
+    weights = [1.0] + [1 / (len(LENGTH_SHARES) * share) for share in LENGTH_SHARES]
+    before = [math.exp(log_prob) for _, log_prob in chains]
+    after = [p * weights[len(chain)] for p, (chain, _) in zip(before, chains, strict=True)]
+    total = math.log(max(0.0, 1 - sum(before)) + sum(after))
+    return [(chain, p + math.log(weights[len(chain)]) - total) for chain, p in chains]

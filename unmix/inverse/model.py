@@ -130,16 +130,20 @@ class InverseModel(nn.Module):
 
     @torch.no_grad()
     def believe(self, heard: dict, beams: int = 10) -> list[list[Belief]]:
-        """The best chains for each recording of a batch of features, most probable first."""
+        """The best chains for each recording of a batch of features, most probable first.
+
+        Where the source is hidden, often more than one length fits: there, chains of all lengths
+        are taken to come equally often, which they do not in training.
+        """
         pictures = self.look(heard)
         z = self.encoder(pictures).float()
         read = {name: head.read(pictures) for name, head in self.heads.items()}
         return [
             [
                 self._belief({name: rows[n : n + 1] for name, rows in read.items()}, order, p)
-                for order, p in self.decoder.beam_search(row, beams)
+                for order, p in self.decoder.beam_search(row, beams, even=not known)
             ]
-            for n, row in enumerate(z)
+            for n, (row, known) in enumerate(zip(z, heard["known"].tolist(), strict=True))
         ]
 
     def _belief(self, read: dict, order: tuple[int, ...], log_prob: float) -> Belief:
