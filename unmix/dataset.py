@@ -20,8 +20,8 @@ from unmix.errors import UnmixError
 
 MAX_LENGTH = 5
 FAMILY = 2 * MAX_LENGTH - 1
-LENGTH_SHARES = (0.1, 0.2, 0.2, 0.2, 0.3)  # of chains of one effect and more, as a network learns
-# from them (training.chain_data.ChainData.draw)
+# of chains of one to five effects in what a network learns (training.chain_data.ChainData.draw)
+LENGTH_SHARES = (0.1, 0.2, 0.2, 0.2, 0.3)
 PEAK_RANGE_DB = (-30.0, 6.0)
 AUDIBLE_MSS = 0.15  # an effect nearer than this to its own absence is drawn again
 AUDIBLE_SIZES = (1024, 128)

@@ -168,8 +168,7 @@ class ChainDecoder(nn.Module):
 def evened(chains: list[tuple[tuple[int, ...], float]]) -> list[tuple[tuple[int, ...], float]]:
     """Chains with their log-probabilities as if all lengths came equally often in training, by
     Bayes' theorem; what is not among the chains counts as it did."""
-    weights = [1.0] + [1 / (len(LENGTH_SHARES) * share) for share in LENGTH_SHARES]
-    before = [math.exp(log_prob) for _, log_prob in chains]
-    after = [p * weights[len(chain)] for p, (chain, _) in zip(before, chains, strict=True)]
-    total = math.log(max(0.0, 1 - sum(before)) + sum(after))
-    return [(chain, p + math.log(weights[len(chain)]) - total) for chain, p in chains]
+    gains = [0.0, *(-math.log(len(LENGTH_SHARES) * share) for share in LENGTH_SHARES)]
+    gained = [(chain, p + gains[len(chain)]) for chain, p in chains]
+    total = 1 + sum(math.exp(p) for _, p in gained) - sum(math.exp(p) for _, p in chains)
+    return [(chain, p - math.log(total)) for chain, p in gained]
