@@ -306,6 +306,15 @@ def test_gen_data_chains(unmix_cli, tmp_path):
     np.testing.assert_array_equal(orders[3][:4], orders[4][:4])  # a family grows step by step
 
 
+def test_gen_data_chains_on_one_source(unmix_cli, tmp_path):
+    out = tmp_path / "set"
+    ask = ["gen-data", "--chains", "--count", 9, "--out", out, "--source"]
+    result = unmix_cli(*ask, "probe")
+    assert result.returncode == 0, result.stderr
+    assert (shards.Reader(out).load(["on_probe"])["on_probe"] == 1).all()
+    fails(unmix_cli(*ask, "song"), "no source 'song'; use probe, noise")
+
+
 def test_gen_data_dry_run_and_bad_input(unmix_cli, tmp_path, below_a_file):
     name, out = effects.names()[0], tmp_path / "set"
     ask = ["gen-data", "--count", 1000, "--effect"]
@@ -324,6 +333,7 @@ def test_gen_data_wrong_usage(unmix_cli, tmp_path):
     misused(unmix_cli(*ask), "give one of --effect NAME and --chains")
     misused(unmix_cli(*ask, "--effect", "x", "--chains"), "give one of")
     misused(unmix_cli(*ask, "--chains", "--seconds", 2), "--seconds belongs to --effect")
+    misused(unmix_cli(*ask, "--effect", "x", "--source", "probe"), "--source belongs to --chains")
     misused(unmix_cli("gen-data", "--chains", "--count", 0, "--out", "x"), "--count")
 
 

@@ -33,6 +33,13 @@ def gen_data(
         Path | None,
         typer.Option(help="Folder of audio that part of the dry sound comes from.", metavar="DIR"),
     ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="Chains on this source alone, e.g. probe or synthetic.  [default: on all]",
+            metavar="KIND",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say how much disk and time it takes.")
     ] = False,
@@ -52,13 +59,15 @@ def gen_data(
         raise typer.BadParameter("give one of --effect NAME and --chains")
     if chains and seconds is not None:
         raise typer.BadParameter("--seconds belongs to --effect; chains have a fixed length")
+    if source is not None and not chains:
+        raise typer.BadParameter("--source belongs to --chains")
     hush(quiet)
     from unmix.dataset import ChainSampler, PairSampler
     from unmix.generate import generate
 
     folder = str(sources.resolve()) if sources else None
     if chains:
-        sampler = ChainSampler(seed, folder=folder)
+        sampler = ChainSampler(seed, shares={source: 1.0} if source else None, folder=folder)
     else:
         sampler = PairSampler(effect, seed, seconds or 1.5, folder=folder)
     generate(
@@ -155,6 +164,13 @@ def train(
         str | None,
         typer.Option(help="Train one part alone: chain or knobs.  [default: both]"),
     ] = None,
+    learn: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODULE",
+            help="Train this module alone, e.g. decoder or encoder.levels; may be given again.",
+        ),
+    ] = None,
     resident: Annotated[
         bool,
         typer.Option(
@@ -198,6 +214,7 @@ def train(
         start,
         masked=masked,
         only=only,
+        learn=tuple(learn or ()),
         resident=resident,
         validate_every=validate_every,
     )

@@ -1,4 +1,5 @@
-"""The SweepReader: what wanders through the score, and how fast, is read from its tracks."""
+"""The readers: the SweepReader follows what wanders, the LevelReader sorts frames by level, and the
+TextureReader does not ask when."""
 
 import math
 
@@ -6,7 +7,7 @@ import torch
 
 from unmix import features
 from unmix.features import SAMPLE_RATE, SCORE_FRAMES, SCORE_HOP
-from unmix.inverse.readers import SweepReader
+from unmix.inverse.readers import LevelReader, SweepReader, TextureReader
 
 
 def peaks(reader, tracks):
@@ -72,3 +73,65 @@ def test_a_wandering_notch_can_be_learned():
         optimizer.step()
     with torch.no_grad():
         assert float(loss(100)) < 0.3  # a guess of the mean is 0.52 away
+
+
+def noise(count=2, seed=0):
+    """A source, and a recording that has 10 dB more where the source is above -40 dB, else 6 dB
+    less; both as ``look`` gives them, with a link of 0.6 + 0.3j."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = count, SCORE_FRAMES, features.BANDS
+    source = 1.5 * torch.rand(shape, generator=generator) - 0.75
+    source += source.sign() * 0.25  # nothing near the threshold
+    recording = source + torch.where(source > 0, 0.5, -0.3)
+    link = torch.tensor([0.6, 0.3])[:, None, None].expand(count, -1, *shape[1:])
+    return recording, source, link
+
+
+def test_levels_tell_the_gain_above_and_below_a_threshold():
+    reader = LevelReader()
+    share, gain, spread, real, imaginary, size, *_ = reader.by_level(*noise())[0]
+    levels = reader.LEVELS
+    loud, quiet = share[levels == 0.5], share[levels == 2.5]
+    assert float(loud.min()) > float(quiet.max())
+    for level, wanted in ((0.5, 0.5), (-0.5, -0.3)):
+        assert torch.allclose(gain[levels == level], torch.tensor(wanted), atol=0.05)
+        assert float(spread[levels == level].max()) < 0.1
+        assert torch.allclose(real[levels == level], torch.tensor(0.6), atol=0.04)
+        assert torch.allclose(imaginary[levels == level], torch.tensor(0.3), atol=0.02)
+        assert torch.allclose(size[levels == level], torch.tensor(0.45).sqrt(), atol=0.04)
+    assert float(gain[levels == 2.5].abs().max()) == 0
+
+
+def test_levels_do_not_depend_on_when():
+    """All but how the gain goes with a rising level, which the order of the frames tells."""
+    reader = LevelReader()
+    score, source, link = noise()
+    order = torch.randperm(SCORE_FRAMES, generator=torch.Generator().manual_seed(1))
+    one = reader.by_level(score, source, link)
+    other = reader.by_level(score[:, order], source[:, order], link[:, :, order])
+    moving = [6, 7, 14, 15]
+    still = [i for i in range(reader.CHANNELS) if i not in moving]
+    assert torch.allclose(one[:, still], other[:, still], atol=1e-3)
+    assert not torch.allclose(one[:, moving], other[:, moving], atol=1e-2)
+
+
+@torch.no_grad()
+def test_a_texture_is_heard_wherever_it_stands():
+    """A burst of distortion early or late reads nearly the same, another gain does not."""
+    torch.manual_seed(0)
+    reader = TextureReader()
+
+    def heard(start, gain):
+        score, source, link = (torch.zeros_like(x) for x in noise(1))
+        score[:, start : start + 8, 40:60] = gain
+        return reader(score, source, link)
+
+    early, late, weak = heard(16, 2.0), heard(64, 2.0), heard(16, 1.0)
+    assert early.shape == (1, reader.outputs)
+    assert float((early - late).norm()) < 0.2 * float((early - weak).norm())
+
+
+def test_related_readers_take_a_hidden_source():
+    zero = [torch.zeros_like(x) for x in noise()]
+    for reader in (LevelReader(), TextureReader()):
+        assert torch.isfinite(reader(*zero)).all()

@@ -17,6 +17,7 @@ from unmix.training.chain_data import ChainData
 SMALL = ModelConfig(
     **{"widths": (16, 16), "size": 32, "hidden": 32, "decoder_hidden": 16, "components": 2},
     **{"score_widths": (16, 16), "knob_score_widths": (16, 16), "sweep_widths": (8, 8, 8)},
+    **{"level_widths": (8, 8), "texture_widths": (8, 8, 8)},
 )
 
 
@@ -95,6 +96,24 @@ def test_one_part_alone_leaves_the_other_as_it_was(data, tmp_path):
         assert moved == set(names)
     with pytest.raises(UnmixError, match="no part"):
         inverse.train(data, tmp_path / "none", steps=1, only="sound")
+
+
+def test_modules_learn_alone(data, tmp_path):
+    from unmix.training import state
+
+    begun = tmp_path / "begun.safetensors"
+    state.save_weights(begun, InverseModel(SMALL), {})
+    learn = ("encoder.levels", "encoder.join.3", "decoder")
+    settings = {"steps": 2, "batch": 8, "validation": 5, "start": begun, "only": "chain"}
+    inverse.train(data, tmp_path / "run", **settings, learn=(*learn, "encoder.join_relations"))
+    before, (after, _) = state.read(begun)[0], state.read(tmp_path / "run" / inverse.MODEL)
+    moved = {name for name, value in before.items() if (after[name] != value).any()}
+    assert {"encoder.join.3.weight", "encoder.join_relations.weight"} <= moved
+    assert all(name.startswith((*learn, "encoder.join_relations")) for name in moved)
+    with pytest.raises(UnmixError, match=r"no module 'encoder\.ears'.*encoder\.levels"):
+        inverse.train(data, tmp_path / "none", **settings, learn=["encoder.ears"])
+    with pytest.raises(UnmixError, match=r"nothing to train in heads\.eq"):
+        inverse.train(data, tmp_path / "none", **settings, learn=["heads.eq"])
 
 
 def test_spectral_term_gives_the_heads_a_gradient(data, more, monkeypatch):

@@ -10,15 +10,17 @@ from unmix.inverse.readers import (
     SCALARS,
     SCORES,
     FrequencyReader,
+    LevelReader,
     ResidualBlock,
     ScoreReader,
     SweepReader,
+    TextureReader,
 )
 
 
 class Encoder(nn.Module):
-    """1D CNN over time on pictures of the recording, pooled; two branches over frequency, and one
-    over both.
+    """1D CNN over time on pictures of the recording, pooled; two branches over frequency, one over
+    both, and two on how recording and source relate at any time.
 
     Args:
         widths: channels of the stages; each halves the frame rate and has one residual block.
@@ -29,6 +31,7 @@ class Encoder(nn.Module):
             things happen: where an LFO stands, which level step of the probe it is.
         score_widths: channels of the two stages of the ScoreReader.
         sweep_widths: channels of the stages of the SweepReader.
+        level_widths: of the LevelReader. texture_widths: of the TextureReader.
 
     Shape: pictures as ``look`` gives them (batch B) -> z (B, size).
     """
@@ -42,6 +45,8 @@ class Encoder(nn.Module):
         timeline=64,
         score_widths=(160, 192),
         sweep_widths=(16, 32, 48),
+        level_widths=(48, 64),
+        texture_widths=(24, 48, 96),
     ):
         super().__init__()
         channels = 2 * features.MELS + features.FRAME_STATS + SCALARS
@@ -66,6 +71,10 @@ class Encoder(nn.Module):
         self.sweep = SweepReader(sweep_widths)
         self.join_sweep = nn.Linear(self.sweep.outputs, size, bias=False)
         nn.init.zeros_(self.join_sweep.weight)
+        self.levels, self.texture = LevelReader(level_widths), TextureReader(texture_widths)
+        related = self.levels.outputs + self.texture.outputs
+        self.join_relations = nn.Linear(related, size, bias=False)
+        nn.init.zeros_(self.join_relations.weight)
         frames = features.FRAMES
         for _ in widths:
             frames = (frames + 1) // 2
@@ -90,6 +99,8 @@ class Encoder(nn.Module):
         first, *rest = self.join
         z = first(torch.cat([x.mean(-1), looked, when, bands, scalars], -1))
         z = z + self.join_score(self.score(*scores)) + self.join_sweep(self.sweep(*scores))
+        relations = torch.cat([self.levels(*scores), self.texture(*scores)], -1)
+        z = z + self.join_relations(relations)
         for layer in rest:
             z = layer(z)
         return z

@@ -35,6 +35,8 @@ class ModelConfig:
     inputs: tuple[str, ...] = OPTIONAL
     score_widths: tuple[int, ...] = (160, 192)
     sweep_widths: tuple[int, ...] = (16, 32, 48)
+    level_widths: tuple[int, ...] = (48, 64)
+    texture_widths: tuple[int, ...] = (24, 48, 96)
     knob_score_widths: tuple[int, ...] = (96, 96)
     effects: tuple[str, ...] = field(default_factory=effects.names)
 
@@ -84,6 +86,8 @@ class InverseModel(nn.Module):
             c.timeline,
             c.score_widths,
             c.sweep_widths,
+            c.level_widths,
+            c.texture_widths,
         )
         self.decoder = ChainDecoder(c.size, c.decoder_hidden, c.geometry)
         self.heads = Heads(c.hidden, c.components, c.dropout, c.knob_score_widths, c.sweep_widths)

@@ -133,6 +133,19 @@ def _validate(model: InverseModel, data: ChainData, device: str, weights: Weight
     return {"score": weights.likelihood(parts), **parts, **chain_figures(model, batch)}
 
 
+def _learn_only(model: InverseModel, names) -> None:
+    """Freeze all but the modules of these names, of what is not frozen already."""
+    modules = dict(model.named_modules())
+    if unknown := [name for name in names if name not in modules]:
+        known = ", ".join(name for name in modules if name and name.count(".") < 2)
+        raise UnmixError(f"no module {unknown[0]!r} in the model; try one of {known}")
+    learned = {id(p) for name in names for p in modules[name].parameters() if p.requires_grad}
+    if not learned:
+        raise UnmixError(f"nothing to train in {', '.join(names)}, which the part does not have")
+    for parameter in model.parameters():
+        parameter.requires_grad_(id(parameter) in learned)
+
+
 def train(
     data,
     out,
@@ -150,6 +163,7 @@ def train(
     config: ModelConfig | None = None,
     masked: float = 0.0,
     only: str | None = None,
+    learn: tuple[str, ...] = (),
     resident: bool = False,
     validate_every: int = 500,
 ) -> FitResult:
@@ -172,6 +186,7 @@ def train(
         config: sizes and inputs of the model.
         masked: as of ChainData.
         only: a key of model.PARTS, "chain" or "knobs": the other part stays as it is.
+        learn: names of modules, as "encoder.levels" or "decoder": all others stay as they are.
         resident: keep the data in the memory of the device. Sets that are not finished yet will do
             then, from their first shard on: what comes is taken up.
         validate_every: steps between validations in the first stage.
@@ -200,6 +215,7 @@ def train(
         "batch": batch,
         "masked": masked,
         "only": only,
+        "learn": list(learn),
         "model": model.config.to_dict(),
     }
     if start is not None:
@@ -213,6 +229,8 @@ def train(
     for part in set(PARTS) - set(parts):
         for name in PARTS[part]:
             model.get_submodule(name).requires_grad_(False)
+    if learn:
+        _learn_only(model, learn)
 
     def likelihood(rng) -> tuple[torch.Tensor, dict]:
         for each in chains.sets if resident else ():
