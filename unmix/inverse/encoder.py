@@ -15,6 +15,7 @@ from unmix.inverse.readers import (
     ScoreReader,
     SweepReader,
     TextureReader,
+    attend,
 )
 
 
@@ -91,8 +92,7 @@ class Encoder(nn.Module):
         over_time.append(scalars[..., None].expand(-1, -1, frames))
         x = self.first(torch.cat(over_time, 1)) + self.link(pictures["link"])
         x = self.cnn(x)  # (B, C, T)
-        weights = self.attention(x).float().softmax(-1)  # (B, heads, T)
-        looked = torch.einsum("bht,bct->bhc", weights.to(x.dtype), self.values(x)).flatten(1)
+        looked = attend(x, self.attention, self.values)
         bands = self.frequency(pictures["transfer"])
         when = self.timeline(x).flatten(1)
         scores = [pictures[name] for name in SCORES]

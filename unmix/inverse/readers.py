@@ -75,6 +75,12 @@ class ResidualBlock(nn.Module):
         return x + self.layers(x)
 
 
+def attend(x: torch.Tensor, attention: nn.Module, values: nn.Module) -> torch.Tensor:
+    """What learned attention finds at any time: (B, C, T) -> (B, heads · values)."""
+    weights = attention(x).float().softmax(-1)  # (B, heads, T)
+    return torch.einsum("bht,bct->bhc", weights.to(x.dtype), values(x)).flatten(1)
+
+
 class ScoreReader(nn.Module):
     """1D CNN over frequency, to which the frames of the score are channels.
 
@@ -214,7 +220,9 @@ class LevelReader(nn.Module):
         score, source = score.mT.contiguous(), source.mT.contiguous()  # (B, BANDS, frames)
         real, imaginary = link.mT.contiguous().unbind(1)
         gain = (score - source).clamp(-3, 3)
-        around = _level(_power(source), self.AROUND)
+        pooled = {"stride": 1, "padding": self.AROUND // 2, "count_include_pad": False}
+        power = F.avg_pool1d(_power(source).mT, self.AROUND, **pooled)
+        around = _level(power.mT.contiguous())
         whole = _level(_power(score).mean(1, keepdim=True)).expand_as(score)
         rise = torch.diff(around, prepend=around[..., :1]).clamp(-1, 1)
         turn = torch.diff(gain, prepend=gain[..., :1]).clamp(-1, 1)
@@ -248,11 +256,8 @@ def _power(level):
     return torch.pow(10.0, 2 * level)
 
 
-def _level(power, bands: int = 1):
-    """The reverse of _power, of the mean over the bands around, (B, BANDS, frames)."""
-    if bands > 1:
-        pooled = F.avg_pool1d(power.mT, bands, 1, bands // 2, count_include_pad=False)
-        power = pooled.mT.contiguous()
+def _level(power):
+    """The reverse of _power."""
     return power.clamp_min(1e-12).log10() / 2
 
 
@@ -297,8 +302,7 @@ class TextureReader(nn.Module):
         planes = [gain, source_score, score, size, place]
         found = self.cnn(torch.cat([torch.stack(planes, 1), score_link], 1))
         found = F.gelu(self.gather(found.transpose(2, 3).flatten(1, 2)))  # (B, channels, frames)
-        weights = self.attention(found).float().softmax(-1).to(found.dtype)
-        looked = torch.einsum("bht,bct->bhc", weights, self.values(found)).flatten(1)
+        looked = attend(found, self.attention, self.values)
         return torch.cat([found.mean(-1), found.float().std(-1).to(found.dtype), looked], -1)
 
 

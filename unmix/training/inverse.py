@@ -226,9 +226,7 @@ def train(
             raise UnmixError(f"{start}: nothing in it fits this model")
         state.load_weights(start, model, own | fits)
         describe["start"] = file_hash(start)
-    for part in set(PARTS) - set(parts):
-        for name in PARTS[part]:
-            model.get_submodule(name).requires_grad_(False)
+    _learn_only(model, [name for part in parts for name in PARTS[part]])
     if learn:
         _learn_only(model, learn)
 
