@@ -2,10 +2,12 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from networks import SMALL
 
 from unmix import effects
 from unmix.chain import canonical_order
@@ -16,12 +18,6 @@ from unmix.inverse.model import PARTS, InverseModel, ModelConfig
 from unmix.inverse.readers import OPTIONAL
 from unmix.training.chain_data import Arrays, ChainData
 from unmix.training.inverse import chain_figures
-
-SMALL = {
-    **{"widths": (16, 16), "size": 32, "hidden": 32, "decoder_hidden": 16, "components": 2},
-    **{"score_widths": (16, 16), "knob_score_widths": (16, 16), "sweep_widths": (8, 8, 8)},
-    **{"level_widths": (8, 8), "texture_widths": (8, 8, 8)},
-}
 
 
 def valid_orders():
@@ -80,7 +76,7 @@ def test_even_lengths_undo_the_shares_of_training():
 
 
 def test_only_a_hidden_source_evens_the_lengths(batch):
-    model = InverseModel(ModelConfig(**SMALL)).eval()
+    model = InverseModel(SMALL).eval()
     hidden = batch | {"known": torch.zeros_like(batch["known"])}
     for heard, even in ((batch, False), (hidden, True)):
         z = model.encoder(model.look(heard)).float()[0]
@@ -92,7 +88,7 @@ def test_only_a_hidden_source_evens_the_lengths(batch):
 
 def test_losses_fall_on_a_small_batch_and_every_parameter_learns(batch):
     torch.manual_seed(0)
-    model = InverseModel(ModelConfig(**SMALL, dropout=0.0))
+    model = InverseModel(replace(SMALL, dropout=0.0))
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
     totals = []
     for _ in range(60):
@@ -114,7 +110,7 @@ def test_losses_fall_on_a_small_batch_and_every_parameter_learns(batch):
 
 
 def test_belief_describes_each_effect_of_the_chain(batch):
-    model = InverseModel(ModelConfig(**SMALL)).eval()
+    model = InverseModel(SMALL).eval()
     beliefs = model.believe({name: part[:2] for name, part in batch.items()}, beams=4)
     assert len(beliefs) == 2
     for belief in beliefs[0]:
@@ -128,7 +124,7 @@ def test_belief_describes_each_effect_of_the_chain(batch):
 
 
 def test_hidden_source_and_level_do_not_reach_the_network(batch):
-    model = InverseModel(ModelConfig(**SMALL)).eval()
+    model = InverseModel(SMALL).eval()
     hidden = batch | {
         "known": torch.zeros_like(batch["known"]),
         "level_known": torch.zeros_like(batch["level_known"]),
@@ -150,7 +146,7 @@ def test_hidden_source_and_level_do_not_reach_the_network(batch):
 def test_inputs_that_are_not_heard_count_as_nothing(batch):
     for left_out in OPTIONAL:
         inputs = tuple(name for name in OPTIONAL if name != left_out)
-        model = InverseModel(ModelConfig(**SMALL, inputs=inputs))
+        model = InverseModel(replace(SMALL, inputs=inputs))
         pictures = model.look(batch)
         name = "score_link" if left_out == "score" else left_out
         assert not pictures[name].any()
@@ -158,7 +154,7 @@ def test_inputs_that_are_not_heard_count_as_nothing(batch):
 
 
 def test_parts_do_not_share_a_parameter(batch):
-    model = InverseModel(ModelConfig(**SMALL))
+    model = InverseModel(SMALL)
     for part, names in PARTS.items():
         model.zero_grad(set_to_none=True)
         losses = model.losses(batch, (part,))
@@ -168,5 +164,5 @@ def test_parts_do_not_share_a_parameter(batch):
 
 
 def test_configuration_survives_json():
-    config = ModelConfig(**SMALL, geometry="euclidean")
+    config = replace(SMALL, geometry="euclidean")
     assert ModelConfig.from_dict({**config.to_dict(), "widths": [16, 16]}) == config

@@ -5,20 +5,15 @@ import json
 import numpy as np
 import pytest
 import torch
+from networks import SMALL
 
 from unmix import effects
 from unmix.dataset import FAMILY
 from unmix.errors import UnmixError
-from unmix.inverse.model import PARTS, InverseModel, ModelConfig
+from unmix.inverse.model import PARTS, InverseModel
 from unmix.shards import MANIFEST
 from unmix.training import inverse
 from unmix.training.chain_data import ChainData
-
-SMALL = ModelConfig(
-    **{"widths": (16, 16), "size": 32, "hidden": 32, "decoder_hidden": 16, "components": 2},
-    **{"score_widths": (16, 16), "knob_score_widths": (16, 16), "sweep_widths": (8, 8, 8)},
-    **{"level_widths": (8, 8), "texture_widths": (8, 8, 8)},
-)
 
 
 @pytest.fixture(autouse=True)
