@@ -24,3 +24,18 @@ def test_the_study_prints_a_table(tmp_path, unmix_cli):
     rows = done.stdout.splitlines()
     assert rows[-2].startswith("| hyperbolic |") and rows[-1].startswith("| euclidean |")
     assert all(row.count("±") == 8 for row in rows[-2:])
+
+
+def test_the_loss_of_the_bundled_weights_is_far_below_chance():
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "chain_loss.py", "--count", "10"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    head, _, row = done.stdout.splitlines()
+    assert head == "| weights | probe | known | hidden |"
+    probe, known, hidden = (float(x) for x in row.split("|")[2:-1])
+    assert 0 < probe < known < hidden < 5  # 5.16 by chance: 5 to 102 chains of each length
