@@ -16,35 +16,23 @@ import torch
 
 from unmix import weights
 from unmix.evaluate import held_out
-from unmix.generate import stack_items
-from unmix.training.chain_data import Arrays, ChainData
-
-KINDS = {"probe": ("probe", False), "known": ("synthetic", False), "hidden": ("synthetic", True)}
-BATCH = 50
+from unmix.training.chain_data import ChainData
 
 
 @torch.no_grad()
-def losses(model, data: ChainData, hidden: bool) -> np.ndarray:
-    """−log p of each true chain: (N,)."""
-    found = []
-    for numbers in np.array_split(np.arange(data.count), -(-data.count // BATCH)):
-        batch = data.batch(numbers, None, "cpu")
-        batch["known"] = batch["known"] * (not hidden)
-        found.append(-model.decoder(model.encoder(model.look(batch)), batch["order"]))
-    return torch.cat(found).numpy()
-
-
 def main(files: list[Path], count: int, seed: int):
-    sets = {
-        source: ChainData([Arrays(stack_items(held_out(seed, source), 0, count))])
-        for source in dict.fromkeys(source for source, _ in KINDS.values())
-    }
-    print("| weights |", " | ".join(KINDS), "|")
-    print("| --- |" + " --- |" * len(KINDS))
+    probe, synthetic = (
+        ChainData.first_of(held_out(seed, source), count).batch(np.arange(count), None, "cpu")
+        for source in ("probe", "synthetic")
+    )
+    hidden = synthetic | {"known": torch.zeros_like(synthetic["known"])}
+    batches = {"probe": probe, "known": synthetic, "hidden": hidden}
+    print("| weights |", " | ".join(batches), "|")
+    print("| --- |" + " --- |" * len(batches))
     for file in files or [weights.bundled(weights.INVERSE_FILE)]:
-        model = weights.load_inverse(path=file).eval()
-        row = [losses(model, sets[source], hidden) for source, hidden in KINDS.values()]
-        print(f"| {file} |", " | ".join(f"{x.mean():.3f}" for x in row), "|", flush=True)
+        model = weights.load_inverse(path=file)
+        losses = [float(model.losses(x, ["chain"])["chain"]) for x in batches.values()]
+        print(f"| {file} |", " | ".join(f"{loss:.3f}" for loss in losses), "|", flush=True)
 
 
 if __name__ == "__main__":

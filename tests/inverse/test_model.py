@@ -12,11 +12,10 @@ from networks import SMALL
 from unmix import effects
 from unmix.chain import canonical_order
 from unmix.dataset import LENGTH_SHARES, MAX_LENGTH, ChainSampler
-from unmix.generate import stack_items
 from unmix.inverse.decoder import CORES, ChainDecoder
 from unmix.inverse.model import PARTS, InverseModel, ModelConfig
 from unmix.inverse.readers import OPTIONAL
-from unmix.training.chain_data import Arrays, ChainData
+from unmix.training.chain_data import ChainData
 from unmix.training.inverse import chain_figures
 
 
@@ -32,7 +31,7 @@ def valid_orders():
 @pytest.fixture(scope="module")
 def batch():
     sampler = ChainSampler(5, shares={"probe": 1.0})
-    data = ChainData([Arrays(stack_items(sampler, 0, 2 * sampler.family_size))])
+    data = ChainData.first_of(sampler, 2 * sampler.family_size)
     return data.batch(np.arange(data.count), None, "cpu")
 
 

@@ -73,6 +73,11 @@ class ChainData:
             readers = [Resident(reader, resident, without) for reader in readers]
         return ChainData(readers, masked=masked), configs
 
+    @staticmethod
+    def first_of(sampler: ChainSampler, count: int) -> ChainData:
+        """The first items of a sampler, in memory."""
+        return ChainData([Arrays(stack_items(sampler, 0, count))])
+
     def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """Numbers of random items, ascending: a beginning of a family's chain and its twin in turn.
 
@@ -177,4 +182,4 @@ def validation_data(seed: int, count: int) -> ChainData:
     sampler = ChainSampler(
         VALIDATION_SEED + seed, shares=VALIDATION_SHARES, degraded=0.0, independent=True
     )
-    return ChainData([Arrays(stack_items(sampler, 0, count))])
+    return ChainData.first_of(sampler, count)
