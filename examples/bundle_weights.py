@@ -3,13 +3,14 @@
     python examples/bundle_weights.py runs [--keep 0.35] [--also other/model.safetensors …]
         [--last] [--only chain]
 
-``runs`` holds one folder per effect (from ``unmix train-proxy``) and ``inverse`` (from
-``unmix train``); folders that are missing are left out. The inverse model becomes the mean of the
-run's weights and of those named by ``--also``, and with ``--keep`` to that share the bundled ones.
-All of them must have begun from the same weights: such means often generalise better than any of
-their parts (Wortsman et al., "Model soups", ICML 2022). What one of them lacks is the mean of the
-others. With ``--only`` the mean is of that part of the model, and the other is the run's. Of the
-run counts the state that was best on held-out chains, or with ``--last`` the one it ended with.
+``runs`` holds one folder per effect (from ``unmix train-proxy``), ``inverse`` (from
+``unmix train``) and ``reranker`` (from ``unmix train-reranker``); folders that are missing are left
+out. The inverse model becomes the mean of the run's weights and of those named by ``--also``, and
+with ``--keep`` to that share the bundled ones. All of them must have begun from the same weights:
+such means often generalise better than any of their parts (Wortsman et al., "Model soups", ICML
+2022). What one of them lacks is the mean of the others. With ``--only`` the mean is of that part of
+the model, and the other is the run's. Of the run counts the state that was best on held-out chains,
+or with ``--last`` the one it ended with.
 """
 
 import argparse
@@ -21,12 +22,27 @@ from unmix.shards import file_hash
 from unmix.training import inverse, state
 
 
+def take_last(run: Path, model, about: dict) -> None:
+    """Put the state that a run ended with into a model."""
+    end = run / state.LAST
+    tensors, progress = state.read_weights(end)
+    state.load_weights(end, model, tensors)
+    about["last_step"] = progress["step"]
+
+
 def main(runs: Path, keep: float, also: list[Path], last: bool, only: str | None):
     for name in effects.names():
         best = runs / name / state.BEST
         if best.exists():
             _, about = state.read(best)
             print(weights.save_proxy(weights.load_proxy(name, path=best), name, about))
+    best = runs / "reranker" / state.BEST
+    if best.exists():
+        _, about = state.read(best)
+        model = weights.load_reranker(best)
+        if last:
+            take_last(best.parent, model, about)
+        print(weights.save_reranker(model, about))
     path = runs / "inverse" / inverse.MODEL
     if path.exists():
         _, about = state.read(path)
@@ -35,10 +51,7 @@ def main(runs: Path, keep: float, also: list[Path], last: bool, only: str | None
             shares[weights.bundled(weights.INVERSE_FILE)] = keep
         model = weights.load_inverse(path=path)
         if last:
-            end = path.with_name(state.LAST)
-            tensors, progress = state.read_weights(end)
-            state.load_weights(end, model, tensors)
-            about["last_step"] = progress["step"]
+            take_last(path.parent, model, about)
         others = [(state.read(other)[0], share) for other, share in shares.items()]
         averaged = PARTS[only] if only else sum(PARTS.values(), ())
         for name, parameter in model.named_parameters():

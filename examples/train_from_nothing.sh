@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Train everything from nothing: five proxies, then the inverse model, then bundle the weights.
-# About two hours on two CPU cores; every command resumes when it is run again.
+# Train everything from nothing: five proxies, the inverse model, the reranker of its candidates; bundle
+# the weights. About two and a half hours on two CPU cores; every command resumes when it is run again.
 #
 #   bash examples/train_from_nothing.sh [DIR]      data in DIR/data, runs in DIR/runs
 set -euo pipefail
@@ -21,6 +21,10 @@ python "$here/bundle_weights.py" "$dir/runs"
 
 unmix gen-data --chains --count 100000 --seed 1 --out "$dir/data/chains"
 unmix train --data "$dir/data/chains" --out "$dir/runs/inverse" --minutes 70
+python "$here/bundle_weights.py" "$dir/runs"
+
+unmix gen-data --candidates --count 20000 --seed 1 --out "$dir/data/candidates"
+unmix train-reranker --data "$dir/data/candidates" --out "$dir/runs/reranker"
 python "$here/bundle_weights.py" "$dir/runs"
 
 unmix evaluate proxies --workers 2

@@ -87,7 +87,7 @@ def test_version(unmix_cli):
 def test_every_command_has_help_with_an_example(unmix_cli):
     listed = unmix_cli("--help").stdout.partition("Commands:")[2].split("\n  ")
     commands = [line.split()[0] for line in listed if line.strip() and not line.startswith(" ")]
-    assert len(commands) == 12
+    assert len(commands) == 13
     more = [f"evaluate {name}" for name in ("proxies", "chains", "refine")]
     for command in (*commands, *more):
         result = unmix_cli(*command.split(), "--help")
@@ -315,6 +315,21 @@ def test_gen_data_chains_on_one_source(unmix_cli, tmp_path):
     fails(unmix_cli(*ask, "song"), "no source 'song'; use probe, noise")
 
 
+def test_candidates_and_the_second_hearing_that_learns_from_them(unmix_cli, tmp_path):
+    ask = ["gen-data", "--candidates", "--source", "impulse", "--workers", 2, "--out"]
+    made = unmix_cli(*ask, tmp_path / "set", "--count", 81)
+    assert made.returncode == 0, made.stderr
+    train = ["train-reranker", "--data", tmp_path / "set", "--out", tmp_path / "run"]
+    trained = unmix_cli(*train, "--steps", 5, "--quiet")
+    assert trained.returncode == 0, trained.stderr
+    assert "step 5" in trained.stderr and "best held-out loss" in trained.stderr
+    assert (tmp_path / "run" / "best.safetensors").exists()
+    chains = unmix_cli("gen-data", "--chains", "--count", 9, "--out", tmp_path / "chains")
+    assert chains.returncode == 0, chains.stderr
+    other = ["train-reranker", "--data", tmp_path / "chains", "--out", tmp_path / "other"]
+    fails(unmix_cli(*other), "holds chains, not candidates")
+
+
 def test_gen_data_dry_run_and_bad_input(unmix_cli, tmp_path, below_a_file):
     name, out = effects.names()[0], tmp_path / "set"
     ask = ["gen-data", "--count", 1000, "--effect"]
@@ -330,10 +345,13 @@ def test_gen_data_dry_run_and_bad_input(unmix_cli, tmp_path, below_a_file):
 
 def test_gen_data_wrong_usage(unmix_cli, tmp_path):
     ask = ["gen-data", "--count", 5, "--out", tmp_path / "set"]
-    misused(unmix_cli(*ask), "give one of --effect NAME and --chains")
+    misused(unmix_cli(*ask), "give one of --effect NAME, --chains and --candidates")
     misused(unmix_cli(*ask, "--effect", "x", "--chains"), "give one of")
     misused(unmix_cli(*ask, "--chains", "--seconds", 2), "--seconds belongs to --effect")
     misused(unmix_cli(*ask, "--effect", "x", "--source", "probe"), "--source belongs to --chains")
+    misused(unmix_cli(*ask, "--chains", "--candidates"), "give one of")
+    misused(unmix_cli(*ask, "--candidates", "--seconds", 2), "--seconds belongs to --effect")
+    misused(unmix_cli(*ask, "--candidates", "--sources", tmp_path), "--sources does not belong to")
     misused(unmix_cli("gen-data", "--chains", "--count", 0, "--out", "x"), "--count")
 
 
@@ -392,7 +410,7 @@ def test_env_says_what_a_bug_report_needs(unmix_cli):
     assert found["variables"]["OMP_NUM_THREADS"] == "1"
     for name, digest in found["weights"].items():
         assert hashlib.sha256(weights.bundled(name).read_bytes()).hexdigest() == digest
-    assert len(found["weights"]) == len(effects.names()) + 1
+    assert len(found["weights"]) == len(effects.names()) + 2  # the inverse model and its reranker
     result = unmix_cli("env")
     assert (result.returncode, result.stdout) == (0, "")
     assert torch.__version__ in result.stderr and digest[:16] in result.stderr

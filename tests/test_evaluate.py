@@ -1,6 +1,7 @@
 """Figures of network and refine: measured on models that are known to be right or wrong."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from unmix.chain import Chain
 from unmix.errors import UnmixError
 from unmix.features import unpack
 from unmix.inverse.model import Belief
+from unmix.inverse.reranker import Reranker
 from unmix.nn.mixture import Mixture, to_normal
+from unmix.report.figures import chains as chain_tables
 
 SHARP = 1e3  # precision of a belief that knows
 
@@ -61,6 +64,37 @@ def measured(tell, count=6, length=3, **options):
     sampler = evaluate.held_out(5, "probe", length=length)
     model = Informed(sampler, tell, **options)
     return evaluate_chains.chains(count, seed=5, length=length, model=model)
+
+
+class Doubting(Informed):
+    """Believes in the chain turned round a little more than in the true one."""
+
+    def believe(self, heard, beams):
+        chain = self.sampler.example(self.asked)[1].canonical()
+        beliefs = []
+        for log_prob, steps in ((-0.6, chain.steps[::-1]), (-0.9, chain.steps)):
+            self.tell = lambda _, steps=steps: Chain(steps).canonical()
+            beliefs.append(replace(super().believe(heard, beams)[0][0], log_prob=log_prob))
+            self.asked -= 1
+        self.asked += 1
+        return [beliefs]
+
+
+def test_a_second_hearing_beside_the_network_alone():
+    sampler = evaluate.held_out(5, "probe", length=3)
+    reranker = Reranker().eval()
+    with torch.no_grad():
+        reranker.weights.bias.fill_(-0.01)  # errors count against a candidate
+    options = {"seed": 5, "length": 3, "reranker": reranker}
+    figures = evaluate_chains.chains(4, model=Doubting(sampler, None), **options)
+    assert figures["all"]["equivalence"] == 1 and figures["all"]["top5"] == 1
+    assert figures["alone"]["all"]["equivalence"] < 1 and figures["alone"]["all"]["top5"] == 1
+    tables = [table.title for table in chain_tables(figures)]
+    assert any("Beside other answers: named rightly" in title for title in tables)
+    model = Doubting(sampler, None)
+    hidden = evaluate_chains.chains(4, model=model, hidden_source=True, **options)
+    assert hidden["all"]["equivalence"] == figures["alone"]["all"]["equivalence"]
+    assert "alone" not in hidden
 
 
 def test_a_model_that_knows():

@@ -141,6 +141,7 @@ def analyze(
         device: where the proxies run, e.g. "cuda".
         progress: called as progress(step, steps, real distance).
         model, proxies: an InverseModel on the CPU and {effect: module}; the bundled ones if None.
+            The second hearing belongs to the bundled model: another one goes without.
         seconds: wall-clock time for refine; alone, or beside ``refine`` as a second bound.
         stop: asked before every step of refine; True ends it with the best answer so far.
         polish: steps on the real effects at the end of refine, for the answer alone.
@@ -154,13 +155,16 @@ def analyze(
     from unmix.belief import believe
     from unmix.prepare import prepare
     from unmix.starts import REFINE_SAMPLES, SAMPLES, starts_from_beliefs
-    from unmix.weights import load_inverse
+    from unmix.weights import load_inverse, load_reranker
 
     if refine < 0 or top < 1 or (seconds is not None and seconds <= 0):
         raise UnmixError("refine must be 0 or more, top 1 or more and seconds above 0")
     devices.check(device)
     prepared = prepare(audio, sample_rate, source, gain)
-    beliefs = believe(model or load_inverse(), prepared, max(top, BEAMS))
+    reranker = None
+    if model is None:
+        model, reranker = load_inverse(), load_reranker()
+    beliefs = believe(model, prepared, max(top, BEAMS), reranker)
     generator = torch.Generator().manual_seed(seed)
     refines = bool(refine or seconds)
     if prepared.dry is None:

@@ -7,23 +7,29 @@ import math
 import torch
 
 from unmix import effects, features
+from unmix.second_hearing import hear_again
 
 SHARE = 0.9
 INTERVAL_SAMPLES = 512
 
 
 @torch.no_grad()
-def believe(model, prepared, beams: int) -> list:
+def believe(model, prepared, beams: int, reranker=None) -> list:
     """The network's beliefs about a prepare.Prepared recording, most probable first.
 
-    ``model`` is an inverse.model.InverseModel on the CPU.
+    Args:
+        model: an inverse.model.InverseModel on the CPU.
+        reranker: an inverse.reranker.Reranker, for a second hearing where the source is known.
     """
     pair = prepared.pair
     recording = torch.from_numpy(pair.recording)[None]
     source = None if pair.source is None else torch.from_numpy(pair.source)[None]
     heard = features.extract(recording, source)
     heard["level_known"] = torch.full((1,), 0.0 if prepared.match_gain else 1.0)
-    return model.believe(heard, beams)[0]
+    beliefs = model.believe(heard, beams)[0]
+    if reranker is None or source is None:
+        return beliefs
+    return hear_again(reranker, beliefs, heard, *pair.sounds())
 
 
 def unit_intervals(

@@ -37,6 +37,10 @@ Model = Annotated[
 ]
 
 
+Once = Annotated[
+    bool,
+    typer.Option("--once", help="No second hearing: the first answers of the network alone."),
+]
 Length = Annotated[int | None, typer.Option(min=1, max=5, help="One length of chain only.")]
 Out = Annotated[
     Path | None, typer.Option(help="Write figures (JSON) and plots (PNG) here.", metavar="DIR")
@@ -81,6 +85,12 @@ def _model(path: Path | None):
     from unmix.weights import load_inverse
 
     return load_inverse(path=path)
+
+
+def _reranker(once: bool):
+    from unmix.weights import load_reranker
+
+    return None if once else load_reranker()
 
 
 def _digests(path: Path) -> dict:
@@ -171,6 +181,7 @@ def chains(
         typer.Option(help="Folder of audio for half of --source synthetic.", metavar="DIR"),
     ] = None,
     weights: Model = None,
+    once: Once = False,
     training: Annotated[
         Path | None,
         typer.Option(
@@ -184,7 +195,9 @@ def chains(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """The network alone (beam search, no refine): chains, knobs and switches by length.
+    """First answers (beam search, no refine): chains, knobs and switches by length.
+
+    Where the source is known, of the network alone and of its second hearing.
 
     \b
     Examples:
@@ -207,6 +220,7 @@ def chains(
         model=_model(weights),
         workers=workers,
         training=training,
+        reranker=_reranker(once),
     )
     _finish(table, figures.chains, json, out, plots.chains)
 
@@ -226,6 +240,7 @@ def refine(
     length: Length = None,
     weights: Proxies = None,
     model: Model = None,
+    once: Once = False,
     rivals: Annotated[
         bool,
         typer.Option("--rivals", help="Also CMA-ES and the proxies alone, in the same time each."),
@@ -251,7 +266,7 @@ def refine(
     check_time(time)
     options = {"seed": seed, "steps": steps, "source": source, "length": length}
     about = {
-        "options": options | ({"time": time} if time else {}),
+        "options": options | ({"time": time} if time else {}) | ({"once": once} if once else {}),
         "rivals": rivals,
         "files": {str(path): _digests(path) for path in (weights, model) if path},
         **kept.program(),
@@ -270,5 +285,6 @@ def refine(
         length=length,
         items=evaluate.Items(out / "refine.items.json" if out else None, about),
         seconds=time,
+        reranker=_reranker(once),
     )
     _finish(table, figures.refine, json, out, plots.refine)

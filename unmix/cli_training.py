@@ -1,4 +1,4 @@
-"""The commands that make data and train: gen-data, train-proxy, train."""
+"""The commands that make data and train: gen-data, train-proxy, train, train-reranker."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ def gen_data(
         str | None, typer.Option(help="Pairs (dry, wet) of this effect.", metavar="NAME")
     ] = None,
     chains: Annotated[bool, typer.Option("--chains", help="Whole chains.")] = False,
+    candidates: Annotated[
+        bool,
+        typer.Option("--candidates", help="What the network believes of whole chains, rendered."),
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Decides every item.")] = 0,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes.  [default: one per core]")
@@ -45,7 +49,7 @@ def gen_data(
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Make training data: pairs of one effect, or whole chains.
+    """Make training data: pairs of one effect, whole chains, or candidates for them.
 
     Item i depends on the seed and i alone, whatever the number of workers. A broken run is
     finished by the same command; a larger --count adds to a finished one.
@@ -55,19 +59,26 @@ def gen_data(
       unmix gen-data --effect ott --count 2000 --out data/ott --seed 1
       unmix gen-data --chains --count 100000 --out data/chains --dry-run
     """
-    if (effect is None) != chains:
-        raise typer.BadParameter("give one of --effect NAME and --chains")
-    if chains and seconds is not None:
+    if (effect is not None) + chains + candidates != 1:
+        raise typer.BadParameter("give one of --effect NAME, --chains and --candidates")
+    if effect is None and seconds is not None:
         raise typer.BadParameter("--seconds belongs to --effect; chains have a fixed length")
-    if source is not None and not chains:
-        raise typer.BadParameter("--source belongs to --chains")
+    if candidates and sources is not None:
+        raise typer.BadParameter("--sources does not belong to --candidates")
+    if source is not None and effect is not None:
+        raise typer.BadParameter("--source belongs to --chains and --candidates")
     hush(quiet)
     from unmix.dataset import ChainSampler, PairSampler
     from unmix.generate import generate
 
     folder = str(sources.resolve()) if sources else None
-    if chains:
-        sampler = ChainSampler(seed, shares={source: 1.0} if source else None, folder=folder)
+    shares = {source: 1.0} if source else None
+    if candidates:
+        from unmix.training.candidate_data import CandidateSampler
+
+        sampler = CandidateSampler(seed, shares)
+    elif chains:
+        sampler = ChainSampler(seed, shares=shares, folder=folder)
     else:
         sampler = PairSampler(effect, seed, seconds or 1.5, folder=folder)
     generate(
@@ -217,6 +228,41 @@ def train(
         learn=tuple(learn or ()),
         resident=resident,
         validate_every=validate_every,
+    )
+    _tell_training(result, out, f"held-out loss {result.best:.3f}")
+
+
+@app.command("train-reranker")
+def train_reranker(
+    data: Annotated[
+        list[Path],
+        typer.Option(help="From gen-data --candidates; may be repeated.", metavar="DIR"),
+    ],
+    out: Annotated[Path, typer.Option(help="Run folder.", metavar="DIR")],
+    steps: Annotated[int, typer.Option(min=1, help="Budget in steps.")] = 1200,
+    batch: Annotated[int, typer.Option(min=1, help="Recordings a step.")] = 64,
+    learning_rate: Annotated[float, typer.Option(help="Peak of the schedule.")] = 5e-4,
+    seed: Annotated[int, typer.Option(min=0, help="Decides every step.")] = 0,
+    wandb: Annotated[bool, typer.Option("--wandb", help="Log to Weights & Biases.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train the second hearing on candidates. The same command resumes a broken run.
+
+    \b
+    Example:
+      unmix train-reranker --data data/candidates --out runs/reranker
+    """
+    hush(quiet)
+    from unmix.training.reranker import train_reranker as run
+
+    result = run(
+        data,
+        out,
+        steps=steps,
+        batch=batch,
+        learning_rate=learning_rate,
+        seed=seed,
+        wandb=wandb,
     )
     _tell_training(result, out, f"held-out loss {result.best:.3f}")
 

@@ -30,6 +30,7 @@ from unmix.effect_of_knobs import (
 from unmix.errors import UnmixError
 from unmix.features import extract
 from unmix.judge import Judge
+from unmix.second_hearing import hear_again
 from unmix.workers import each
 
 RIVAL_CHAINS = 5
@@ -112,6 +113,7 @@ class _Searches:
 
     sampler: ChainSampler
     model: torch.nn.Module
+    reranker: torch.nn.Module | None
     proxies: dict
     steps: int
     seconds: float | None
@@ -125,7 +127,10 @@ class _Searches:
 
         dry, true, recording = self.sampler.example(i)
         start = time.perf_counter()
-        beliefs = self.model.believe(hear(dry, recording, False), self.beams)[0]
+        heard = hear(dry, recording)
+        beliefs = self.model.believe(heard, self.beams)[0]
+        if self.reranker is not None:
+            beliefs = hear_again(self.reranker, beliefs, heard, recording, dry)
         generator = torch.Generator().manual_seed(self.sampler.config["seed"])
         starts = starts_from_beliefs(beliefs, REFINE_SAMPLES, generator)
         found = search(recording, dry, starts, self.proxies, self.steps, seconds=self.seconds)
@@ -226,6 +231,7 @@ def refine(
     length: int | None = None,
     items: Items | None = None,
     seconds: float | None = None,
+    reranker=None,
 ) -> dict:
     """What refine makes of the network's first answers, by the real render.
 
@@ -238,6 +244,7 @@ def refine(
         rivals: also give the time that each search took to other methods (rivals.py).
         items: of an evaluation that was broken off; those that are missing join them.
         seconds: of each search at most, beside ``steps``.
+        reranker: for the second hearing; None goes without.
 
     Returns:
         {"count", "worse", "better" (shares), "mss_before", "mss_after" (medians), "si_sdr_db"
@@ -254,7 +261,14 @@ def refine(
     stand_ins = {name: (load or load_proxy)(name) for name in effects.names()}
     model = model or load_inverse()
     searches = _Searches(
-        held_out(seed, source, length=length), model, stand_ins, steps, seconds, beams, rivals
+        held_out(seed, source, length=length),
+        model,
+        reranker,
+        stand_ins,
+        steps,
+        seconds,
+        beams,
+        rivals,
     )
     items = items or Items()
     rows = each(searches, count, workers, "refine", items.rows, items.keep)

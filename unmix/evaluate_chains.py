@@ -1,4 +1,5 @@
-"""Figures of the network alone on held-out chains, beside two baselines that know its data set."""
+"""Figures of first answers on held-out chains: the network alone, its second hearing, and two
+baselines that know its data set."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ from unmix.errors import UnmixError
 from unmix.evaluate import audible_knobs, hear, held_out, knob_errors, last, mean
 from unmix.features import unpack
 from unmix.judge import Judge
+from unmix.second_hearing import hear_again
 from unmix.workers import each
 
 SHARES = (0.5, 0.8, 0.9)  # of the intervals whose coverage is measured
@@ -97,9 +99,12 @@ def ask(sampler: ChainSampler, i: int, hidden_source: bool = False) -> Question:
 
 def answer(model, question: Question, beams: int = 10, seed: int = 0) -> dict:
     """How right a network's first answer is; ``by_length`` makes figures of many."""
+    return _rate(question, model.believe(question.heard, beams)[0], seed)
+
+
+def _rate(question: Question, beliefs: list, seed: int) -> dict:
     from unmix.starts import prediction
 
-    beliefs = model.believe(question.heard, beams)[0]
     first, ranked = prediction(beliefs[0]).chain, [belief.names for belief in beliefs]
     judge = Judge(question.recording, question.dry, question.match_gain)
     return {
@@ -115,11 +120,13 @@ class _Naming:
 
     sampler: ChainSampler
     model: torch.nn.Module
+    reranker: torch.nn.Module | None
     hidden_source: bool
     beams: int
 
     def item(self, i: int) -> dict:
-        """How right the answer to one question is, with what the baselines need for theirs."""
+        """How right the answer to one question is, with that of the network alone where there is a
+        second hearing, and what the baselines need for theirs."""
         question = ask(self.sampler, i, self.hidden_source)
         asked = {
             "chain": question.true,
@@ -128,7 +135,13 @@ class _Naming:
             "coarse": coarse(question.heard)[0].numpy(),
         }
         seed = self.sampler.config["seed"]
-        return {**answer(self.model, question, self.beams, seed), "asked": asked}
+        beliefs = self.model.believe(question.heard, self.beams)[0]
+        first = _rate(question, beliefs, seed)
+        if self.reranker is None or self.hidden_source:
+            return {**first, "alone": None, "asked": asked}
+        sounds = question.recording, question.dry
+        beliefs = hear_again(self.reranker, beliefs, question.heard, *sounds)
+        return {**_rate(question, beliefs, seed), "alone": first, "asked": asked}
 
 
 def chains(
@@ -143,8 +156,9 @@ def chains(
     model=None,
     workers: int = 1,
     training=None,
+    reranker=None,
 ) -> dict:
-    """The network alone on held-out chains, lengths 1–5 in equal parts: beam search, no refine.
+    """First answers on held-out chains, lengths 1–5 in equal parts: beam search, no refine.
 
     Args:
         count, seed: which chains.
@@ -156,10 +170,12 @@ def chains(
         model: an InverseModel; the bundled one if None.
         workers: processes of one thread each, if more than 1.
         training: folder of a chains data set, from which the baselines take their answers.
+        reranker: for the second hearing; None goes without.
 
     Returns:
-        {"count", "all": figures, "by_length": {n: figures}, "effects", "confusion", "knobs"}, and
-        "baselines" {name: {"all", "by_length"}} where there is a training set. Figures: by
+        {"count", "all": figures, "by_length": {n: figures}, "effects", "confusion", "knobs"};
+        "alone" {"all", "by_length"}, the network without its second hearing, where there is one;
+        and "baselines" {name: {"all", "by_length"}} where there is a training set. Figures: by
         equivalence, raw with its ceiling (a right class gives a right order by chance 1 in as many
         as it has orders), as a set, top5, edit distance, knob error (all and audible knobs of the
         effects named rightly), share of switches right, median real distance of the first answer
@@ -171,9 +187,9 @@ def chains(
         raise UnmixError("count must be 1 or more")
     share, kind = float(degrade is not None), None if degrade == MIXED else degrade
     sampler = held_out(seed, source, share, degradation=kind, length=length, folder=folder)
-    naming = _Naming(sampler, model or load_inverse(), hidden_source, beams)
+    naming = _Naming(sampler, model or load_inverse(), reranker, hidden_source, beams)
     rows = each(naming, count, workers, "chains")
-    asked = [row.pop("asked") for row in rows]
+    asked, alone = ([row.pop(key) for row in rows] for key in ("asked", "alone"))
     figures = {
         "count": count,
         "seed": seed,
@@ -184,6 +200,8 @@ def chains(
         "confusion": _confusion(rows),
         "knobs": _by_knob(rows),
     }
+    if alone[0] is not None:
+        figures["alone"] = by_length(alone)
     if training is not None:
         answers = _baselines(training, asked)
         figures["baselines"] = {name: by_length(found) for name, found in answers.items()}

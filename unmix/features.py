@@ -6,7 +6,7 @@ pictures are relative to its own level, so that an unknown recording gain change
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import torch
@@ -100,16 +100,36 @@ def _decibels_of(power: np.ndarray) -> np.ndarray:
 
 
 class Spectra:
-    """The spectra of one signal (WINDOW,), each complex64 (frames, bins), and its mel powers."""
+    """The spectra of one signal (WINDOW,), each complex64 (frames, bins), and its band powers; made
+    when they are asked for."""
 
     def __init__(self, audio: torch.Tensor):
-        self.level = float(level_db(audio))
-        self.mel, self.long, self.score = (
-            short_spectra(audio, n_fft, hop).mT.numpy()
-            for n_fft, hop in ((N_FFT, HOP), (LONG_FFT, LONG_HOP), (SCORE_FFT, SCORE_HOP))
-        )
-        self.mel_powers = band_powers(self.mel, _mel_runs())  # (MELS, FRAMES)
-        self.score_powers = band_powers(self.score, _score_runs())  # (BANDS, SCORE_FRAMES)
+        self.audio, self.level = audio, float(level_db(audio))
+
+    def _of(self, n_fft: int, hop: int) -> np.ndarray:
+        return short_spectra(self.audio, n_fft, hop).mT.numpy()
+
+    @cached_property
+    def mel(self) -> np.ndarray:
+        return self._of(N_FFT, HOP)
+
+    @cached_property
+    def long(self) -> np.ndarray:
+        return self._of(LONG_FFT, LONG_HOP)
+
+    @cached_property
+    def score(self) -> np.ndarray:
+        return self._of(SCORE_FFT, SCORE_HOP)
+
+    @cached_property
+    def mel_powers(self) -> np.ndarray:
+        """(MELS, FRAMES)."""
+        return band_powers(self.mel, _mel_runs())
+
+    @cached_property
+    def score_powers(self) -> np.ndarray:
+        """(BANDS, SCORE_FRAMES)."""
+        return band_powers(self.score, _score_runs())
 
 
 def log_mel(audio: torch.Tensor) -> torch.Tensor:
@@ -156,6 +176,13 @@ def frame_stats(audio: torch.Tensor) -> torch.Tensor:
     )
 
 
+def relative_stats(audio: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
+    """As ``frame_stats``, the RMS relative to each signal's level (B,)."""
+    stats = frame_stats(audio)
+    stats[:, 0] -= level[:, None]
+    return stats
+
+
 def transfer(recording: Spectra, source: Spectra) -> np.ndarray:
     """Transfer-function estimate of the whole window.
 
@@ -173,6 +200,18 @@ def transfer(recording: Spectra, source: Spectra) -> np.ndarray:
     coherence = bank @ (size**2 / (power_x * power_y))
     cosine, sine = bank @ (real / (size + 1e-12)), bank @ (imaginary / (size + 1e-12))
     return np.stack([ratio_db, coherence, cosine, sine])
+
+
+def relative_transfer(recording: Spectra, source: Spectra) -> np.ndarray:
+    """As ``transfer``, its ratio relative to the difference of the two levels."""
+    h = transfer(recording, source)
+    h[0] -= np.float32(recording.level) - np.float32(source.level)
+    return h
+
+
+def score(signal: Spectra) -> np.ndarray:
+    """(SCORE_FRAMES, BANDS) in dB relative to the signal's level."""
+    return (_decibels_of(signal.score_powers) - np.float32(signal.level)).T
 
 
 def score_link(recording: Spectra, source: Spectra) -> np.ndarray:
@@ -221,9 +260,7 @@ def extract(recording: torch.Tensor, source: torch.Tensor | None) -> dict[str, t
     x = None if source is None else Spectra(source[0])
     rows = [_extract(Spectra(wet), x) for wet in recording]
     result = {k: torch.from_numpy(np.stack([row[k] for row in rows])) for k in rows[0]}
-    stats = frame_stats(recording)
-    stats[:, 0] -= result["level"][:, None]
-    return result | {"stats": stats}
+    return result | {"stats": relative_stats(recording, result["level"])}
 
 
 def _extract(y: Spectra, x: Spectra | None) -> dict[str, np.ndarray]:
@@ -232,7 +269,7 @@ def _extract(y: Spectra, x: Spectra | None) -> dict[str, np.ndarray]:
     result = {
         "level": level,
         "mel": _decibels_of(y.mel_powers) - level,
-        "score": (_decibels_of(y.score_powers) - level).T,
+        "score": score(y),
     }
     if x is None:
         return result | {
@@ -245,13 +282,11 @@ def _extract(y: Spectra, x: Spectra | None) -> dict[str, np.ndarray]:
             "known": np.float32(0),
         }
     source_level = np.float32(x.level)
-    h = transfer(y, x)
-    h[0] -= level - source_level
     return result | {
         "source_mel": _decibels_of(x.mel_powers) - source_level,
-        "source_score": (_decibels_of(x.score_powers) - source_level).T,
+        "source_score": score(x),
         "source_level": source_level,
-        "transfer": h,
+        "transfer": relative_transfer(y, x),
         "link": link(y, x),
         "score_link": score_link(y, x),
         "known": np.float32(1),

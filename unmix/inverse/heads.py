@@ -15,9 +15,9 @@ from unmix.nn.mixture import Mixture, MixtureDensity
 
 
 def chain_code(order: torch.Tensor, count: int) -> torch.Tensor:
-    """(B, MAX_LENGTH) effect numbers, −1 behind the end -> (B, count · MAX_LENGTH) one-hot."""
-    where = F.one_hot(order + 1, count + 1)[..., 1:]  # (B, MAX_LENGTH, count)
-    return where.flatten(1).float()
+    """(…, MAX_LENGTH) effect numbers, −1 behind the end -> (…, MAX_LENGTH · count) one-hot."""
+    where = F.one_hot(order + 1, count + 1)[..., 1:]  # (…, MAX_LENGTH, count)
+    return where.flatten(-2).float()
 
 
 class Guess(nn.Linear):

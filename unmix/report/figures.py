@@ -125,7 +125,7 @@ def chains(figures: dict) -> list[Table]:
     found = _table("Effects", "effect", "there", "found", "named though absent")
     for name, row in figures["effects"].items():
         found.add_row(name, str(row["there"]), str(row["found"]), str(row["false"]))
-    return [shares, knobs, found, _confusion(figures["confusion"]), *_baselines(figures)]
+    return [shares, knobs, found, _confusion(figures["confusion"]), *_others(figures)]
 
 
 def _confusion(table: dict) -> Table:
@@ -135,14 +135,18 @@ def _confusion(table: dict) -> Table:
     return named
 
 
-def _baselines(figures: dict) -> list[Table]:
-    if "baselines" not in figures:
+def _others(figures: dict) -> list[Table]:
+    """The network alone beside its second hearing, and the baselines, where there are any."""
+    answers = {"the network": figures}
+    if "alone" in figures:
+        answers = {"heard twice": figures, "the network alone": figures["alone"]}
+    answers |= figures.get("baselines", {})
+    if len(answers) == 1:
         return []
-    answers = {"the network": figures, **figures["baselines"]}
     lengths = [*figures["by_length"], "all"]
     tables = []
     for key, what in (("equivalence", "named rightly (equiv.), %"), ("top5", "among the top 5, %")):
-        table = _table(f"Against baselines: {what}, by effects in the chain", "answer")
+        table = _table(f"Beside other answers: {what}, by effects in the chain", "answer")
         for n in lengths:
             table.add_column(str(n), justify="right")
         for name, rows in answers.items():
@@ -150,7 +154,7 @@ def _baselines(figures: dict) -> list[Table]:
             table.add_row(name, *(_percent(row[key]) for row in found))
         tables.append(table)
     knobs = _table(
-        "Against baselines: knobs of the effects named rightly",
+        "Beside other answers: knobs of the effects named rightly",
         "answer",
         "error",
         "audible",

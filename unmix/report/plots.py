@@ -29,8 +29,9 @@ def chains(figures: dict):
     figure = _figure(12, 9)
     axes = figure.subplots(2, 2)
     degraded = f", degraded: {figures['degraded']}" if figures["degraded"] else ""
+    how = "The network, heard twice," if "alone" in figures else "The network alone"
     figure.suptitle(
-        f"The network alone on {figures['count']:,} held-out chains, "
+        f"{how} on {figures['count']:,} held-out chains, "
         f"source {figures['source']}{degraded}, seed {figures['seed']}"
     )
     _accuracy(axes[0, 0], figures)
@@ -91,7 +92,8 @@ def _accuracy(axis, figures: dict) -> None:
         shares = [100 * row[key] for row in figures["by_length"].values()]
         bars = axis.bar(x + 0.27 * (i - 1), shares, 0.25, label=label)
         axis.bar_label(bars, [f"{share:.0f}" for share in shares], fontsize=7)
-    for name, rows in figures.get("baselines", {}).items():
+    others = {"network alone": figures["alone"]} if "alone" in figures else {}
+    for name, rows in (others | figures.get("baselines", {})).items():
         shares = [100 * row["equivalence"] for row in rows["by_length"].values()]
         axis.plot(x + 0.27, shares, "_", ms=22, mew=2, label=f"named rightly: {name}")
     axis.set_xticks(x, [str(n) for n in lengths])

@@ -63,7 +63,8 @@ class Report:
         """Record held-out figures and draw the curves anew."""
         self._write({"step": step, "seconds": round(seconds, 1), "held_out": figures})
         text = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
-        self.bar.write(f"step {step}: held out: {text}", file=self.bar.fp)
+        if not self.bar.disable:  # --quiet
+            self.bar.write(f"step {step}: held out: {text}", file=self.bar.fp)
         plot(self.run_dir / CURVES, self.lines)
         if self.wandb:
             import wandb

@@ -11,6 +11,7 @@ from unmix.errors import UnmixError
 from unmix.training import state
 
 INVERSE_FILE = "inverse.safetensors"
+RERANKER_FILE = "reranker.safetensors"
 
 
 def bundled(file: str) -> Path:
@@ -97,4 +98,25 @@ def save_inverse(model, about: dict, folder=None) -> Path:
     path = Path(folder) / INVERSE_FILE if folder else bundled(INVERSE_FILE)
     halved = copy.deepcopy(model).half()
     state.save_weights(path, halved, {"config": model.config.to_dict(), **about})
+    return path
+
+
+def load_reranker(path=None):
+    """The trained reranker of the bundled inverse model's candidates, frozen, on the CPU.
+
+    Args:
+        path: other weights than the bundled ones, e.g. ``best.safetensors`` of a run.
+
+    Raises:
+        UnmixError: no weights, or weights that do not fit the installed effects.
+    """
+    from unmix.inverse.reranker import Reranker
+
+    return load_into(Reranker(), path or bundled(RERANKER_FILE))[0]
+
+
+def save_reranker(model, about: dict, folder=None) -> Path:
+    """Write the reranker's weights under the bundled name; returns the path."""
+    path = Path(folder) / RERANKER_FILE if folder else bundled(RERANKER_FILE)
+    state.save_weights(path, model, about)
     return path

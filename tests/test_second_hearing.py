@@ -1,0 +1,100 @@
+"""The second hearing: what renders say about candidates."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from unmix import effects, second_hearing, sources
+from unmix.chain import Chain
+from unmix.evaluate import hear
+from unmix.inverse.model import Belief
+from unmix.inverse.reranker import Reranker
+from unmix.second_hearing import CELLS, ERRORS, ON_SCORE, errors, hear_again
+
+SETTINGS = [
+    ("saturator", {"drive": 20.0}),
+    ("eq", {"gain_1": 9.0, "gain_4": -9.0}),
+]
+TRUE, SWAPPED = Chain(SETTINGS), Chain(SETTINGS[::-1])
+
+
+@pytest.fixture(autouse=True)
+def told(monkeypatch):
+    """Beliefs that carry their chain, instead of mixtures."""
+    monkeypatch.setattr("unmix.starts.prediction", lambda b: SimpleNamespace(chain=b.mixtures))
+
+
+def belief(chain: Chain, log_prob: float) -> Belief:
+    order = tuple(effects.names().index(name) for name in chain.names)
+    return Belief(order, log_prob, chain, {}, {})
+
+
+def asked(recording, source, **options):
+    return hear(source, recording, **options)
+
+
+@pytest.fixture(scope="module")
+def pair():
+    source = sources.probe()
+    return TRUE.render(source, 44_100), source
+
+
+def test_the_true_render_has_no_errors(pair):
+    recording, source = pair
+    found = errors([belief(c, 0.0) for c in (TRUE, SWAPPED)], asked(*pair), recording, source)
+    assert found.shape == (2, ERRORS)
+    cells = found[0, : len(ON_SCORE) * CELLS].view(-1, CELLS)
+    for row, (kind, none) in zip(cells, ON_SCORE.items(), strict=True):
+        off = (row - np.log(none)).abs()
+        # near silence nothing coheres
+        assert float(off.quantile(0.25 if kind in ("coherence", "phase") else 1.0)) < 0.02, kind
+    whole = slice(len(ON_SCORE) * CELLS, len(ON_SCORE) * (CELLS + 1))
+    assert (found[1, whole] > found[0, whole] + 0.1).all()  # all a tenth larger, or more
+
+
+def test_the_true_chain_comes_first_though_the_network_doubts_it(pair):
+    beliefs = [belief(SWAPPED, -0.1), belief(TRUE, -2.5)]
+    reranker = Reranker()
+    alone = hear_again(reranker, beliefs, asked(*pair), *pair)
+    assert [b.names for b in alone] == [SWAPPED.names, TRUE.names]
+    assert [b.log_prob for b in alone] == pytest.approx([-0.1, -2.5], abs=1e-5)
+    with torch.no_grad():
+        reranker.weights.bias.fill_(-0.01)  # errors count against a candidate
+    again = hear_again(reranker, beliefs, asked(*pair), *pair)
+    assert [b.names for b in again] == [TRUE.names, SWAPPED.names]
+    total = sum(np.exp(b.log_prob) for b in again)
+    assert total == pytest.approx(np.exp(-0.1) + np.exp(-2.5), rel=1e-5)
+
+
+def test_an_unknown_level_is_no_error(pair):
+    recording, source = pair
+    louder = (2 * recording).astype(np.float32)
+    known, unknown = (
+        errors([belief(TRUE, 0.0)], hear(source, louder, level_known=known), louder, source)[0]
+        for known in (True, False)
+    )
+    assert known[-1] == pytest.approx(np.log(20 * np.log10(2) + 0.01), abs=0.01)
+    assert unknown[-1] == pytest.approx(np.log(0.01), abs=1e-4)
+    assert known[:-1] == pytest.approx(unknown[:-1].numpy())
+
+
+def test_a_lead_is_heard_by_the_effects_and_not_compared():
+    chain = Chain([("reverb", {"dry_wet": 100.0})])
+    source = sources.probe()
+    lead = 20_000
+    recording = chain.render(source, 44_100)[lead:]
+    heard = hear(np.pad(source[lead:], (0, lead)), np.pad(recording, (0, lead)))
+    beliefs = [belief(chain, 0.0)]
+    with_lead = errors(beliefs, heard, recording, source)[0]
+    without = errors(beliefs, heard, recording, source[lead:])[0]
+    cells = len(ON_SCORE) * CELLS
+    assert with_lead[:cells].mean() < without[:cells].mean() - 0.5
+    assert with_lead[0] == pytest.approx(np.log(ON_SCORE["level"]), abs=0.02)
+
+
+def test_orders_are_padded():
+    found = second_hearing.orders([belief(TRUE, 0.0), belief(Chain(), 0.0)])
+    numbers = [effects.names().index(name) for name in TRUE.names]
+    assert found.tolist() == [[*numbers, -1, -1, -1], [-1] * 5]

@@ -1,0 +1,70 @@
+"""Candidates as data, and the reranker's training on them."""
+
+import numpy as np
+import pytest
+import torch
+
+from unmix import weights
+from unmix.dataset import FAMILY
+from unmix.errors import UnmixError
+from unmix.generate import generate
+from unmix.second_hearing import ERRORS
+from unmix.training.candidate_data import CANDIDATES, CandidateSampler
+from unmix.training.report import METRICS, read_metrics
+from unmix.training.reranker import train_reranker
+
+
+class Told:
+    """Candidates whose first errors are small where they are right; the network has no idea."""
+
+    def __init__(self):
+        self.fingerprint, self.config = "told", {"kind": "candidates", "seed": 1}
+
+    def item(self, i: int) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng(i)
+        right = int(rng.integers(-1, CANDIDATES))
+        errors = rng.normal(size=(CANDIDATES, ERRORS))
+        if right >= 0:
+            errors[right, :20] -= 1
+        order = np.stack([rng.permutation(5) for _ in range(CANDIDATES)])
+        return {
+            "errors": errors.astype(np.float16),
+            "candidate_order": order.astype(np.int8),
+            "log_prob": np.full(CANDIDATES, -3, np.float32),
+            "right": np.int8(right),
+        }
+
+
+def test_it_learns_which_errors_speak(tmp_path):
+    generate(Told(), 600, tmp_path / "data", workers=1)
+    train_reranker(tmp_path / "data", tmp_path / "run", steps=200, learning_rate=3e-3)
+    held_out = [row for row in read_metrics(tmp_path / "run" / METRICS) if "held_out" in row]
+    last = held_out[-1]["held_out"]
+    assert last["loss"] < np.log(CANDIDATES) - 0.5 and last["accuracy"] > 0.5
+    model = weights.load_reranker(tmp_path / "run" / "best.safetensors")
+    means = model.weights.bias[:20].mean(), model.weights.bias[20:].mean()
+    assert means[0] < -0.05 < means[1]
+
+
+def test_other_data_are_refused(tmp_path, data):
+    with pytest.raises(UnmixError, match="holds chains, not candidates"):
+        train_reranker(data, tmp_path / "run")
+    generate(Told(), 20, tmp_path / "few", workers=1)
+    with pytest.raises(UnmixError, match="recordings are too few"):
+        train_reranker(tmp_path / "few", tmp_path / "run")
+
+
+def test_candidates_are_what_the_network_believes():
+    sampler = CandidateSampler(7)
+    items = sampler.family(0)
+    assert len(items) == FAMILY
+    for item, (chain, _) in zip(items, sampler.audio_family(0)[1], strict=True):
+        assert item["errors"].shape == (CANDIDATES, ERRORS)
+        assert np.isfinite(item["errors"]).all()
+        assert (np.diff(item["log_prob"]) <= 0).all()
+        names = tuple(torch.tensor(item["candidate_order"][item["right"]]).tolist())
+        if item["right"] >= 0:
+            right = [sampler.config["effects"].index(name) for name in chain.canonical().names]
+            assert names[: len(right)] == tuple(right) and set(names[len(right) :]) <= {-1}
+    assert sum(item["right"] >= 0 for item in items) > 4
+    assert sampler.fingerprint != CandidateSampler(8).fingerprint

@@ -1,0 +1,98 @@
+"""Training of the reranker, on candidates that data sets hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from unmix.errors import UnmixError
+from unmix.inverse.reranker import Reranker
+from unmix.shards import Reader
+from unmix.training.loop import FitConfig, FitResult, fit
+
+NAMES = ("errors", "candidate_order", "log_prob", "right")
+HELD_OUT_SHARE = 0.05
+LEAST = 50  # recordings to train on
+
+
+def _load(folders) -> tuple[dict[str, torch.Tensor], torch.Tensor, list[dict]]:
+    """The items of all sets whose true chain is among the candidates, which of them are held out
+    (the last of each set), and the sets' configurations."""
+    parts, held_out, configs = [], [], []
+    for folder in folders:
+        reader = Reader(folder)
+        config = reader.manifest["config"]
+        if config.get("kind") != "candidates":
+            raise UnmixError(
+                f"{folder}: holds {config.get('kind')}, not candidates; see gen-data --help"
+            )
+        part = reader.load(NAMES)
+        said = part["right"] >= 0
+        last = np.arange(reader.count) >= (1 - HELD_OUT_SHARE) * reader.count
+        parts.append({name: values[said] for name, values in part.items()})
+        held_out.append(last[said])
+        configs.append(config)
+    items = {name: np.concatenate([part[name] for part in parts]) for name in NAMES}
+    items = {name: torch.from_numpy(values) for name, values in items.items()}
+    return items, torch.from_numpy(np.concatenate(held_out)), configs
+
+
+def train_reranker(
+    data,
+    out,
+    *,
+    steps: int = 1200,
+    batch: int = 64,
+    learning_rate: float = 5e-4,
+    weight_decay: float = 0.5,
+    seed: int = 0,
+    validate_every: int = 100,
+    wandb: bool = False,
+) -> FitResult:
+    """Train a Reranker; the run folder ``out`` is as ``fit`` says.
+
+    Args:
+        data: folder of candidates, from ``gen-data --candidates``, or several. The last twentieth
+            of each is held out; the checkpoint with the lowest loss there is kept as
+            ``best.safetensors``. Recordings whose true chain is not among the candidates say
+            nothing and are left out.
+
+    Raises:
+        UnmixError: no such data, too few of them, and what ``fit`` raises.
+    """
+    items, out_of_it, configs = _load(data if isinstance(data, list | tuple) else [data])
+    train, held_out = (~out_of_it).nonzero()[:, 0], out_of_it.nonzero()[:, 0]
+    if len(train) < LEAST or not len(held_out):
+        raise UnmixError(f"{len(train)} recordings are too few to train on")
+    torch.manual_seed(seed)
+    model = Reranker()
+    errors = items["errors"][train].float().flatten(0, 1)
+    model.mean.copy_(errors.mean(0))
+    model.spread.copy_(errors.std(0).clamp_min(0.05))
+
+    def loss(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean −log p of the true chains, and the share of them that come first."""
+        order, right = items["candidate_order"][rows].long(), items["right"][rows].long()
+        ranked = model(items["errors"][rows].float(), order, items["log_prob"][rows])
+        found = (ranked.argmax(1) == right).float().mean()
+        return -ranked.gather(1, right[:, None]).mean(), found
+
+    def step_fn(step: int, rng: np.random.Generator):
+        found, share = loss(train[torch.from_numpy(rng.integers(len(train), size=batch))])
+        return found, {"accuracy": float(share)}
+
+    def validate_fn() -> dict[str, float]:
+        found, share = loss(held_out)
+        return {"loss": float(found), "accuracy": float(share)}
+
+    config = FitConfig(
+        steps,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        validate_every=validate_every,
+        seed=seed,
+        describe={"data": configs, "items": len(out_of_it), "batch": batch},
+    )
+    return fit(model, step_fn, validate_fn, Path(out), config, score="loss", wandb=wandb)
