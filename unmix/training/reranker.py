@@ -56,7 +56,7 @@ def train_reranker(
     Args:
         data: folder of candidates, from ``gen-data --candidates``, or several. The last twentieth
             of each is held out; the checkpoint with the lowest loss there is kept as
-            ``best.safetensors``. Recordings whose true chain is not among the candidates say
+            ``best.safetensors``, and the network's own loss stands beside it. Recordings whose true chain is not among the candidates say
             nothing and are left out.
 
     Raises:
@@ -83,9 +83,12 @@ def train_reranker(
         found, share = loss(train[torch.from_numpy(rng.integers(len(train), size=batch))])
         return found, {"accuracy": float(share)}
 
+    alone = items["log_prob"][held_out].log_softmax(1)
+    alone = -float(alone.gather(1, items["right"][held_out].long()[:, None]).mean())
+
     def validate_fn() -> dict[str, float]:
         found, share = loss(held_out)
-        return {"loss": float(found), "accuracy": float(share)}
+        return {"loss": float(found), "accuracy": float(share), "network_alone": alone}
 
     config = FitConfig(
         steps,
