@@ -23,7 +23,9 @@ TRUE, SWAPPED = Chain(SETTINGS), Chain(SETTINGS[::-1])
 @pytest.fixture(autouse=True)
 def told(monkeypatch):
     """Beliefs that carry their chain, instead of mixtures."""
-    monkeypatch.setattr("unmix.starts.prediction", lambda b: SimpleNamespace(chain=b.mixtures))
+    monkeypatch.setattr(
+        "unmix.second_hearing.prediction", lambda b: SimpleNamespace(chain=b.mixtures)
+    )
 
 
 def belief(chain: Chain, log_prob: float) -> Belief:

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from unmix import features
 from unmix.dataset import MAX_LENGTH
 from unmix.features import Spectra
+from unmix.starts import prediction
 
 CELL = 8  # frames and bands of the score that one number stands for
 # {kind of error on the score: what counts as none}, in dB or as a share
@@ -62,7 +63,6 @@ def errors(beliefs: list, heard: dict, recording: np.ndarray, source: np.ndarray
         source), of the transfer function in runs of CELL bands, of the frame statistics in runs of
         STATS_FRAMES; and of the level.
     """
-    from unmix.starts import prediction
 
     def window(audio: np.ndarray) -> torch.Tensor:
         audio = audio[audio.size - recording.size :]
