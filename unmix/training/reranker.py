@@ -56,8 +56,8 @@ def train_reranker(
     Args:
         data: folder of candidates, from ``gen-data --candidates``, or several. The last twentieth
             of each is held out; the checkpoint with the lowest loss there is kept as
-            ``best.safetensors``, and the network's own loss stands beside it. Recordings whose true chain is not among the candidates say
-            nothing and are left out.
+            ``best.safetensors``, and the network's own loss stands beside it. Recordings whose
+            true chain is not among the candidates say nothing and are left out.
 
     Raises:
         UnmixError: no such data, too few of them, and what ``fit`` raises.
