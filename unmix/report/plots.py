@@ -93,13 +93,17 @@ def _accuracy(axis, figures: dict) -> None:
         bars = axis.bar(x + 0.27 * (i - 1), shares, 0.25, label=label)
         axis.bar_label(bars, [f"{share:.0f}" for share in shares], fontsize=7)
     others = {"network alone": figures["alone"]} if "alone" in figures else {}
-    for name, rows in (others | figures.get("baselines", {})).items():
+    others |= figures.get("baselines", {})
+    for (name, rows), colour in zip(
+        others.items(), ("black", "tab:red", "tab:purple"), strict=False
+    ):
         shares = [100 * row["equivalence"] for row in rows["by_length"].values()]
-        axis.plot(x + 0.27, shares, "_", ms=22, mew=2, label=f"named rightly: {name}")
+        axis.plot(x + 0.27, shares, "_", ms=22, mew=2, c=colour, label=f"named rightly: {name}")
     axis.set_xticks(x, [str(n) for n in lengths])
-    axis.set(xlabel="effects in the chain", ylabel="recordings, %", ylim=(0, 109))
+    axis.set(xlabel="effects in the chain", ylabel="recordings, %", ylim=(0, 138))
+    axis.set_yticks(range(0, 101, 20))
     axis.set_title("Chains, by equivalence")
-    axis.legend(fontsize=8)
+    axis.legend(fontsize=8, ncols=2, loc="upper center")
 
 
 def _confusion(axis, table: dict) -> None:
