@@ -17,8 +17,9 @@ from unmix.training.reranker import train_reranker
 class Told:
     """Candidates whose first errors are small where they are right; the network has no idea."""
 
-    def __init__(self):
-        self.fingerprint, self.config = "told", {"kind": "candidates", "seed": 1}
+    def __init__(self, network="A"):
+        self.fingerprint = f"told by {network}"
+        self.config = {"kind": "candidates", "seed": 1, "network": network}
 
     def item(self, i: int) -> dict[str, np.ndarray]:
         rng = np.random.default_rng(i)
@@ -50,6 +51,9 @@ def test_other_data_are_refused(tmp_path, data):
     with pytest.raises(UnmixError, match="holds chains, not candidates"):
         train_reranker(data, tmp_path / "run")
     generate(Told(), 20, tmp_path / "few", workers=1)
+    generate(Told("B"), 20, tmp_path / "other", workers=1)
+    with pytest.raises(UnmixError, match="candidates of different networks"):
+        train_reranker([tmp_path / "few", tmp_path / "other"], tmp_path / "run")
     with pytest.raises(UnmixError, match="recordings are too few"):
         train_reranker(tmp_path / "few", tmp_path / "run")
 

@@ -34,6 +34,8 @@ def _load(folders) -> tuple[dict[str, torch.Tensor], torch.Tensor, list[dict]]:
         parts.append({name: values[said] for name, values in part.items()})
         held_out.append(last[said])
         configs.append(config)
+    if len({config.get("network") for config in configs}) > 1:
+        raise UnmixError("these are candidates of different networks; make the older set again")
     items = {name: np.concatenate([part[name] for part in parts]) for name in NAMES}
     items = {name: torch.from_numpy(values) for name, values in items.items()}
     return items, torch.from_numpy(np.concatenate(held_out)), configs
