@@ -86,7 +86,7 @@ def gen_data(
         count,
         out,
         workers,
-        progress=not dry_run,
+        progress=not (dry_run or quiet),
         dry_run=dry_run,
         say=say if dry_run else remark,
     )
