@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 from unmix import weights
 from unmix.dataset import FAMILY
@@ -66,7 +65,7 @@ def test_candidates_are_what_the_network_believes():
         assert item["errors"].shape == (CANDIDATES, ERRORS)
         assert np.isfinite(item["errors"]).all()
         assert (np.diff(item["log_prob"]) <= 0).all()
-        names = tuple(torch.tensor(item["candidate_order"][item["right"]]).tolist())
+        names = tuple(item["candidate_order"][item["right"]].tolist())
         if item["right"] >= 0:
             right = [sampler.config["effects"].index(name) for name in chain.canonical().names]
             assert names[: len(right)] == tuple(right) and set(names[len(right) :]) <= {-1}
