@@ -1,11 +1,13 @@
-"""How likely weights of the inverse model find the true chains: mean −log p, in nats.
+"""How likely weights of the inverse model find the true chains and knobs: mean −log p, in nats.
 
     python examples/chain_loss.py [WEIGHTS.safetensors …] [--count 250] [--seed 3]
 
 On the held-out chains of ``unmix evaluate chains --seed SEED``, for the probe, and for synthetic
 music-like sources known and hidden. Names that are right or wrong need thousands of chains to tell
-two networks apart; this loss needs hundreds, and so it decides what is bundled. Seeds other than 1,
-that of the published figures, keep the two apart. Without a file: the bundled weights.
+two networks apart; this loss needs hundreds, and so it decides what is bundled. The knobs' is that
+of all knobs of a chain, given its names and switches; beside it stands the mean |û − u| of their
+medians. Seeds other than 1, that of the published figures, keep the two apart. Without a file: the
+bundled weights.
 """
 
 import argparse
@@ -17,6 +19,7 @@ import torch
 from unmix import weights
 from unmix.evaluate import held_out
 from unmix.training.chain_data import ChainData
+from unmix.training.inverse import knob_error
 
 
 @torch.no_grad()
@@ -27,12 +30,18 @@ def main(files: list[Path], count: int, seed: int):
     )
     hidden = synthetic | {"known": torch.zeros_like(synthetic["known"])}
     batches = {"probe": probe, "known": synthetic, "hidden": hidden}
-    print("| weights |", " | ".join(batches), "|")
-    print("| --- |" + " --- |" * len(batches))
+    print("| weights | loss |", " | ".join(batches), "|")
+    print("| --- | --- |" + " --- |" * len(batches))
     for file in files or [weights.bundled(weights.INVERSE_FILE)]:
         model = weights.load_inverse(path=file)
-        losses = [float(model.losses(x, ["chain"])["chain"]) for x in batches.values()]
-        print(f"| {file} |", " | ".join(f"{loss:.3f}" for loss in losses), "|", flush=True)
+        rows = {"chain": [], "knobs": [], "knob error": []}
+        for batch in batches.values():
+            rows["chain"].append(float(model.losses(batch, ["chain"])["chain"]))
+            losses, mixtures = model.knob_losses(model.look(batch), batch)
+            rows["knobs"].append(float(losses["knobs"]))
+            rows["knob error"].append(knob_error(mixtures, batch))
+        for name, figures in rows.items():
+            print(f"| {file} | {name} |", " | ".join(f"{x:.3f}" for x in figures), "|", flush=True)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,13 @@ def test_the_loss_of_the_bundled_weights_is_far_below_chance():
         timeout=300,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    head, _, row = done.stdout.splitlines()
-    assert head == "| weights | probe | known | hidden |"
-    probe, known, hidden = (float(x) for x in row.split("|")[2:-1])
+    head, _, *lines = done.stdout.splitlines()
+    assert head == "| weights | loss | probe | known | hidden |"
+    rows = {name.strip(): cells for _, _, name, *cells, _ in (line.split("|") for line in lines)}
+    assert list(rows) == ["chain", "knobs", "knob error"]
+    probe, known, hidden = (float(x) for x in rows["chain"])
     assert 0 < probe < known < hidden < 5  # 5.16 by chance: 5 to 102 chains of each length
+    probe, known, hidden = (float(x) for x in rows["knobs"])
+    assert probe < known < hidden
+    probe, known, hidden = (float(x) for x in rows["knob error"])
+    assert 0 < probe < known < hidden < 0.25  # 0.25 by chance: the mean knob

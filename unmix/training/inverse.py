@@ -101,8 +101,7 @@ def chain_figures(model, batch: dict, beams: int = 10) -> dict[str, float]:
     Chains are spelled in canonical form on both sides, so that accuracy is by equivalence class.
 
     Returns:
-        accuracy_N for each length N in the batch, top5, knob_error (mean
-        |û − u| of the medians given the true chain; circular for angles).
+        accuracy_N for each length N in the batch, top5, knob_error given the true chain.
     """
     pictures = model.look(batch)
     z = model.encoder(pictures).float()
@@ -117,14 +116,18 @@ def chain_figures(model, batch: dict, beams: int = 10) -> dict[str, float]:
     }
     pairs = zip(found, orders, strict=True)
     figures["top5"] = float(np.mean([order in best[:5] for best, order in pairs]))
-    _, mixtures = model.knob_losses(pictures, batch)
+    figures["knob_error"] = knob_error(model.knob_losses(pictures, batch)[1], batch)
+    return figures
+
+
+def knob_error(mixtures: dict, batch: dict) -> float:
+    """Mean |û − u| (circular for angles) of the medians of InverseModel.knob_losses' mixtures."""
     errors = []
     for name, (rows, mixture) in mixtures.items():
         true = batch[f"knobs.{name}"][rows]
         panel = effects.get(name).panel
         errors.append(panel.distance(mixture.median().cpu().numpy(), true.cpu().numpy()).ravel())
-    figures["knob_error"] = float(np.concatenate(errors).mean())
-    return figures
+    return float(np.concatenate(errors).mean())
 
 
 def _validate(model: InverseModel, data: ChainData, device: str, weights: Weights) -> dict:
