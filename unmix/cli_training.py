@@ -171,6 +171,14 @@ def train(
     masked: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the chains that are heard in part only.")
     ] = 0.0,
+    hidden_shares: Annotated[
+        tuple[float, float],
+        typer.Option(
+            min=0,
+            max=1,
+            help="Shares of the chains whose source is hidden: on the probe, on other sources.",
+        ),
+    ] = (0.03, 0.3),
     only: Annotated[
         str | None,
         typer.Option(help="Train one part alone: chain or knobs.  [default: both]"),
@@ -224,6 +232,7 @@ def train(
         wandb,
         start,
         masked=masked,
+        hidden_shares=hidden_shares,
         only=only,
         learn=tuple(learn or ()),
         resident=resident,

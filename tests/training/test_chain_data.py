@@ -11,7 +11,7 @@ from unmix.dataset import FAMILY, LENGTH_SHARES, MAX_LENGTH, ChainSampler, PairS
 from unmix.errors import UnmixError
 from unmix.generate import generate
 from unmix.shards import MANIFEST, Reader
-from unmix.training.chain_data import ChainData, Resident
+from unmix.training.chain_data import HIDDEN_SHARES, ChainData, Resident
 
 
 def test_data_of_several_folders_come_back_as_written(data, more):
@@ -66,12 +66,19 @@ def test_resident_data_take_up_what_gen_data_adds(data, more, tmp_path, monkeypa
     assert all(torch.equal(batch[name], expected[name]) for name in batch)
 
 
-def test_sources_and_levels_are_hidden_in_the_stated_shares(data):
-    chains, _ = ChainData.open(data)
+@pytest.mark.parametrize("shares", [HIDDEN_SHARES, (0.6, 0.0)])
+def test_sources_and_levels_are_hidden_in_the_stated_shares(data, shares):
+    chains, _ = ChainData.open(data, hidden_shares=shares)
     batch = chains.batch(np.zeros(4000, int), np.random.default_rng(0), "cpu")
-    on_probe, _ = chains.hidden_shares
-    assert abs(float(1 - batch["known"].mean()) - on_probe) < 0.02
+    assert abs(float(1 - batch["known"].mean()) - shares[0]) < 0.02
     assert abs(float(1 - batch["level_known"].mean()) - chains.level_unknown_share) < 0.03
+
+
+def test_other_sources_are_hidden_in_a_share_of_their_own():
+    chains = ChainData.first_of(ChainSampler(5, shares={"synthetic": 1.0}), 1)
+    chains.hidden_shares = 0.0, 0.6
+    batch = chains.batch(np.zeros(4000, int), np.random.default_rng(0), "cpu")
+    assert abs(float(1 - batch["known"].mean()) - 0.6) < 0.02
 
 
 def test_other_data_are_refused(tmp_path):

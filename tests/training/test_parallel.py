@@ -78,8 +78,10 @@ def test_torchrun_trains_the_inverse_model(tmp_path, unmix_cli):
     run = tmp_path / "run"
     train = ("-m", "--", "unmix", "train", "--data", tmp_path / "data", "--out", run, "--batch", 4)
     start = weights.bundled(weights.INVERSE_FILE)  # torchrun has options that begin alike
-    done = torchrun(*train, "--steps", 2, "--validation", 5, "--start", start)
+    more = ("--steps", 2, "--validation", 5, "--start", start, "--hidden-shares", 0.1, 0.5)
+    done = torchrun(*train, *more)
     assert done.returncode == 0, done.stderr[-2000:]
     assert (run / "model.safetensors").exists()
+    assert json.loads((run / "config.json").read_text())["describe"]["hidden_shares"] == [0.1, 0.5]
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "held_out" in line] == [2]

@@ -16,6 +16,7 @@ from unmix.shards import Reader
 from unmix.training import masks
 
 VALIDATION_SEED = 1_000_000  # added to the run's seed; `evaluate` uses seeds below it
+HIDDEN_SHARES = (0.03, 0.3)
 VALIDATION_SHARES = {"probe": 0.8, "synthetic": 0.2}
 
 
@@ -33,7 +34,7 @@ class ChainData:
     """
 
     def __init__(
-        self, sets, hidden_shares=(0.03, 0.3), level_unknown_share=0.25, masked: float = 0.0
+        self, sets, hidden_shares=HIDDEN_SHARES, level_unknown_share=0.25, masked: float = 0.0
     ):
         self.sets, self.masked = list(sets), masked
         self.hidden_shares, self.level_unknown_share = hidden_shares, level_unknown_share
@@ -50,7 +51,11 @@ class ChainData:
 
     @staticmethod
     def open(
-        *folders, masked: float = 0.0, resident: str | None = None, without=()
+        *folders,
+        masked: float = 0.0,
+        hidden_shares=HIDDEN_SHARES,
+        resident: str | None = None,
+        without=(),
     ) -> tuple[ChainData, list[dict]]:
         """Data sets written by ``unmix gen-data --chains`` as ChainData, and their configs.
 
@@ -71,7 +76,7 @@ class ChainData:
                 raise UnmixError(f"{folder}: made with other features; make it again with gen-data")
         if resident is not None:
             readers = [Resident(reader, resident, without) for reader in readers]
-        return ChainData(readers, masked=masked), configs
+        return ChainData(readers, hidden_shares, masked=masked), configs
 
     @staticmethod
     def first_of(sampler: ChainSampler, count: int) -> ChainData:

@@ -18,7 +18,7 @@ from unmix.inverse.model import PARTS, UNREAD, InverseModel, ModelConfig
 from unmix.losses import mss
 from unmix.shards import file_hash, read_manifest
 from unmix.training import parallel, state
-from unmix.training.chain_data import ChainData, validation_data
+from unmix.training.chain_data import HIDDEN_SHARES, ChainData, validation_data
 from unmix.training.loop import FitConfig, FitResult, fit
 
 MODEL = "model.safetensors"
@@ -165,6 +165,7 @@ def train(
     start=None,
     config: ModelConfig | None = None,
     masked: float = 0.0,
+    hidden_shares: tuple[float, float] = HIDDEN_SHARES,
     only: str | None = None,
     learn: tuple[str, ...] = (),
     resident: bool = False,
@@ -187,7 +188,7 @@ def train(
         start: weights to begin from, instead of random ones; a part of the model that this file
             does not have, or has in another size, begins at random.
         config: sizes and inputs of the model.
-        masked: as of ChainData.
+        masked, hidden_shares: as of ChainData.
         only: a key of model.PARTS, "chain" or "knobs": the other part stays as it is.
         learn: names of modules, as "encoder.levels" or "decoder": all others stay as they are.
         resident: keep the data in the memory of the device. Sets that are not finished yet will do
@@ -209,7 +210,9 @@ def train(
     parts = tuple(PARTS) if only is None else (only,)
     unread = set.intersection(*(UNREAD[part] for part in parts))
     where = device if resident else None
-    chains, configs = ChainData.open(*folders, masked=masked, resident=where, without=unread)
+    chains, configs = ChainData.open(
+        *folders, masked=masked, hidden_shares=hidden_shares, resident=where, without=unread
+    )
     torch.manual_seed(seed)
     model = InverseModel(replace(config or ModelConfig(), geometry=geometry))
     describe = {
@@ -217,6 +220,7 @@ def train(
         "items": sum(read_manifest(folder)["count"] for folder in folders),
         "batch": batch,
         "masked": masked,
+        "hidden_shares": list(hidden_shares),
         "only": only,
         "learn": list(learn),
         "model": model.config.to_dict(),
