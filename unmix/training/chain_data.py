@@ -16,7 +16,7 @@ from unmix.shards import Reader
 from unmix.training import masks
 
 VALIDATION_SEED = 1_000_000  # added to the run's seed; `evaluate` uses seeds below it
-HIDDEN_SHARES = (0.03, 0.3)
+HIDDEN_SHARES = (0.03, 0.3)  # of a training batch: on the probe, on other sources
 VALIDATION_SHARES = {"probe": 0.8, "synthetic": 0.2}
 
 
