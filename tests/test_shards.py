@@ -65,6 +65,19 @@ def test_chosen_items_come_in_the_order_asked_for(folder):
         reader.load(indices=[10])
 
 
+def test_a_shard_that_is_cut_or_goes_while_it_is_read(folder):
+    reader = shards.Reader(folder)
+    reader.load(indices=[3])
+    path = folder / shards.shard_name(0)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(UnmixError, match=r"shard-00000\.safetensors: is cut short; run the same"):
+        reader.load(indices=[3])
+    path.unlink()
+    with pytest.raises(UnmixError, match=r"shard-00000\.safetensors: no such file"):
+        reader.load(indices=[3])
+    assert reader.load(indices=[4])["half"] == 4
+
+
 def test_shards_come_one_by_one(folder):
     parts = list(shards.Reader(folder).shards(["order"]))
     assert [len(part["order"]) for part in parts] == [4, 4, 2]

@@ -191,6 +191,16 @@ def _consistent(manifest: dict) -> bool:
     return whole and (sum(held.values()) == count) == manifest["complete"]
 
 
+def _places(path: Path) -> dict[str, int]:
+    """Where each tensor of a safetensors file begins, in bytes: behind a header in JSON, whose
+    length stands in the first eight."""
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    return {name: 8 + length + entry["data_offsets"][0] for name, entry in tensors.items()}
+
+
 class Reader:
     """A finished data set, or the beginning of one that is being made.
 
@@ -208,6 +218,7 @@ class Reader:
         self.records: list[dict] = []
         self.count = 0  # items that are there
         self._files: dict = {}  # shards that are open, by number
+        self._places: dict[int, dict[str, int]] = {}  # where their tensors begin, in bytes
         self.refresh()
         self.names: tuple[str, ...] = tuple(self.manifest["tensors"])
         if not unfinished and not self.manifest["complete"]:
@@ -271,7 +282,7 @@ class Reader:
                     raise self._damage(path, f"holds {name!r} in another shape or type")
         except (SafetensorError, OSError, ValueError):
             raise self._damage(path, "is damaged") from None
-        self._files[number] = file
+        self._files[number], self._places[number] = file, _places(path)
         return file
 
     def load(self, names=None, indices=None) -> dict[str, np.ndarray]:
@@ -298,9 +309,26 @@ class Reader:
             if not 0 <= index < self.count:
                 raise IndexError(f"item {index} of {self.count}")
             number, row = divmod(int(index), self.manifest["shard_items"])
-            for name, array in loaded.items():
-                array[place] = self._open(number).get_slice(name)[row : row + 1][0]
+            items = {name: array[place : place + 1] for name, array in loaded.items()}
+            self._read(number, row, items)
         return loaded
+
+    def _read(self, number: int, row: int, items: dict[str, np.ndarray]) -> None:
+        """Fill arrays (1, …) with one item of a shard.
+
+        By reads of just that: from a map of the file, the system would take up what lies around,
+        many times as much, and a data set larger than the memory would come slowly.
+        """
+        self._open(number)
+        path = self.folder / self.records[number]["file"]
+        try:
+            with open(path, "rb", buffering=0) as file:
+                for name, array in items.items():
+                    file.seek(self._places[number][name] + row * array.nbytes)
+                    if file.readinto(array) != array.nbytes:
+                        raise self._damage(path, "is cut short")
+        except OSError as error:
+            raise self._damage(path, (error.strerror or str(error)).lower()) from None
 
     def verify(self) -> None:
         """Compare every shard with its hash; UnmixError names the first that differs."""
