@@ -240,10 +240,10 @@ class LevelReader(nn.Module):
     def means(self, level, values) -> torch.Tensor:
         """Of values (B, BANDS, frames) at each level (B, BANDS, frames), the second the square of
         the first: (B, BANDS, levels, 1 + values), first the share of frames."""
-        levels = self.LEVELS.to(level.device)
-        step = levels[1] - levels[0]
-        level = level.clamp(levels[0], levels[-1])
-        weights = (1 - (level[:, :, None] - levels[:, None]).abs() / step).relu()
+        step = float(self.LEVELS[1] - self.LEVELS[0])
+        levels = (self.LEVELS / step).to(level.device)
+        level = (level / step).clamp(levels[0], levels[-1])
+        weights = (level[:, :, None] - levels[:, None]).abs_().neg_().add_(1).relu_()
         share = weights.mean(-1, keepdim=True)  # (B, BANDS, levels, 1)
         sums = weights @ torch.stack(values, -1)
         mean = sums / weights.shape[-1] / (share + 0.005)
