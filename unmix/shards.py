@@ -217,8 +217,7 @@ class Reader:
         self.folder = Path(folder)
         self.records: list[dict] = []
         self.count = 0  # items that are there
-        self._files: dict = {}  # shards that are open, by number
-        self._places: dict[int, dict[str, int]] = {}  # where their tensors begin, in bytes
+        self._places: dict[int, dict[str, int]] = {}  # of the shards that are checked, by number
         self.refresh()
         self.names: tuple[str, ...] = tuple(self.manifest["tensors"])
         if not unfinished and not self.manifest["complete"]:
@@ -258,15 +257,21 @@ class Reader:
         """One shard after the other, from number ``first`` on: {name: array (items, …)}."""
         names = self._checked_names(names)
         for number in range(first, len(self.records)):
-            file = self._open(number)
-            yield {name: file.get_tensor(name) for name in names}
+            items = self._empty(names, self.records[number]["count"])
+            self._read(number, 0, items)
+            yield items
 
-    def _open(self, number: int):
-        """A shard, mapped into memory: its safetensors handle, checked as it is first opened."""
+    def _empty(self, names, count: int) -> dict[str, np.ndarray]:
+        """Room for so many items."""
+        tensors = self.manifest["tensors"]
+        return {n: np.empty((count, *tensors[n]["shape"]), tensors[n]["dtype"]) for n in names}
+
+    def _checked(self, number: int) -> dict[str, int]:
+        """Where the tensors of a shard begin, by ``_places``; it is checked the first time."""
         from safetensors import SafetensorError, safe_open
 
-        if number in self._files:
-            return self._files[number]
+        if number in self._places:
+            return self._places[number]
         record = self.records[number]
         path = self.folder / record["file"]
         expected = {key: record[key] for key in ("first", "count")}
@@ -282,8 +287,8 @@ class Reader:
                     raise self._damage(path, f"holds {name!r} in another shape or type")
         except (SafetensorError, OSError, ValueError):
             raise self._damage(path, "is damaged") from None
-        self._files[number], self._places[number] = file, _places(path)
-        return file
+        self._places[number] = _places(path)
+        return self._places[number]
 
     def load(self, names=None, indices=None) -> dict[str, np.ndarray]:
         """Items of the data set as copies.
@@ -296,14 +301,11 @@ class Reader:
             {name: array (items, …)}.
         """
         names = self._checked_names(names)
-        tensors = self.manifest["tensors"]
-        count = self.count if indices is None else len(indices)
-        loaded = {n: np.empty((count, *tensors[n]["shape"]), tensors[n]["dtype"]) for n in names}
+        loaded = self._empty(names, self.count if indices is None else len(indices))
         if indices is None:
             for number, record in enumerate(self.records):
-                file, first = self._open(number), record["first"]
-                for name, array in loaded.items():
-                    array[first : first + record["count"]] = file.get_tensor(name)
+                rows = slice(record["first"], record["first"] + record["count"])
+                self._read(number, 0, {name: array[rows] for name, array in loaded.items()})
             return loaded
         for place, index in enumerate(indices):
             if not 0 <= index < self.count:
@@ -314,17 +316,17 @@ class Reader:
         return loaded
 
     def _read(self, number: int, row: int, items: dict[str, np.ndarray]) -> None:
-        """Fill arrays (1, …) with one item of a shard.
+        """Fill arrays (N, …) with N items of a shard, from ``row`` on.
 
-        By reads of just that: from a map of the file, the system would take up what lies around,
-        many times as much, and a data set larger than the memory would come slowly.
+        By reads of just these: from a map of the file, the system would take up what lies around
+        a single item, many times as much, and a data set larger than the memory would come slowly.
         """
-        self._open(number)
+        places = self._checked(number)
         path = self.folder / self.records[number]["file"]
         try:
             with open(path, "rb", buffering=0) as file:
                 for name, array in items.items():
-                    file.seek(self._places[number][name] + row * array.nbytes)
+                    file.seek(places[name] + row * (array.nbytes // len(array)))
                     if file.readinto(array) != array.nbytes:
                         raise self._damage(path, "is cut short")
         except OSError as error:

@@ -243,7 +243,8 @@ class LevelReader(nn.Module):
         step = float(self.LEVELS[1] - self.LEVELS[0])
         levels = (self.LEVELS / step).to(level.device)
         level = (level / step).clamp(levels[0], levels[-1])
-        weights = (level[:, :, None] - levels[:, None]).abs_().neg_().add_(1).relu_()
+        weights = level[:, :, None] - levels[:, None]
+        weights.abs_().neg_().add_(1).relu_()  # large, and so in place
         share = weights.mean(-1, keepdim=True)  # (B, BANDS, levels, 1)
         sums = weights @ torch.stack(values, -1)
         mean = sums / weights.shape[-1] / (share + 0.005)
