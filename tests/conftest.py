@@ -15,6 +15,12 @@ from unmix import audio, effects, sources
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_configure(config):
+    """Workers of pytest-xdist, one a core, get one thread each."""
+    if config.getoption("numprocesses", None):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
 @pytest.fixture(scope="session")
 def command() -> str:
     """Path of the installed console script."""

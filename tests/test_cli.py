@@ -54,18 +54,19 @@ def misused(result, part: str) -> None:
 # --- the program itself --------------------------------------------------------------------------
 
 
-def test_help_and_effects_answer_at_once(unmix_cli):
-    """Processor time: on a busy machine the clock says more about the others."""
+def test_help_and_effects_answer_at_once(command):
+    """Processor time: on a busy machine the clock says more about the others. Beside that of what
+    they cannot do without: machines differ, and so do the libraries' versions."""
 
     def seconds(*arguments) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        result = unmix_cli(*arguments)
+        subprocess.run(arguments, check=True, capture_output=True, timeout=60)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert result.returncode == 0
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    assert min(seconds("--help") for _ in range(3)) < 0.4
-    assert min(seconds("effects") for _ in range(3)) < 1.0
+    needed = min(seconds(sys.executable, "-c", "import numba, rich, typer") for _ in range(3))
+    assert min(seconds(command, "--help") for _ in range(3)) < needed
+    assert min(seconds(command, "effects") for _ in range(3)) < 2 * needed
 
 
 def test_effects_are_listed_without_torch():
@@ -324,10 +325,6 @@ def test_candidates_and_the_second_hearing_that_learns_from_them(unmix_cli, tmp_
     assert trained.returncode == 0, trained.stderr
     assert "step 5" in trained.stderr and "best held-out loss" in trained.stderr
     assert (tmp_path / "run" / "best.safetensors").exists()
-    chains = unmix_cli("gen-data", "--chains", "--count", 9, "--out", tmp_path / "chains")
-    assert chains.returncode == 0, chains.stderr
-    other = ["train-reranker", "--data", tmp_path / "chains", "--out", tmp_path / "other"]
-    fails(unmix_cli(*other), "holds chains, not candidates")
 
 
 def test_gen_data_dry_run_and_bad_input(unmix_cli, tmp_path, below_a_file):
