@@ -11,7 +11,7 @@ from unmix.chain import Chain
 from unmix.effects.base import LANES
 from unmix.fit import REUSE, Fit
 from unmix.judge import Judge
-from unmix.picture import SOFT_DB, Pictures, Waveform
+from unmix.picture import SOFT_DB, Pictures, Waveform, around
 from unmix.starts import Start
 
 
@@ -49,6 +49,15 @@ def test_the_waveform_counts_quiet_moments_as_much_as_loud_ones():
     assert halves[0] == pytest.approx(halves[1], rel=0.1)
     silence = waveform.differences(torch.zeros(1, noise.size))
     assert float(waveform.cost(silence)) == pytest.approx(1, rel=1e-3)
+
+
+def test_running_means_are_means_and_take_what_there_is_at_the_ends():
+    values = torch.rand(2, 500)
+    for reach in (3, 700):
+        found = around(values, reach)
+        for n in (0, 2, 250, 499):
+            expected = values[:, max(0, n - reach) : n + reach + 1].mean(1)
+            assert torch.allclose(found[:, n], expected, rtol=1e-5), (reach, n)
 
 
 def test_the_waveform_tells_an_order_that_the_pictures_hardly_know():

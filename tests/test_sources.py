@@ -54,6 +54,19 @@ def test_changing_the_returned_probe_changes_nobody_elses():
     assert sources.probe().any()
 
 
+def test_a_pluck_is_a_sum_of_decaying_sines():
+    pluck = sources._pluck(np.random.default_rng(4), 30_000)
+    rng = np.random.default_rng(4)
+    f0 = 40 * 2 ** rng.uniform(0, 5)
+    number = np.arange(1, max(2, min(24, int(16_000 / f0))))[:, None]
+    decay_s = rng.uniform(0.1, 0.9) / (1 + rng.uniform(0, 0.5) * number)
+    weight, phase = number ** -rng.uniform(0.6, 2), rng.uniform(0, 2 * np.pi, number.shape)
+    t = np.arange(30_000) / RATE
+    expected = weight * np.sin(2 * np.pi * f0 * number * t + phase) * np.exp(-t / decay_s)
+    assert len(number) > 3 and pluck.shape == (30_000,)
+    np.testing.assert_allclose(pluck, expected.sum(0), atol=1e-9)
+
+
 def test_fixed_signals():
     assert not np.array_equal(sources.fixed("noise"), sources.fixed("probe"))
     impulse = sources.fixed("impulse")

@@ -62,6 +62,16 @@ class Pictures:
         return self.share / torch.sqrt(1 + (differences / SOFT_DB).square())
 
 
+def around(values: torch.Tensor, reach: int) -> torch.Tensor:
+    """(B, samples) -> (B, samples): the means of what stands ``reach`` or less from each sample, by
+    running sums in double precision."""
+    sums = torch.nn.functional.pad(values.double().cumsum(-1), (1, 0))
+    samples = values.shape[-1]
+    places = torch.arange(samples, device=values.device)
+    begins, ends = (places - reach).clamp_min(0), (places + reach + 1).clamp_max(samples)
+    return ((sums[:, ends] - sums[:, begins]) / (ends - begins)).to(values.dtype)
+
+
 class Waveform:
     """The waveform of a recording, made even, and how far others are from it.
 
@@ -75,11 +85,7 @@ class Waveform:
 
     def __init__(self, recording: torch.Tensor):
         emphasised = self._emphasised(recording)
-        samples = round(EVEN_S * SAMPLE_RATE) | 1
-        power = torch.nn.functional.avg_pool1d(
-            emphasised.square(), samples, 1, samples // 2, count_include_pad=False
-        )
-        level = power.sqrt()
+        level = around(emphasised.square(), round(EVEN_S * SAMPLE_RATE) // 2).sqrt()
         self.gain = 1 / (level + EVEN_FLOOR * level.max() + 1e-20)
         self.gain /= (self.gain * emphasised).norm() + 1e-20
         self.target = self.gain * emphasised
