@@ -229,24 +229,21 @@ class LevelReader(nn.Module):
         size = (real.square() + imaginary.square() + 1e-8).sqrt()
         shape = (score - whole).clamp(-3, 3)
         heard = [gain, gain.square(), real, imaginary, size]
-        moving = [2 * rise * gain, 4 * rise * turn]
-        maps = [
-            self.means(source, [*heard, *moving]),
-            self.means(around, [*heard, *moving]),
-            self.means(whole, [*heard, shape, shape.square()]),
-        ]
+        moving = torch.stack([*heard, 2 * rise * gain, 4 * rise * turn], -1)
+        shaped = torch.stack([*heard, shape, shape.square()], -1)
+        maps = [self.means(source, moving), self.means(around, moving), self.means(whole, shaped)]
         return torch.cat(maps, -1).permute(0, 3, 2, 1).contiguous()
 
     def means(self, level, values) -> torch.Tensor:
-        """Of values (B, BANDS, frames) at each level (B, BANDS, frames), the second the square of
-        the first: (B, BANDS, levels, 1 + values), first the share of frames."""
+        """Of values (B, BANDS, frames, V) at each level (B, BANDS, frames), the second the square
+        of the first: (B, BANDS, levels, 1 + V), first the share of frames."""
         step = float(self.LEVELS[1] - self.LEVELS[0])
         levels = (self.LEVELS / step).to(level.device)
         level = (level / step).clamp(levels[0], levels[-1])
         weights = level[:, :, None] - levels[:, None]
         weights.abs_().neg_().add_(1).relu_()  # large, and so in place
         share = weights.mean(-1, keepdim=True)  # (B, BANDS, levels, 1)
-        sums = weights @ torch.stack(values, -1)
+        sums = weights @ values
         mean = sums / weights.shape[-1] / (share + 0.005)
         mean[..., 1] = (mean[..., 1] - mean[..., 0].square()).clamp_min(0).sqrt()  # the spread
         return torch.cat([(share + 1e-6).log() / 4 + 1, mean], -1)
