@@ -55,8 +55,8 @@ def misused(result, part: str) -> None:
 
 
 def test_help_and_effects_answer_at_once(command):
-    """Processor time: on a busy machine the clock says more about the others. Beside that of what
-    they cannot do without: machines differ, and so do the libraries' versions."""
+    """Processor time: on a busy machine the clock says more about the others. Beside that of the
+    libraries they cannot do without: machines differ, and so do versions."""
 
     def seconds(*arguments) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -64,7 +64,8 @@ def test_help_and_effects_answer_at_once(command):
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    needed = min(seconds(sys.executable, "-c", "import numba, rich, typer") for _ in range(3))
+    program = "import numba, rich.table, typer\ndef main(name: str = ''): pass\ntyper.run(main)"
+    needed = min(seconds(sys.executable, "-c", program) for _ in range(3))
     assert min(seconds(command, "--help") for _ in range(3)) < needed
     assert min(seconds(command, "effects") for _ in range(3)) < 2 * needed
 
@@ -325,6 +326,10 @@ def test_candidates_and_the_second_hearing_that_learns_from_them(unmix_cli, tmp_
     assert trained.returncode == 0, trained.stderr
     assert "step 5" in trained.stderr and "best held-out loss" in trained.stderr
     assert (tmp_path / "run" / "best.safetensors").exists()
+    chains = unmix_cli("gen-data", "--chains", "--count", 9, "--out", tmp_path / "chains")
+    assert chains.returncode == 0, chains.stderr
+    other = ["train-reranker", "--data", tmp_path / "chains", "--out", tmp_path / "other"]
+    fails(unmix_cli(*other), "holds chains, not candidates")
 
 
 def test_gen_data_dry_run_and_bad_input(unmix_cli, tmp_path, below_a_file):

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from unmix.audio import SAMPLE_RATE
+from unmix.losses import hann
 from unmix.nn.spectra import Bank, band_cross, band_powers, frame_moments, totals
 
 WINDOW = 4 * SAMPLE_RATE
@@ -71,19 +72,13 @@ def _score_runs() -> Bank:
     return Bank.of(band_bank(SCORE_FFT, BANDS, *BAND_RANGE_HZ).numpy())
 
 
-@cache
-def _window(n_fft: int, device: torch.device) -> torch.Tensor:
-    window = torch.hann_window(n_fft, device=device)
-    return window / window.sum()
-
-
 def short_spectra(audio: torch.Tensor, n_fft: int, hop: int) -> torch.Tensor:
     """(…, samples) -> complex (…, n_fft/2 + 1, frames), Hann window of sum 1.
 
     As ``torch.stft`` with zeros around, which takes two to four times as long at these sizes.
     """
     padded = torch.nn.functional.pad(audio, (n_fft // 2, n_fft // 2))
-    frames = padded.unfold(-1, n_fft, hop) * _window(n_fft, audio.device)
+    frames = padded.unfold(-1, n_fft, hop) * hann(n_fft, str(audio.device))
     return torch.fft.rfft(frames).mT
 
 

@@ -23,7 +23,8 @@ def esr(estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 
 @lru_cache(maxsize=64)
-def _window(size: int, device: str) -> torch.Tensor:
+def hann(size: int, device: str) -> torch.Tensor:
+    """Hann window of sum 1: (size,)."""
     window = torch.hann_window(size, device=device)
     return window / window.sum()
 
@@ -33,7 +34,7 @@ def magnitudes(audio: torch.Tensor, size: int, overlap: int = 4) -> torch.Tensor
 
     The window is scaled to sum 1: a full-scale sine reads 0.5 whatever the size.
     """
-    window = _window(size, str(audio.device))
+    window = hann(size, str(audio.device))
     spectrum = torch.stft(
         audio, size, size // overlap, window=window, return_complex=True, pad_mode="constant"
     )
