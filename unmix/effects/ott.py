@@ -113,10 +113,10 @@ def _follow(x, low1, high1, low2, high2, attack, release, sections, env, bands, 
 
 @njit(cache=True, fastmath=True, nogil=True)
 def _to_gains(levels_db, above, below, down, fixed_db, amount):
-    """Turns the levels (3, samples) of a block into gains, in dB, in place."""
+    """Turns the levels (3, samples) of a block into gains, in dB, in place; all in 32 bits."""
     for b in range(3):
         for n in range(levels_db.shape[1]):
-            law = _law_db(levels_db[b, n], above[b], below[b], down[b], LAW)
+            law = _law_db(levels_db[b, n], above[b], below[b], down[b], LAW_32)
             levels_db[b, n] = amount * (fixed_db[b] + law)
 
 
@@ -228,21 +228,22 @@ class OTT(Effect):
 
     def blocks(self, audio, sample_rate: int, settings: dict):
         """Audio (samples,) block by block: its bands and the gains in dB that they get, low, mid
-        and high, both float64 (3, samples of the block)."""
+        and high, both float32 (3, samples of the block)."""
         filters = self._filters(sample_rate)
         time = settings["time"] / 100
         followers = smoothing(ATTACK_S, time, sample_rate), smoothing(RELEASE_S, time, sample_rate)
         fixed_db = INPUT_GAIN_DB + np.array(OUTPUT_GAIN_DB)
-        law = *self.thresholds(settings), np.array(DOWN_SLOPE), fixed_db, settings["amount"] / 100
+        above, below = self.thresholds(settings)
+        law = tuple(map(np.float32, (above, below, DOWN_SLOPE, fixed_db, settings["amount"] / 100)))
         sections, env = np.zeros((9, 2)), np.zeros(3)
         audio = np.ascontiguousarray(audio)
         for start in range(0, audio.size, BLOCK):
             block = audio[start : start + BLOCK]
-            bands, gains_db = np.empty((2, 3, block.size))
+            bands, gains_db = np.empty((2, 3, block.size), np.float32)
             _follow(block, *filters, *followers, sections, env, bands, gains_db)
             gains_db += POWER_FLOOR
             np.log(gains_db, out=gains_db)
-            gains_db *= 10 / math.log(10)
+            gains_db *= np.float32(10 / math.log(10))
             _to_gains(gains_db, *law)
             yield bands, gains_db
 
@@ -282,9 +283,10 @@ class OTT(Effect):
     def process(self, audio, sample_rate, settings):
         y, start = np.empty_like(audio), 0
         for bands, gains_db in self.blocks(audio, sample_rate, settings):
-            gains_db *= math.log(10) / 20
+            gains_db *= np.float32(math.log(10) / 20)
             gains = np.exp(gains_db, out=gains_db)
-            y[start : start + BLOCK] = np.einsum("bn,bn->n", bands, gains)
+            gains *= bands
+            gains.sum(0, out=y[start : start + BLOCK])
             start += BLOCK
         return y
 
