@@ -318,8 +318,8 @@ def test_gen_data_chains_on_one_source(unmix_cli, tmp_path):
 
 
 def test_candidates_and_the_second_hearing_that_learns_from_them(unmix_cli, tmp_path):
-    ask = ["gen-data", "--candidates", "--source", "impulse", "--workers", 2, "--out"]
-    made = unmix_cli(*ask, tmp_path / "set", "--count", 81)
+    ask = ["gen-data", "--candidates", "--source", "probe", "--workers", 2, "--out"]
+    made = unmix_cli(*ask, tmp_path / "set", "--count", 72)
     assert made.returncode == 0, made.stderr
     train = ["train-reranker", "--data", tmp_path / "set", "--out", tmp_path / "run"]
     trained = unmix_cli(*train, "--steps", 5, "--quiet")

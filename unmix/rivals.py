@@ -16,9 +16,9 @@ import torch
 
 from unmix.chain import Chain
 from unmix.errors import UnmixError
-from unmix.fit import Fit
 from unmix.judge import Judge
 from unmix.jumps import STEP_SIZES, proxy_step
+from unmix.position import Position
 from unmix.starts import Rows, Start
 from unmix.workers import together
 
@@ -78,21 +78,23 @@ def cma(judge: Judge, chains: Sequence[Chain], seconds: float, seed: int = 0) ->
     course, renders = _Course(seconds), judge.renders
     course.note(chains[0])
     for number, chain in enumerate(chains):
-        fit = Fit(judge, [Start(chain)], np.random.default_rng(seed))
+        place = Position(judge, [Start(chain)])
         end = seconds * (number + 1) / len(chains)
-        if len(fit.knobs) > 1:
-            bounds = [[None if turns else limit for turns in fit.circular] for limit in (0.0, 1.0)]
+        if len(place.knobs) > 1:
+            bounds = [
+                [None if turns else limit for turns in place.circular] for limit in (0.0, 1.0)
+            ]
             options = {"bounds": bounds, "seed": seed + 1, "verbose": -9}
-            start = np.where(fit.circular, fit.knobs, fit.knobs.clip(0.02, 0.98))
+            start = np.where(place.circular, place.knobs, place.knobs.clip(0.02, 0.98))
             search = CMAEvolutionStrategy(start, SIGMA, options)
             while course.elapsed < end and not search.stop():
                 asked = search.ask()
-                search.tell(asked, together(fit.cost_of, asked))
+                search.tell(asked, together(place.cost_of, asked))
                 if course.due:
-                    course.note(fit.chain_at(search.result.xbest))
+                    course.note(place.chain_at(search.result.xbest))
             if search.result.evaluations:
-                fit.move_to(search.result.xbest)
-        course.note(fit.chain)
+                place.move_to(search.result.xbest)
+        course.note(place.chain)
     renders = judge.renders - renders
     times, distances = zip(*course.judged(judge), strict=True)
     nearest = np.minimum.accumulate(distances).tolist()
