@@ -22,8 +22,7 @@ DOWN_SLOPE = (1 - 1 / 66.7, 1 - 1 / 66.7, 1.0)  # dB taken away per dB above the
 UP_SLOPE = 1 - 1 / 4.17  # dB added per dB below the threshold
 MAX_UP_DB = 36.0
 KNEE_DB = 3.0
-LAW = UP_SLOPE, MAX_UP_DB, KNEE_DB / 2
-LAW_32 = np.float32(UP_SLOPE), np.float32(MAX_UP_DB), np.float32(KNEE_DB / 2)
+LAW = np.float32(UP_SLOPE), np.float32(MAX_UP_DB), np.float32(KNEE_DB / 2)  # gains: in 32 bits
 POWER_FLOOR = 1e-12
 BLOCK = 16_384  # samples that are computed at once: they stay in the cache
 MANY_BLOCK = 1_024  # the same of many sounds
@@ -54,10 +53,9 @@ def _knee(excess_db, half_db):
 
 
 @njit(cache=True, fastmath=True, inline="always")
-def _law_db(level_db, above_db, below_db, down_slope, common):
-    """Gain that belongs to a detected level: lifted below, pressed down above; ``common`` is LAW.
-    It counts in as many bits as it is given."""
-    up_slope, max_up_db, half_knee_db = common
+def _law_db(level_db, above_db, below_db, down_slope):
+    """Gain that belongs to a detected level: lifted below, pressed down above."""
+    up_slope, max_up_db, half_knee_db = LAW
     law = min(up_slope * _knee(below_db - level_db, half_knee_db), max_up_db)
     return law - down_slope * _knee(level_db - above_db, half_knee_db)
 
@@ -116,7 +114,7 @@ def _to_gains(levels_db, above, below, down, fixed_db, amount):
     """Turns the levels (3, samples) of a block into gains, in dB, in place; all in 32 bits."""
     for b in range(3):
         for n in range(levels_db.shape[1]):
-            law = _law_db(levels_db[b, n], above[b], below[b], down[b], LAW_32)
+            law = _law_db(levels_db[b, n], above[b], below[b], down[b])
             levels_db[b, n] = amount * (fixed_db[b] + law)
 
 
@@ -182,7 +180,7 @@ def _to_gains_many(logs, above, below, down, fixed_db, amount):
     power_db, to_log = np.float32(10 / math.log(10)), np.float32(math.log(10) / 20)
     for t in range(logs.shape[0]):
         for n in range(LANES):
-            law = _law_db(power_db * logs[t, n], above[n], below[n], down, LAW_32)
+            law = _law_db(power_db * logs[t, n], above[n], below[n], down)
             logs[t, n] = to_log * amount[n] * (fixed_db + law)
 
 
@@ -273,7 +271,7 @@ class OTT(Effect):
         lines = [Line("untouched", level, level, faint=True)]
         for i, name in enumerate(BAND_NAMES):
             detected = level + INPUT_GAIN_DB
-            law = np.array([_law_db(x, above[i], below[i], DOWN_SLOPE[i], LAW) for x in detected])
+            law = np.array([_law_db(x, above[i], below[i], DOWN_SLOPE[i]) for x in detected])
             gain = settings["amount"] / 100 * (INPUT_GAIN_DB + law + OUTPUT_GAIN_DB[i])
             lines.append(Line(f"{name} band", level, level + gain))
         note = "A steady level in each band, as its follower hears it, in front and behind."
