@@ -25,7 +25,7 @@ from unmix.training.inverse import knob_error
 @torch.no_grad()
 def main(files: list[Path], count: int, seed: int):
     probe, synthetic = (
-        ChainData.first_of(held_out(seed, source), count).batch(np.arange(count), None, "cpu")
+        ChainData.first_of(held_out(seed, source), count).batch(np.arange(count), "cpu")
         for source in ("probe", "synthetic")
     )
     hidden = synthetic | {"known": torch.zeros_like(synthetic["known"])}

@@ -32,7 +32,7 @@ def valid_orders():
 def batch():
     sampler = ChainSampler(5, shares={"probe": 1.0})
     data = ChainData.first_of(sampler, 2 * sampler.family_size)
-    return data.batch(np.arange(data.count), None, "cpu")
+    return data.batch(np.arange(data.count), "cpu")
 
 
 @pytest.mark.parametrize("geometry", CORES)

@@ -18,7 +18,7 @@ def test_data_of_several_folders_come_back_as_written(data, more):
     chains, configs = ChainData.open(data, more)
     assert chains.count == 3 * FAMILY and [config["seed"] for config in configs] == [3, 4]
     first, second = Reader(data).load(), Reader(more).load()
-    batch = chains.batch(np.array([0, 7, 2 * FAMILY + 5]), None, "cpu")
+    batch = chains.batch(np.array([0, 7, 2 * FAMILY + 5]), "cpu")
     for name in ("mel", "source_mel", "order"):
         rows = [first[name][0], first[name][7], second[name][5]]
         expected = features.unpack(name, torch.from_numpy(np.stack(rows)))
@@ -60,16 +60,21 @@ def test_resident_data_take_up_what_gen_data_adds(data, more, tmp_path, monkeypa
         each.grow()
     assert chains.count == 3 * FAMILY
     items = np.array([1, FAMILY + 2, 3 * FAMILY - 1])
-    batch = chains.batch(items, None, "cpu", {"mel"})
-    expected = ChainData.open(more, data)[0].batch(items, None, "cpu", {"mel"})
+    batch = chains.batch(items, "cpu", {"mel"})
+    expected = ChainData.open(more, data)[0].batch(items, "cpu", {"mel"})
     assert batch.keys() == expected.keys() and "mel" not in batch
     assert all(torch.equal(batch[name], expected[name]) for name in batch)
+
+
+def concealed(chains):
+    torch.manual_seed(0)
+    return chains.conceal(chains.batch(np.zeros(4000, int), "cpu"))
 
 
 @pytest.mark.parametrize("shares", [HIDDEN_SHARES, (0.6, 0.0)])
 def test_sources_and_levels_are_hidden_in_the_stated_shares(data, shares):
     chains, _ = ChainData.open(data, hidden_shares=shares)
-    batch = chains.batch(np.zeros(4000, int), np.random.default_rng(0), "cpu")
+    batch = concealed(chains)
     assert abs(float(1 - batch["known"].mean()) - shares[0]) < 0.02
     assert abs(float(1 - batch["level_known"].mean()) - chains.level_unknown_share) < 0.03
 
@@ -77,7 +82,7 @@ def test_sources_and_levels_are_hidden_in_the_stated_shares(data, shares):
 def test_other_sources_are_hidden_in_a_share_of_their_own():
     chains = ChainData.first_of(ChainSampler(5, shares={"synthetic": 1.0}), 1)
     chains.hidden_shares = 0.0, 0.6
-    batch = chains.batch(np.zeros(4000, int), np.random.default_rng(0), "cpu")
+    batch = concealed(chains)
     assert abs(float(1 - batch["known"].mean()) - 0.6) < 0.02
 
 

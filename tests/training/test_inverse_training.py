@@ -67,7 +67,7 @@ def test_a_start_may_lack_a_part_of_the_model(data, tmp_path):
     )
     from unmix.weights import load_inverse
 
-    batch = ChainData.open(data)[0].batch(np.arange(4), None, "cpu")
+    batch = ChainData.open(data)[0].batch(np.arange(4), "cpu")
     after = load_inverse(path=tmp_path / "run" / inverse.MODEL)
     with torch.no_grad():
         pictures = model.look(batch)

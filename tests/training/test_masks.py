@@ -21,11 +21,8 @@ COUNT = 400
 
 def masked(share):
     batch = {name: torch.ones(COUNT, *shape) for name, shape in SHAPES.items()}
-    return masks.mask(
-        {**batch, **dict.fromkeys(("level", "known"), torch.ones(COUNT))},
-        np.random.default_rng(0),
-        share,
-    )
+    torch.manual_seed(0)
+    return masks.mask({**batch, **dict.fromkeys(("level", "known"), torch.ones(COUNT))}, share)
 
 
 def test_every_input_of_the_network_is_masked_and_nothing_else():

@@ -46,7 +46,7 @@ def look(heard: dict[str, torch.Tensor], inputs=OPTIONAL) -> dict[str, torch.Ten
         elif name == "stats":
             picture = picture / 10
         elif name == "transfer":
-            picture = picture * picture.new_tensor([0.1, 1, 1, 1])[:, None]
+            picture = torch.cat([0.1 * picture[:, :1], picture[:, 1:]], 1)
         if name in OF_SOURCE:
             picture = picture * known.view(-1, *[1] * (picture.ndim - 1))
         pictures[name] = picture if needs is None or needs in inputs else picture * 0
@@ -185,7 +185,8 @@ class LevelReader(nn.Module):
     Shape: score, source_score, score_link as for ScoreReader -> (B, ``outputs``).
     """
 
-    LEVELS = torch.arange(-2.0, 2.51, 0.5)  # as ``look`` gives them: −80 dB to 10 dB
+    STEP = 0.5
+    LEVELS = torch.arange(-2.0, 2.51, STEP)  # as ``look`` gives them: −80 dB to 10 dB
     AROUND = 33  # bands: 3.4 octaves
     CHANNELS = 24
 
@@ -205,6 +206,7 @@ class LevelReader(nn.Module):
             nn.GELU(),
             nn.Flatten(),
         )
+        self.register_buffer("steps", self.LEVELS / self.STEP, persistent=False)
         rows = len(self.LEVELS)
         for _ in range(2):
             rows = (rows + 1) // 2
@@ -237,9 +239,8 @@ class LevelReader(nn.Module):
     def means(self, level, values) -> torch.Tensor:
         """Of values (B, BANDS, frames, V) at each level (B, BANDS, frames), the second the square
         of the first: (B, BANDS, levels, 1 + V), first the share of frames."""
-        step = float(self.LEVELS[1] - self.LEVELS[0])
-        levels = (self.LEVELS / step).to(level.device)
-        level = (level / step).clamp(levels[0], levels[-1])
+        levels = self.steps
+        level = (level / self.STEP).clamp(levels[0], levels[-1])
         weights = level[:, :, None] - levels[:, None]
         weights.abs_().neg_().add_(1).relu_()  # large, and so in place
         share = weights.mean(-1, keepdim=True)  # (B, BANDS, levels, 1)

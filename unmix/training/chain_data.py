@@ -100,11 +100,8 @@ class ChainData:
         n = int(np.searchsorted(self.ends, item, "right"))
         return n, item - int(self.ends[n]) + self.sets[n].count
 
-    def batch(
-        self, indices: np.ndarray, rng: np.random.Generator | None, device, without=()
-    ) -> dict:
-        """Items in ascending order as tensors, without those named; with rng, source and level are
-        hidden and pictures masked at random."""
+    def batch(self, indices: np.ndarray, device, without=()) -> dict[str, torch.Tensor]:
+        """Items in ascending order as tensors, without those named."""
         first, parts = 0, []
         for each, end in zip(self.sets, self.ends, strict=True):
             here = indices[(indices >= first) & (indices < end)] - first
@@ -115,15 +112,19 @@ class ChainData:
         for name in parts[0]:
             values = torch.cat([torch.as_tensor(part[name]) for part in parts])
             result[name] = features.unpack(name, values.to(device, non_blocking=True))
-        heard = torch.ones(2, len(indices))
-        if rng is not None:
-            hidden = np.where(result["on_probe"].cpu() > 0, *self.hidden_shares)
-            shares = np.stack([hidden, np.full(len(indices), self.level_unknown_share)])
-            heard = torch.from_numpy(rng.random((2, len(indices))) >= shares).float()
-            if self.masked:
-                result = masks.mask(result, rng, self.masked)
-        result["known"] = result["known"] * heard[0].to(device)
-        result["level_known"] = heard[1].to(device)
+        return result | {"level_known": torch.ones_like(result["known"])}
+
+    def conceal(self, batch: dict) -> dict:
+        """A batch with sources and levels hidden and pictures masked, by torch's generator."""
+
+        def heard(hidden) -> torch.Tensor:
+            return (torch.rand_like(batch["known"]) >= hidden).float()
+
+        on_probe, elsewhere = self.hidden_shares
+        result = masks.mask(batch, self.masked) if self.masked else dict(batch)
+        hidden = torch.where(batch["on_probe"] > 0, on_probe, elsewhere)
+        result["known"] = batch["known"] * heard(hidden)
+        result["level_known"] = heard(self.level_unknown_share)
         return result
 
 

@@ -80,7 +80,7 @@ class SpectralTerm:
         family, member = divmod(row, self.samplers[n].family_size)
         source, pairs = self.samplers[n].audio_family(family)
         indices = item - member + np.arange(len(pairs))
-        batch = data.batch(indices, None, self.device)
+        batch = data.batch(indices, self.device)
         with _half_on_cpu(self.device):
             _, mixtures = model.knob_losses(model.look(batch), batch)
         knobs, switches = {}, {}
@@ -131,7 +131,7 @@ def knob_error(mixtures: dict, batch: dict) -> float:
 
 
 def _validate(model: InverseModel, data: ChainData, device: str, weights: Weights) -> dict:
-    batch = data.batch(np.arange(data.count), None, device)
+    batch = data.batch(np.arange(data.count), device)
     parts = {name: float(value) for name, value in model.losses(batch).items()}
     return {"score": weights.likelihood(parts), **parts, **chain_figures(model, batch)}
 
@@ -240,7 +240,7 @@ def train(
     def likelihood(rng) -> tuple[torch.Tensor, dict]:
         for each in chains.sets if resident else ():
             each.grow()
-        items = chains.batch(chains.draw(rng, batch), rng, device, unread)
+        items = chains.conceal(chains.batch(chains.draw(rng, batch), device, unread))
         with _half_on_cpu(device):
             losses = model.losses(items, parts)
         loss = weights.symbolic(losses)

@@ -6,7 +6,6 @@ Recognition", Interspeech 2019, without the warping of time; here whole inputs a
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from unmix import features
@@ -22,35 +21,35 @@ DIMENSIONS = {
 LEFT_OUT = (("stats",), ("link",), ("transfer",), ("score", "source_score", "score_link"))
 
 
-def mask(batch: dict, rng: np.random.Generator, share: float) -> dict:
-    """A batch of features in which a share of the items is heard in part only.
+def mask(batch: dict, share: float) -> dict:
+    """A batch of features in which a share of the items is heard in part only, drawn at random by
+    torch's generator.
 
     Each such item loses a stretch of time, the same in all of its pictures, a stretch of frequency
     in each of them, and, four times of five, one of LEFT_OUT as a whole.
 
     Args:
         batch: as ``ChainData.batch`` gives it, before anything is hidden.
-        rng: of the masks.
         share: of the items, 0…1.
 
     Returns:
         The batch with new tensors in the place of those that are masked. What is masked reads 0
         where the encoder takes it in.
     """
-    count = len(batch["known"])
-    chosen = rng.random(count) < share
+    count, device = len(batch["known"]), batch["known"].device
+    chosen = torch.rand(count, device=device) < share
 
-    def stretch() -> tuple[np.ndarray, np.ndarray]:
-        width = chosen * rng.uniform(0, WIDEST, count)
-        start = rng.uniform(0, 1 - width)
+    def stretch() -> tuple[torch.Tensor, torch.Tensor]:
+        width = chosen * WIDEST * torch.rand(count, device=device)
+        start = (1 - width) * torch.rand(count, device=device)
         return start, start + width
 
-    def kept(begin, end, length: int) -> np.ndarray:
-        places = (np.arange(length) + 0.5) / length
+    def kept(begin, end, length: int) -> torch.Tensor:
+        places = (torch.arange(length, device=device) + 0.5) / length
         return (places < begin[:, None]) | (places >= end[:, None])
 
     time = stretch()
-    left_out = np.where(chosen, rng.integers(len(LEFT_OUT) + 1, size=count), len(LEFT_OUT))
+    group_of = torch.randint(len(LEFT_OUT) + 1, (count,), device=device)
     result = dict(batch)
     for name, (when, where) in DIMENSIONS.items():
         if name not in batch:
@@ -67,9 +66,10 @@ def mask(batch: dict, rng: np.random.Generator, share: float) -> dict:
                 keeps.append(kept(*span, values.shape[dimension]).reshape(along))
         for number, group in enumerate(LEFT_OUT):
             if name in group:
-                keeps.append((left_out != number).reshape(-1, *[1] * (values.ndim - 1)))
+                left_out = chosen & (group_of == number)
+                keeps.append(~left_out.reshape(-1, *[1] * (values.ndim - 1)))
         silence, _ = features.BYTES.get(name, (0.0, 1))
         for keep in keeps:
-            values = torch.where(torch.from_numpy(keep).to(values.device), values, silence)
+            values = torch.where(keep, values, silence)
         result[name] = values.reshape(shape)
     return result

@@ -1,0 +1,173 @@
+"""``unmix.features`` of many recordings at once, on any device; and what captures do to them."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from unmix import features
+from unmix.audio import SAMPLE_RATE
+from unmix.degradation import BAND_LIMIT_HZ, NOISE_DB, TRAINING_SHARES
+
+# what resampling to 48 kHz and back leaves (unmix.degradation), measured on an impulse: Hz, dB
+RATE_HZ = (20_500, 20_800, 21_000, 21_200, 21_500, 22_000)
+RATE_DB = (0.0, -2.0, -8.2, -22.0, -64.0, -176.0)
+BUTTERWORTH = 8  # order of the band limit
+
+
+@cache
+def _bank(name: str, device: str) -> torch.Tensor:
+    """(bins, bands)."""
+    banks = {
+        "mel": features._mel_bank,
+        "score": lambda: (
+            features.band_bank(features.SCORE_FFT, features.BANDS, *features.BAND_RANGE_HZ).T
+        ),
+        "long": lambda: (
+            features.band_bank(features.LONG_FFT, features.BANDS, *features.BAND_RANGE_HZ).T
+        ),
+    }
+    return banks[name]().contiguous().to(device)
+
+
+def _frames_first(audio, n_fft, hop):
+    return features.short_spectra(audio, n_fft, hop).mT  # (B, frames, bins)
+
+
+def _relation(y, x, bank):
+    """Band sums of Y·X*: real and imaginary part, (B, frames, bands) each."""
+    cross = y * x.conj()
+    return cross.real @ bank, cross.imag @ bank
+
+
+def _smooth(values):
+    """(B, frames, bands) -> (B, bands, frames / 2): as in features.link."""
+    size = features.LINK_SMOOTH
+    return F.avg_pool1d(values.mT, size, stride=2, padding=size // 2)
+
+
+def hear(recordings: torch.Tensor, sources: torch.Tensor) -> dict[str, torch.Tensor]:
+    """``features.extract`` of (N, B, WINDOW) recordings of the sources (N, WINDOW).
+
+    Returns:
+        {name: (N, B, …)}, float32; what is of the source alone: (N, …).
+    """
+    device, (families, members, _) = str(recordings.device), recordings.shape
+    wet = recordings.flatten(0, 1)
+    level, source_level = features.level_db(wet), features.level_db(sources)
+    of_wet, of_source = (x[:, None, None] for x in (level, source_level))
+    heard = {"level": level, "source_level": source_level, "known": torch.ones_like(level)}
+
+    def repeated(x):
+        return x.repeat_interleave(members, 0)
+
+    bank = _bank("mel", device)
+    y, x = (_frames_first(a, features.N_FFT, features.HOP) for a in (wet, sources))
+    power_y, power_x = features.power_of(y) @ bank, features.power_of(x) @ bank
+    heard["mel"] = features._decibels(power_y).mT - of_wet
+    heard["source_mel"] = features._decibels(power_x).mT - of_source
+    strength = torch.sqrt(_smooth(power_y) * repeated(_smooth(power_x)))
+    strength = strength + features._POWER_FLOOR
+    cross = [_smooth(part) / strength for part in _relation(y, repeated(x), bank)]
+    heard["link"] = torch.cat(cross, 1)
+
+    bank = _bank("score", device)
+    y, x = (_frames_first(a, features.SCORE_FFT, features.SCORE_HOP) for a in (wet, sources))
+    power_y, power_x = features.power_of(y) @ bank, features.power_of(x) @ bank
+    heard["score"] = features._decibels(power_y) - of_wet
+    heard["source_score"] = features._decibels(power_x) - of_source
+    strength = torch.sqrt(power_y * repeated(power_x)) + features._POWER_FLOOR
+    cross = [part / strength for part in _relation(y, repeated(x), bank)]
+    heard["score_link"] = torch.stack(cross, 1)
+
+    bank = _bank("long", device)
+    y, x = (_frames_first(a, features.LONG_FFT, features.LONG_HOP) for a in (wet, sources))
+    power_y, power_x = (features.power_of(spectra).sum(1) + 1e-12 for spectra in (y, x))
+    power_x, cross = repeated(power_x), (y * repeated(x).conj()).sum(1)
+    size = features.power_of(cross).sqrt()
+    ratio_db = 10 * torch.log10((power_y @ bank) / (power_x @ bank))
+    steady = [(part / (size + 1e-12)) @ bank for part in (cross.real, cross.imag)]
+    coherence = (size.square() / (power_x * power_y)) @ bank
+    ratio_db = ratio_db - (level - repeated(source_level))[:, None]
+    heard["transfer"] = torch.stack([ratio_db, coherence, *steady], 1)
+
+    heard["stats"] = _frame_stats(wet)
+    heard["stats"][:, 0] -= level[:, None]
+    return {
+        name: values if name.startswith("source_") else values.unflatten(0, (families, members))
+        for name, values in heard.items()
+    }
+
+
+def _frame_stats(audio):
+    """As features.frame_stats: (B, WINDOW) -> (B, FRAME_STATS, FRAMES)."""
+    size = features.N_FFT // 2
+    frames = F.pad(audio, (size // 2, size // 2)).unfold(-1, size, features.HOP)
+    power = frames.square().mean(-1)
+    kurtosis = frames.square().square().mean(-1) / (power.square() + 1e-20)
+    peak = frames.abs().amax(-1)
+    near_peak = (frames.abs() > features.NEAR_PEAK * peak[..., None]).float().mean(-1)
+    crest_db = 20 * torch.log10((peak + 1e-9) / (power.sqrt() + 1e-9))
+    decibels = features._decibels(power)
+    return torch.stack([decibels, crest_db, 10 * torch.log(1 + kurtosis), 40 * near_peak], 1)
+
+
+def pack(heard: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """As features.pack."""
+    packed = {}
+    for name, values in heard.items():
+        if name in features.BYTES:
+            zero, step = features.BYTES[name]
+            packed[name] = ((values - zero) / step).round().clamp(-127, 127).to(torch.int8)
+        else:
+            packed[name] = values.half()
+    return packed
+
+
+def degrade(audio: torch.Tensor, share: float, generator: torch.Generator) -> torch.Tensor:
+    """A share of recordings (B, samples) with the degradations of training, each with its
+    probability, but the latency."""
+
+    def chance(p):
+        return torch.rand(len(audio), generator=generator, device=audio.device) < p
+
+    def uniform(low, high):
+        return low + (high - low) * torch.rand(len(audio), generator=generator, device=audio.device)
+
+    chosen = chance(share)
+    there = {kind: chosen & chance(TRAINING_SHARES[kind]) for kind in ("rate", "band", "noise")}
+    limits = uniform(*BAND_LIMIT_HZ)
+    filtered = (there["rate"] | there["band"]).nonzero()[:, 0]
+    result = audio.clone()
+    if len(filtered):
+        samples = audio.shape[-1]
+        padded = 1 << samples.bit_length()
+        spectra = torch.fft.rfft(audio[filtered], padded)
+        hz = torch.fft.rfftfreq(padded, 1 / SAMPLE_RATE, device=audio.device)
+        spectra = torch.where(there["rate"][filtered, None], spectra * _rate(hz), spectra)
+        limited = spectra * _low_pass(hz, limits[filtered, None])
+        spectra = torch.where(there["band"][filtered, None], limited, spectra)
+        result[filtered] = torch.fft.irfft(spectra, padded)[:, :samples]
+    level = audio.square().mean(-1).sqrt() * 10 ** (-uniform(*NOISE_DB) / 20)
+    noise = torch.randn(audio.shape, generator=generator, device=audio.device)
+    return result + noise * (level * there["noise"])[:, None]
+
+
+def _rate(hz):
+    decibels = np.interp(hz.cpu(), RATE_HZ, RATE_DB)
+    return torch.from_numpy(10 ** (decibels / 20)).to(hz.device, torch.float32)
+
+
+def _low_pass(hz, cutoff_hz):
+    """Response of a digital Butterworth low-pass: bilinear transform, prewarped."""
+    nyquist = SAMPLE_RATE / 2
+    turned = torch.tan((torch.pi / 2 * hz / nyquist).clamp(max=torch.pi / 2 - 1e-4))
+    s = 1j * turned / torch.tan(torch.pi / 2 * cutoff_hz / nyquist)
+    response = torch.ones_like(s)
+    for k in range(BUTTERWORTH // 2):
+        damping = 2 * np.sin(np.pi * (2 * k + 1) / (2 * BUTTERWORTH))
+        response = response / (s * s + damping * s + 1)
+    return response
