@@ -99,10 +99,9 @@ class ChainDecoder(nn.Module):
         self.register_buffer("may_follow", may, persistent=False)
 
     def _mask(self, logits, previous, used, length):
-        allowed = self.may_follow[previous] & ~used
-        if length >= MAX_LENGTH:
-            allowed = torch.zeros_like(allowed)
-        allowed[:, self.end] = True
+        """Log-probabilities of the tokens (…, tokens) that may come behind ``length`` effects."""
+        allowed = self.may_follow[previous] & ~used & (length < MAX_LENGTH)
+        allowed[..., self.end] = True
         return logits.masked_fill(~allowed, float("-inf")).log_softmax(-1)
 
     def forward(self, z: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
@@ -118,17 +117,13 @@ class ChainDecoder(nn.Module):
             for i in range(MAX_LENGTH + 1):
                 hidden = self.core.step(hidden, read[:, i])
                 states.append(hidden)
-            logits = self.core.logits(torch.stack(states, 1))
-            used = torch.zeros(len(order), self.end + 1, dtype=torch.bool, device=z.device)
-            ended = torch.zeros_like(used[:, 0])
-            total = hidden.new_zeros(len(order))
-            for i in range(MAX_LENGTH + 1):
-                log_p = self._mask(logits[:, i], previous[:, i], used, i)
-                gained = log_p.gather(1, targets[:, i : i + 1])[:, 0]
-                total = total + torch.where(ended, torch.zeros_like(gained), gained)
-                ended = ended | (targets[:, i] == self.end)
-                used = used | nn.functional.one_hot(targets[:, i], self.end + 1).bool()
-            return total
+            logits = self.core.logits(torch.stack(states, 1))  # (B, places, tokens)
+            here = nn.functional.one_hot(targets, self.end + 1)
+            used = here.cumsum(1) > here
+            places = torch.arange(MAX_LENGTH + 1, device=z.device)
+            log_p = self._mask(logits, previous, used, places[:, None])
+            gained = log_p.gather(-1, targets[..., None])[..., 0]
+            return gained.masked_fill(used[..., self.end], 0).sum(1)
 
     @torch.no_grad()
     def beam_search(
