@@ -24,7 +24,7 @@ from tqdm import tqdm
 from unmix.evaluate import held_out
 from unmix.evaluate_chains import answer, ask, by_length
 from unmix.inverse.model import ModelConfig
-from unmix.inverse.readers import OPTIONAL
+from unmix.inverse.pictures import OPTIONAL
 from unmix.training import inverse
 from unmix.weights import load_inverse
 

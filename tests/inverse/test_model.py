@@ -14,7 +14,7 @@ from unmix.chain import canonical_order
 from unmix.dataset import LENGTH_SHARES, MAX_LENGTH, ChainSampler
 from unmix.inverse.decoder import CORES, ChainDecoder
 from unmix.inverse.model import PARTS, InverseModel, ModelConfig
-from unmix.inverse.readers import OPTIONAL
+from unmix.inverse.pictures import OPTIONAL
 from unmix.training.chain_data import ChainData
 from unmix.training.inverse import chain_figures
 

@@ -7,7 +7,8 @@ import torch
 
 from unmix import features
 from unmix.features import SAMPLE_RATE, SCORE_FRAMES, SCORE_HOP
-from unmix.inverse.readers import LevelReader, SweepReader, TextureReader
+from unmix.inverse.readers import SweepReader
+from unmix.inverse.relations import LevelReader, TextureReader
 
 
 def peaks(reader, tracks):

@@ -26,7 +26,7 @@ def masked(share):
 
 
 def test_every_input_of_the_network_is_masked_and_nothing_else():
-    from unmix.inverse.readers import OPTIONAL
+    from unmix.inverse.pictures import OPTIONAL
 
     assert {"mel", *OPTIONAL} <= set(masks.DIMENSIONS)
     batch = masked(1.0)

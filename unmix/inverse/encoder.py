@@ -6,17 +6,9 @@ import torch
 from torch import nn
 
 from unmix import features
-from unmix.inverse.readers import (
-    SCALARS,
-    SCORES,
-    FrequencyReader,
-    LevelReader,
-    ResidualBlock,
-    ScoreReader,
-    SweepReader,
-    TextureReader,
-    attend,
-)
+from unmix.inverse.pictures import SCALARS, SCORES
+from unmix.inverse.readers import FrequencyReader, ResidualBlock, ScoreReader, SweepReader, attend
+from unmix.inverse.relations import LevelReader, TextureReader
 
 
 class Encoder(nn.Module):

@@ -13,7 +13,8 @@ from unmix.dataset import MAX_LENGTH
 from unmix.inverse.decoder import ChainDecoder
 from unmix.inverse.encoder import Encoder
 from unmix.inverse.heads import Heads
-from unmix.inverse.readers import OPTIONAL, PICTURES, KnobReader, look
+from unmix.inverse.pictures import OPTIONAL, PICTURES, look
+from unmix.inverse.readers import KnobReader
 
 PARTS = {"chain": ("encoder", "decoder"), "knobs": ("heads",)}  # that learn apart
 UNREAD = {"chain": set(), "knobs": PICTURES.keys() - KnobReader.READS}  # pictures, by part
