@@ -70,27 +70,34 @@ class Families:
     def _rows(self, stage, families):
         return stage * self.count + families
 
-    def _render(self, numbers, rows_from, rows_to, families, knobs=None) -> None:
-        """Rows through the effects of those numbers, with new settings or the families' own."""
+    def _render(self, numbers, rows_from, rows_to, families=None) -> None:
+        """Rows through the effects of those numbers, with the families' settings, or with new ones
+        if none are named."""
         jobs = {}
         for number, name in enumerate(effects.names()):
             here = numbers == number
-            if knobs is None:
-                u, o = (values[name][families[here]] for values in (self.knobs, self.switches))
+            if families is None:
+                settings = self._drawn(name, int(here.sum()))
             else:
-                u, o = self._drawn(name, int(here.sum()))
-            jobs[name] = rows_from[here], rows_to[here], u, o
-            if knobs == "kept":
-                self.knobs[name][families[here]], self.switches[name][families[here]] = u, o
+                settings = self.knobs[name][families[here]], self.switches[name][families[here]]
+            jobs[name] = rows_from[here], rows_to[here], *settings
         self.renderer.run(jobs)
 
-    def _drawn(self, name, count):
+    def _redraw(self, numbers, families) -> None:
+        """New settings for one effect of each family."""
+        for number, name in enumerate(effects.names()):
+            which = families[numbers == number]
+            self.knobs[name][which], self.switches[name][which] = self._drawn(name, len(which))
+
+    def _drawn(self, name, count) -> tuple[np.ndarray, np.ndarray]:
+        """Knobs (count, K) in 0…1 and option numbers (count, S) of an effect."""
         panel = effects.get(name).panel
         options = [self.rng.integers(len(s.options), size=count) for s in panel.switches]
         knobs = self.rng.random((count, len(panel.knobs)))
         return knobs, np.stack(options, 1) if options else np.zeros((count, 0), int)
 
     def _loud(self, rows: np.ndarray) -> np.ndarray:
+        """Whether the peak of each row is in PEAK_RANGE_DB."""
         low, high = (10 ** (level / 20) for level in PEAK_RANGE_DB)
         peaks = [
             self.audio[torch.from_numpy(r).to(self.device)].abs().amax(-1) for r in _parts(rows)
@@ -99,6 +106,7 @@ class Families:
         return ((peaks >= low) & (peaks <= high)).cpu().numpy()
 
     def _audible(self, stage, families) -> np.ndarray:
+        """Whether the last effect of each family's beginning is heard; as dataset.audible."""
         found = []
         for part in _parts(families):
             rows = torch.from_numpy(part).to(self.device)
@@ -113,7 +121,6 @@ class Families:
             Families that came out: (N,) numbers, and the orders of their items
             (N, FAMILY, MAX_LENGTH), −1 behind the end. The renders are in ``stages``.
         """
-        every = np.arange(self.count)
         order = self.rng.permuted(np.tile(np.arange(MAX_LENGTH), (self.count, 1)), axis=1)
         order = _canonical()[_codes(order)]
         drawn = {name: self._drawn(name, self.count) for name in effects.names()}
@@ -125,7 +132,9 @@ class Families:
             for attempt in range(DRAWS):
                 rows = self._rows(stage - 1, todo), self._rows(stage, todo)
                 numbers = order[todo, stage - 1]
-                self._render(numbers, *rows, todo, "kept" if attempt else None)
+                if attempt:
+                    self._redraw(numbers, todo)
+                self._render(numbers, *rows, todo)
                 good = self._loud(rows[1]) & self._audible(stage, todo)
                 todo = todo[~good]
             alive[todo] = False
@@ -133,7 +142,7 @@ class Families:
         for n in range(1, MAX_LENGTH + 1):
             orders[:, n - 1, :n] = order[:, :n]
         orders[self.rng.random(self.count) < EMPTY_SHARE, 0] = -1
-        alive &= self._twins(order, orders, every[alive])
+        alive &= self._twins(order, orders, np.flatnonzero(alive))
         return np.flatnonzero(alive), orders[alive]
 
     def _twins(self, order, orders, families) -> np.ndarray:
@@ -162,7 +171,7 @@ class Families:
         for _ in range(DRAWS):  # the last effect drawn anew
             last = order[owners[todo], lengths[todo] - 1]
             before = self._rows(lengths[todo] - 1, owners[todo])
-            self._render(last, before, rows[todo], owners[todo], "new")
+            self._render(last, before, rows[todo])
             todo = todo[~self._loud(rows[todo])]
         spelled[np.arange(MAX_LENGTH) >= lengths[:, None]] = -1
         orders[owners, lengths + MAX_LENGTH - 2] = _canonical()[_codes(spelled)]
