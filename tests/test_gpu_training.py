@@ -5,16 +5,22 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from networks import SMALL
 
 from unmix import effects, features, sources
 from unmix.audio import SAMPLE_RATE
 from unmix.chain import Chain, canonical_order
 from unmix.dataset import FAMILY, MAX_LENGTH, ChainSampler
+from unmix.inverse.model import InverseModel
+from unmix.training.chain_data import ChainData
+from unmix.training.inverse import Weights
 
 FOLDER = Path(__file__).parent.parent / "examples" / "gpu"
 COMPILED = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
@@ -94,10 +100,6 @@ def test_families_are_chains_their_beginnings_and_twins():
     assert len(families) >= count // 2 and orders.shape == (len(families), FAMILY, MAX_LENGTH)
     names, swapped = effects.names(), 0
     for family, order in zip(families, orders, strict=True):
-        settings = {
-            name: effects.get(name).from_unit(made.knobs[name][family], made.switches[name][family])
-            for name in names
-        }
         spelled = [[names[i] for i in row if i >= 0] for row in order]
         for item, chain in enumerate(spelled):
             assert tuple(chain) == canonical_order(chain)
@@ -106,19 +108,36 @@ def test_families_are_chains_their_beginnings_and_twins():
             twin = item >= MAX_LENGTH
             assert len(chain) == item + 1 - twin * (MAX_LENGTH - 1)
             assert sorted(chain) == sorted(spelled[MAX_LENGTH - 1][: len(chain)])
-            if twin and chain == spelled[len(chain) - 1]:
-                continue  # the last effect was drawn anew
-            swapped += twin
-            wet = Chain((name, settings[name]) for name in chain)
-            expected = wet.render(made.stages[0][family].numpy(), SAMPLE_RATE)
+            swapped += twin and chain != spelled[len(chain) - 1]
+            settings = ((made.knobs[name], made.switches[name]) for name in chain)
+            settings = [(knobs[family, item], o[family, item]) for knobs, o in settings]
+            steps = [
+                (name, effects.get(name).from_unit(*own))
+                for name, own in zip(chain, settings, strict=True)
+            ]
+            expected = Chain(steps).render(made.stages[0][family].numpy(), SAMPLE_RATE)
             assert esr_db(made.stages[item + 1][family].numpy(), expected) < -50
     assert swapped >= 3 * len(families)
+
+
+def test_the_loss_is_that_of_the_model():
+    import train
+
+    items = ChainData.first_of(ChainSampler(8), FAMILY)
+    batch = items.batch(np.arange(FAMILY), "cpu")
+    model = InverseModel(replace(SMALL, dropout=0.0))
+    stream = SimpleNamespace(items=lambda indices: {k: v[indices] for k, v in batch.items()})
+    chains = ChainData(items.sets, hidden_shares=(0.0, 0.0), level_unknown_share=0.0)
+    for parts in (("chain",), ("knobs",), ("chain", "knobs")):
+        loss = train.Loss(model, chains, stream, parts)(torch.arange(FAMILY))
+        expected = Weights().symbolic(model.losses(batch, parts))
+        assert abs(float(loss.detach() - expected.detach())) < 1e-4
 
 
 @COMPILED
 def test_a_step_is_taken_and_the_weights_are_there(tmp_path):
     options = {"--steps": 1, "--batch": 4, "--families": 2, "--sources": 2, "--workers": 1}
-    options |= {"--validation": 1, "--device": "cpu", "--out": tmp_path / "run"}
+    options |= {"--validation": 1, "--device": "cpu", "--out": tmp_path / "run", "--only": "chain"}
     done = subprocess.run(
         [sys.executable, FOLDER / "train.py", *(str(x) for pair in options.items() for x in pair)],
         capture_output=True,

@@ -70,24 +70,27 @@ class Families:
     def _rows(self, stage, families):
         return stage * self.count + families
 
-    def _render(self, numbers, rows_from, rows_to, families=None) -> None:
-        """Rows through the effects of those numbers, with the families' settings, or with new ones
-        if none are named."""
+    def _render(self, numbers, rows_from, rows_to, families, items) -> None:
+        """Rows through the effects of those numbers, with the settings of families' items."""
         jobs = {}
         for number, name in enumerate(effects.names()):
             here = numbers == number
-            if families is None:
-                settings = self._drawn(name, int(here.sum()))
-            else:
-                settings = self.knobs[name][families[here]], self.switches[name][families[here]]
+            owners = families[here], items[here]
+            settings = self.knobs[name][owners], self.switches[name][owners]
             jobs[name] = rows_from[here], rows_to[here], *settings
         self.renderer.run(jobs)
 
-    def _redraw(self, numbers, families) -> None:
-        """New settings for one effect of each family."""
+    def _redraw(self, numbers, families, items=None) -> None:
+        """New settings for one effect of each family; in one item of it, or in all."""
         for number, name in enumerate(effects.names()):
             which = families[numbers == number]
-            self.knobs[name][which], self.switches[name][which] = self._drawn(name, len(which))
+            knobs, switches = self._drawn(name, len(which))
+            if items is None:
+                self.knobs[name][which] = knobs[:, None]
+                self.switches[name][which] = switches[:, None]
+            else:
+                own = which, items[numbers == number]
+                self.knobs[name][own], self.switches[name][own] = knobs, switches
 
     def _drawn(self, name, count) -> tuple[np.ndarray, np.ndarray]:
         """Knobs (count, K) in 0…1 and option numbers (count, S) of an effect."""
@@ -119,13 +122,15 @@ class Families:
 
         Returns:
             Families that came out: (N,) numbers, and the orders of their items
-            (N, FAMILY, MAX_LENGTH), −1 behind the end. The renders are in ``stages``.
+            (N, FAMILY, MAX_LENGTH), −1 behind the end. The renders are in ``stages``, the settings
+            of all families in ``knobs`` {effect: (count, FAMILY, K)} and ``switches``.
         """
         order = self.rng.permuted(np.tile(np.arange(MAX_LENGTH), (self.count, 1)), axis=1)
         order = _canonical()[_codes(order)]
-        drawn = {name: self._drawn(name, self.count) for name in effects.names()}
-        self.knobs = {name: knobs for name, (knobs, _) in drawn.items()}
-        self.switches = {name: switches for name, (_, switches) in drawn.items()}
+        self.knobs, self.switches = {}, {}
+        for name in effects.names():
+            drawn = (np.repeat(x[:, None], FAMILY, 1) for x in self._drawn(name, self.count))
+            self.knobs[name], self.switches[name] = drawn
         alive = np.ones(self.count, bool)
         for stage in range(1, MAX_LENGTH + 1):
             todo = np.flatnonzero(alive)
@@ -134,7 +139,7 @@ class Families:
                 numbers = order[todo, stage - 1]
                 if attempt:
                     self._redraw(numbers, todo)
-                self._render(numbers, *rows, todo)
+                self._render(numbers, *rows, todo, np.zeros_like(todo))
                 good = self._loud(rows[1]) & self._audible(stage, todo)
                 todo = todo[~good]
             alive[todo] = False
@@ -150,19 +155,20 @@ class Families:
         lti = np.array([effects.get(name).linear_time_invariant for name in effects.names()])
         swaps = ~(lti[order[:, :-1]] & lti[order[:, 1:]])  # (families, places)
         lengths = np.repeat(np.arange(2, MAX_LENGTH + 1), len(families))
-        owners = np.tile(families, MAX_LENGTH - 1)
+        owners, items = np.tile(families, MAX_LENGTH - 1), lengths + MAX_LENGTH - 2
         keys = self.rng.random((len(owners), MAX_LENGTH - 1)) * swaps[owners]
         keys[np.arange(MAX_LENGTH - 1) > lengths[:, None] - 2] = 0
         places, swapped = keys.argmax(1), keys.max(1) > 0
         twin = order[owners]
         n = np.arange(len(owners))
         twin[n, places], twin[n, places + 1] = order[owners, places + 1], order[owners, places]
-        rows = self._rows(lengths + MAX_LENGTH - 1, owners)
+        rows = self._rows(items + 1, owners)
         came = np.where(swapped, self._rows(places, owners), -1)
         for step in range(MAX_LENGTH):
             at = places + step
             here = swapped & (at < lengths)
-            self._render(twin[here, at[here]], came[here], rows[here], owners[here])
+            numbers = twin[here, at[here]]
+            self._render(numbers, came[here], rows[here], owners[here], items[here])
             came = np.where(here, rows, came)
         good = np.zeros(len(owners), bool)
         good[swapped] = self._loud(rows[swapped])
@@ -171,18 +177,19 @@ class Families:
         for _ in range(DRAWS):  # the last effect drawn anew
             last = order[owners[todo], lengths[todo] - 1]
             before = self._rows(lengths[todo] - 1, owners[todo])
-            self._render(last, before, rows[todo])
+            self._redraw(last, owners[todo], items[todo])
+            self._render(last, before, rows[todo], owners[todo], items[todo])
             todo = todo[~self._loud(rows[todo])]
         spelled[np.arange(MAX_LENGTH) >= lengths[:, None]] = -1
-        orders[owners, lengths + MAX_LENGTH - 2] = _canonical()[_codes(spelled)]
+        orders[owners, items] = _canonical()[_codes(spelled)]
         came_out = np.zeros(self.count, bool)
         came_out[families] = True
         came_out[owners[todo]] = False
         return came_out
 
     def hear(self, families: np.ndarray, orders: np.ndarray) -> dict[str, torch.Tensor]:
-        """Features of families as ``features.pack`` leaves them, and ``order``: {name: (N, …)};
-        (N, FAMILY, …) but of the source."""
+        """Features of families as ``features.pack`` leaves them, ``order``, and ``knobs.NAME`` and
+        ``switches.NAME`` of every effect: {name: (N, …)}; (N, FAMILY, …) but of the source."""
         parts = []
         for part in _parts(np.arange(len(families)), HEARD):
             rows = torch.from_numpy(families[part]).to(self.device)
@@ -193,7 +200,11 @@ class Families:
             degraded = hearing.degrade(wet.flatten(0, 1), DEGRADED_SHARE, self.generator)
             parts.append(hearing.pack(hearing.hear(degraded.view_as(wet), sources)))
         heard = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-        return heard | {"order": torch.from_numpy(orders).to(self.device)}
+        labels = {"order": orders}
+        for name in effects.names():
+            labels[f"knobs.{name}"] = self.knobs[name][families].astype(np.float32)
+            labels[f"switches.{name}"] = self.switches[name][families]
+        return heard | {k: torch.from_numpy(v).to(self.device) for k, v in labels.items()}
 
 
 def _parts(rows: np.ndarray, size: int = COMPARED) -> list[np.ndarray]:

@@ -1,6 +1,6 @@
-"""Train encoder and decoder on chains that a GPU renders while it trains on them.
+"""Train the network on chains that a GPU renders while it trains on them.
 
-    python examples/gpu/train.py --out runs/inverse --minutes 9 --seed 20
+    python examples/gpu/train.py --out runs/inverse --only chain --minutes 9 --seed 20
 
 Processes make dry sources; the GPU renders families of chains on them (families.py) and hears them
 (hearing.py), round after round. The last rounds stay in its memory; a new one is taken up when as
@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from families import Families
 from torch import nn
+from torch.nn import functional as F
 
 from unmix import features, sources, weights
 from unmix.dataset import FAMILY
@@ -158,23 +159,49 @@ class Stream:
         self.count = min(FAMILY * room, self.fresh)
 
 
-class ChainLoss(nn.Module):
-    """−log p of the true chains of items (B,), mean: from their numbers on, for one CUDA graph."""
+class Loss(nn.Module):
+    """The loss of items (B,) from their numbers on, for one CUDA graph: nothing in it depends on
+    what the chains are, so that each head hears all items, and only those with its effect count.
 
-    def __init__(self, model, chains: ChainData, stream: Stream):
+    Args:
+        parts: of the model, keys of PARTS.
+    """
+
+    def __init__(self, model, chains: ChainData, stream: Stream, parts):
         super().__init__()
-        self.encoder, self.decoder = model.encoder, model.decoder
-        self.look, self.chains, self.stream = model.look, chains, stream
+        self.model, self.chains, self.stream, self.parts = model, chains, stream, parts
 
     def forward(self, indices: torch.Tensor) -> torch.Tensor:
-        kind = indices.device.type
+        kind, model = indices.device.type, self.model
         batch = self.chains.conceal(self.stream.items(indices))
+        losses = {}
         with torch.autocast(kind, torch.bfloat16, kind == "cuda", cache_enabled=False):
-            z = self.encoder(self.look(batch))
-        return -self.decoder(z.float(), batch["order"]).mean()
+            pictures = model.look(batch)
+            if "chain" in self.parts:
+                z = model.encoder(pictures).float()
+                losses["chain"] = -model.decoder(z, batch["order"]).mean()
+            if "knobs" in self.parts:
+                losses |= self.of_knobs(pictures, batch)
+        return inverse.Weights().symbolic(losses)
+
+    def of_knobs(self, pictures: dict, batch: dict) -> dict[str, torch.Tensor]:
+        """As InverseModel.knob_losses."""
+        losses = dict.fromkeys(("switches", "guess", "knobs"), 0.0)
+        for number, (name, head) in enumerate(self.model.heads.items()):
+            there = (batch["order"] == number).any(1)
+            knobs, switches = batch[f"knobs.{name}"], batch[f"switches.{name}"]
+            hidden, logits = head(head.read(pictures), batch["order"])
+            for s, switch_logits in enumerate(logits):
+                wrong = F.cross_entropy(switch_logits, switches[:, s], reduction="none")
+                losses["switches"] = losses["switches"] + (wrong * there).mean()
+            log_prob = head.mixture(hidden, switches).log_prob(knobs)
+            losses["knobs"] = losses["knobs"] - (log_prob * there).mean()
+            distance = head.guess.distance(hidden, knobs)
+            losses["guess"] = losses["guess"] + (distance * there).mean()
+        return losses
 
 
-def _milliseconds(loss_of: ChainLoss, indices: torch.Tensor) -> float:
+def _milliseconds(loss_of: Loss, indices: torch.Tensor) -> float:
     """That the GPU takes for a loss and its gradient, with nothing beside."""
     loss_of(indices).backward()
     torch.cuda.synchronize()
@@ -186,14 +213,14 @@ def _milliseconds(loss_of: ChainLoss, indices: torch.Tensor) -> float:
 
 
 def main(args):
-    device = args.device
+    device, parts = args.device, (args.only,) if args.only else tuple(PARTS)
     synthetic = Sources(args.sources, args.workers, args.seed)  # before CUDA is there
     held_out = FORK.Pool(1).apply_async(validation_data, (args.seed, args.validation))
     torch.backends.cudnn.benchmark = True
     start = args.start or weights.bundled(weights.INVERSE_FILE)
     model = weights.load_inverse(path=start).to(device).train()
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name.split(".")[0] in PARTS["chain"])
+        parameter.requires_grad_(name.split(".")[0] in sum((PARTS[part] for part in parts), ()))
     begin = time.monotonic()
     stream = Stream(Families(args.families, device, args.seed), synthetic, args.seed)
     print(f"first round: {stream.count} items, {time.monotonic() - begin:.1f} s", flush=True)
@@ -202,7 +229,7 @@ def main(args):
     def drawn(rng) -> torch.Tensor:
         return torch.from_numpy(chains.draw(rng, args.batch)).to(device)
 
-    loss_of = ChainLoss(model, chains, stream)
+    loss_of = Loss(model, chains, stream, parts)
     if device == "cuda":
         sample = drawn(np.random.default_rng(0))
         loss_of = torch.cuda.make_graphed_callables(loss_of, (sample,), allow_unused_input=True)
@@ -232,10 +259,10 @@ def main(args):
         weight_decay=0.02,
         clip=5.0,
         seed=args.seed,
-        describe={"start": file_hash(start), "shares": SHARES, "batch": args.batch},
+        describe={"start": file_hash(start), "shares": SHARES, "batch": args.batch, "parts": parts},
     )
     result = fit(model, step, validate, args.out, budget, score="score", device=device)
-    about = {"config": model.config.to_dict(), "step": result.step, "only": "chain"}
+    about = {"config": model.config.to_dict(), "step": result.step, "parts": parts}
     about |= {"fresh": stream.fresh, "drawn": stream.drawn, "seed": args.seed}
     state.save_weights(args.out / inverse.MODEL, model, about)
     print(f"done: {result.step} steps, {stream.drawn} items of {stream.fresh} fresh", flush=True)
@@ -246,6 +273,7 @@ def main(args):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--only", choices=PARTS, help="the part that is trained; else both")
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--batch", type=int, default=1024)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from unmix import effects
 from unmix.dataset import MAX_LENGTH
 from unmix.inverse.readers import KnobReader
-from unmix.nn.mixture import Mixture, MixtureDensity
+from unmix.nn.mixture import Mixture, MixtureDensity, split
 
 
 def chain_code(order: torch.Tensor, count: int) -> torch.Tensor:
@@ -33,11 +33,11 @@ class Guess(nn.Linear):
     """
 
     def __init__(self, inputs: int, circular):
-        circular = torch.as_tensor(circular, dtype=torch.bool)
-        angles = int(circular.sum())
-        self.numbers = len(circular) - angles
-        super().__init__(inputs, self.numbers + 2 * angles)
-        self.register_buffer("circular", circular, persistent=False)
+        is_angle = tuple(map(bool, circular))
+        angles = sum(is_angle)
+        numbers = len(is_angle) - angles
+        super().__init__(inputs, numbers + 2 * angles)
+        self.is_angle, self.numbers = is_angle, numbers
         with torch.no_grad():
             self.weight.mul_(0.1)
             self.bias.zero_()
@@ -52,9 +52,10 @@ class Guess(nn.Linear):
         the angles, (B,)."""
         numbers, vectors = self(hidden).split((self.numbers, self.out_features - self.numbers), -1)
         x, y = vectors.unflatten(-1, (-1, 2)).unbind(-1)
-        turn = 2 * math.pi * u[:, self.circular]
+        true_numbers, angles = split(u, self.is_angle)
+        turn = 2 * math.pi * angles
         cosine = (x * turn.cos() + y * turn.sin()) / (x.square() + y.square() + 1e-4).sqrt()
-        return (numbers - u[:, ~self.circular]).abs().sum(-1) + (1 - cosine).sum(-1) / 4
+        return (numbers - true_numbers).abs().sum(-1) + (1 - cosine).sum(-1) / 4
 
 
 class EffectHead(nn.Module):

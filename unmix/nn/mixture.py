@@ -27,26 +27,39 @@ def from_normal(v: torch.Tensor) -> torch.Tensor:
     return 0.5 * (1 + torch.erf(v / math.sqrt(2)))
 
 
+def split(u: torch.Tensor, circular) -> tuple[torch.Tensor, torch.Tensor]:
+    """(…, K) -> the numbers (…, D) and the angles (…, A) among them; ``circular`` (K,) says which
+    are angles. Column by column: a mask on a GPU would have to be waited for."""
+
+    def those(wanted: bool) -> torch.Tensor:
+        columns = [x for x, angle in zip(u.unbind(-1), circular, strict=True) if angle == wanted]
+        return torch.stack(columns, -1) if columns else u[..., :0]
+
+    return those(False), those(True)
+
+
 class Mixture:
     """A batch of mixtures; made by MixtureDensity.
 
     Attributes:
         log_weights (B, M); mean (B, M, D) in normal space; precision (B, M, D, D) lower
         triangular; angle, concentration (B, M, A).
-        circular: (K,) bool, which of the K numbers are angles (K = D + A).
+        circular: K bools, which of the K numbers are angles (K = D + A).
     """
 
     def __init__(self, log_weights, mean, precision, angle, concentration, circular):
         self.log_weights, self.mean, self.precision = log_weights, mean, precision
-        self.angle, self.concentration, self.circular = angle, concentration, circular
+        self.angle, self.concentration = angle, concentration
+        self.circular = tuple(map(bool, circular))
 
     def component_log_prob(self, u: torch.Tensor) -> torch.Tensor:
         """(B, K) in 0…1 -> (B, M), densities in normal space and angle (radians)."""
-        v = to_normal(u[:, ~self.circular])[:, None]
+        numbers, angles = split(u, self.circular)
+        v = to_normal(numbers)[:, None]
         z = torch.einsum("bmij,bmi->bmj", self.precision, v - self.mean)
         diagonal = self.precision.diagonal(dim1=-2, dim2=-1)
         log_prob = diagonal.log().sum(-1) - 0.5 * (z.square() + math.log(2 * math.pi)).sum(-1)
-        angle = 2 * math.pi * u[:, self.circular][:, None]
+        angle = 2 * math.pi * angles[:, None]
         k = self.concentration
         log_bessel = torch.log(torch.special.i0e(k)) + k
         return log_prob + (
@@ -59,10 +72,10 @@ class Mixture:
 
     def _join(self, v: torch.Tensor, angle: torch.Tensor) -> torch.Tensor:
         """Normal-space numbers (..., D) and angles (..., A) -> (..., K) in 0…1."""
-        u = v.new_zeros(*v.shape[:-1], len(self.circular))
-        columns = torch.arange(len(self.circular), device=v.device)
-        u = u.index_copy(-1, columns[~self.circular], from_normal(v))
-        return u.index_copy(-1, columns[self.circular], (angle / (2 * math.pi)) % 1.0)
+        numbers = iter(from_normal(v).unbind(-1))
+        angles = iter(((angle / (2 * math.pi)) % 1.0).unbind(-1))
+        columns = [next(angles if is_angle else numbers) for is_angle in self.circular]
+        return torch.stack(columns, -1) if columns else v
 
     def centre(self) -> torch.Tensor:
         """Centre of the heaviest component: (B, K) in 0…1, differentiable."""
@@ -121,9 +134,10 @@ class MixtureDensity(nn.Module):
     def __init__(self, inputs: int, circular, components: int):
         super().__init__()
         self.register_buffer("circular", torch.as_tensor(circular, dtype=torch.bool))
+        self.is_angle = tuple(self.circular.tolist())
         self.components = components
-        self.angles = int(self.circular.sum())
-        self.numbers = len(self.circular) - self.angles
+        self.angles = sum(self.is_angle)
+        self.numbers = len(self.is_angle) - self.angles
         d = self.numbers
         self.parts = (1, d, d, d * (d - 1) // 2, 2 * self.angles)
         self.project = nn.Linear(inputs, components * sum(self.parts))
@@ -147,5 +161,5 @@ class MixtureDensity(nn.Module):
             concentration = length.clamp(max=MAX_CONCENTRATION)
             log_weights = torch.log_softmax(weight[..., 0], -1)
             return Mixture(
-                log_weights, mean, precision, torch.atan2(y, x), concentration, self.circular
+                log_weights, mean, precision, torch.atan2(y, x), concentration, self.is_angle
             )
