@@ -19,28 +19,33 @@ BUTTERWORTH = 8  # order of the band limit
 
 
 @cache
-def _bank(name: str, device: str) -> torch.Tensor:
-    """(bins, bands)."""
-    banks = {
-        "mel": features._mel_bank,
-        "score": lambda: (
-            features.band_bank(features.SCORE_FFT, features.BANDS, *features.BAND_RANGE_HZ).T
-        ),
-        "long": lambda: (
-            features.band_bank(features.LONG_FFT, features.BANDS, *features.BAND_RANGE_HZ).T
-        ),
-    }
-    return banks[name]().contiguous().to(device)
+def _bank(n_fft: int, device: str) -> torch.Tensor:
+    """(bins, bands) of the spectra of that size."""
+    if n_fft == features.N_FFT:
+        return features._mel_bank().to(device)
+    bank = features.band_bank(n_fft, features.BANDS, *features.BAND_RANGE_HZ)
+    return bank.T.contiguous().to(device)
 
 
 def _frames_first(audio, n_fft, hop):
     return features.short_spectra(audio, n_fft, hop).mT  # (B, frames, bins)
 
 
-def _relation(y, x, bank):
-    """Band sums of Y·X*: real and imaginary part, (B, frames, bands) each."""
-    cross = y * x.conj()
-    return cross.real @ bank, cross.imag @ bank
+def _band_sums(wet, sources, n_fft, hop):
+    """Of |Y|² (N · B, frames, bands), of |X|² (N, frames, bands), and of Y·X*, real and imaginary
+    part, as of |Y|²."""
+    bank = _bank(n_fft, str(wet.device))
+    y, x = (_frames_first(audio, n_fft, hop) for audio in (wet, sources))
+    cross = y * x.repeat_interleave(len(y) // len(x), 0).conj()
+    powers = (features.power_of(spectra) @ bank for spectra in (y, x))
+    return *powers, (cross.real @ bank, cross.imag @ bank)
+
+
+def _coherence(cross, power_y, power_x):
+    """Real and imaginary part, from sums."""
+    power_x = power_x.repeat_interleave(len(power_y) // len(power_x), 0)
+    strength = torch.sqrt(power_y * power_x) + features._POWER_FLOOR
+    return [part / strength for part in cross]
 
 
 def _smooth(values):
@@ -55,7 +60,7 @@ def hear(recordings: torch.Tensor, sources: torch.Tensor) -> dict[str, torch.Ten
     Returns:
         {name: (N, B, …)}, float32; what is of the source alone: (N, …).
     """
-    device, (families, members, _) = str(recordings.device), recordings.shape
+    families, members, _ = recordings.shape
     wet = recordings.flatten(0, 1)
     level, source_level = features.level_db(wet), features.level_db(sources)
     of_wet, of_source = (x[:, None, None] for x in (level, source_level))
@@ -64,26 +69,18 @@ def hear(recordings: torch.Tensor, sources: torch.Tensor) -> dict[str, torch.Ten
     def repeated(x):
         return x.repeat_interleave(members, 0)
 
-    bank = _bank("mel", device)
-    y, x = (_frames_first(a, features.N_FFT, features.HOP) for a in (wet, sources))
-    power_y, power_x = features.power_of(y) @ bank, features.power_of(x) @ bank
+    power_y, power_x, cross = _band_sums(wet, sources, features.N_FFT, features.HOP)
     heard["mel"] = features._decibels(power_y).mT - of_wet
     heard["source_mel"] = features._decibels(power_x).mT - of_source
-    strength = torch.sqrt(_smooth(power_y) * repeated(_smooth(power_x)))
-    strength = strength + features._POWER_FLOOR
-    cross = [_smooth(part) / strength for part in _relation(y, repeated(x), bank)]
-    heard["link"] = torch.cat(cross, 1)
+    smooth = ([_smooth(part) for part in cross], _smooth(power_y), _smooth(power_x))
+    heard["link"] = torch.cat(_coherence(*smooth), 1)
 
-    bank = _bank("score", device)
-    y, x = (_frames_first(a, features.SCORE_FFT, features.SCORE_HOP) for a in (wet, sources))
-    power_y, power_x = features.power_of(y) @ bank, features.power_of(x) @ bank
+    power_y, power_x, cross = _band_sums(wet, sources, features.SCORE_FFT, features.SCORE_HOP)
     heard["score"] = features._decibels(power_y) - of_wet
     heard["source_score"] = features._decibels(power_x) - of_source
-    strength = torch.sqrt(power_y * repeated(power_x)) + features._POWER_FLOOR
-    cross = [part / strength for part in _relation(y, repeated(x), bank)]
-    heard["score_link"] = torch.stack(cross, 1)
+    heard["score_link"] = torch.stack(_coherence(cross, power_y, power_x), 1)
 
-    bank = _bank("long", device)
+    bank = _bank(features.LONG_FFT, str(wet.device))
     y, x = (_frames_first(a, features.LONG_FFT, features.LONG_HOP) for a in (wet, sources))
     power_y, power_x = (features.power_of(spectra).sum(1) + 1e-12 for spectra in (y, x))
     power_x, cross = repeated(power_x), (y * repeated(x).conj()).sum(1)
@@ -146,8 +143,8 @@ def degrade(audio: torch.Tensor, share: float, generator: torch.Generator) -> to
         samples = audio.shape[-1]
         padded = 1 << samples.bit_length()
         spectra = torch.fft.rfft(audio[filtered], padded)
-        hz = torch.fft.rfftfreq(padded, 1 / SAMPLE_RATE, device=audio.device)
-        spectra = torch.where(there["rate"][filtered, None], spectra * _rate(hz), spectra)
+        hz, gains = _rate(padded, str(audio.device))
+        spectra = torch.where(there["rate"][filtered, None], spectra * gains, spectra)
         limited = spectra * _low_pass(hz, limits[filtered, None])
         spectra = torch.where(there["band"][filtered, None], limited, spectra)
         result[filtered] = torch.fft.irfft(spectra, padded)[:, :samples]
@@ -156,9 +153,12 @@ def degrade(audio: torch.Tensor, share: float, generator: torch.Generator) -> to
     return result + noise * (level * there["noise"])[:, None]
 
 
-def _rate(hz):
-    decibels = np.interp(hz.cpu(), RATE_HZ, RATE_DB)
-    return torch.from_numpy(10 ** (decibels / 20)).to(hz.device, torch.float32)
+@cache
+def _rate(padded: int, device: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Frequencies of a spectrum of that many samples, and what another rate leaves at each."""
+    hz = np.fft.rfftfreq(padded, 1 / SAMPLE_RATE)
+    gains = 10 ** (np.interp(hz, RATE_HZ, RATE_DB) / 20)
+    return tuple(torch.from_numpy(x).to(device, torch.float32) for x in (hz, gains))
 
 
 def _low_pass(hz, cutoff_hz):

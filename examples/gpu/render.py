@@ -77,19 +77,9 @@ def _of_saturator(knobs, switches):
 
 
 def _of_eq(knobs, switches):
-    count = len(knobs["q_1"])
-    sections = np.zeros((count, eq.SECTIONS, 5), np.float32)
-    sections[:, :, 0], first = 1, 0
-    for band, (*_, modes) in eq.BANDS.items():
-        controls = [np.float32(knobs[f"{name}_{band}"]) for name in ("freq", "gain", "q")]
-        own = switches.get(f"mode_{band}", np.zeros(count, int))
-        for number, mode in enumerate(modes):
-            rows = own == number
-            shapes = eq.SHAPES[mode](*(control[rows] for control in controls))
-            for k, (*b, a0, a1, a2) in enumerate(shapes, first):
-                sections[rows, k] = np.stack([*b, a1, a2], 1) * (1 / a0)[:, None]
-        first += 2 if len(modes) > 1 else 1
-    return sections.reshape(count, -1)
+    choices = {band: np.array(modes) for band, (*_, modes) in eq.BANDS.items() if len(modes) > 1}
+    modes = {band: modes[switches[f"mode_{band}"]] for band, modes in choices.items()}
+    return eq.sections(knobs, modes).reshape(-1, len(knobs["q_1"])).T
 
 
 def _of_ott(knobs, switches):

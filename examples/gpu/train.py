@@ -22,7 +22,6 @@ import numpy as np
 import torch
 from families import Families
 from torch import nn
-from torch.nn import functional as F
 
 from unmix import features, sources, weights
 from unmix.dataset import FAMILY
@@ -186,19 +185,13 @@ class Loss(nn.Module):
 
     def of_knobs(self, pictures: dict, batch: dict) -> dict[str, torch.Tensor]:
         """As InverseModel.knob_losses."""
-        losses = dict.fromkeys(("switches", "guess", "knobs"), 0.0)
+        parts = dict.fromkeys(("switches", "guess", "knobs"), 0.0)
         for number, (name, head) in enumerate(self.model.heads.items()):
             there = (batch["order"] == number).any(1)
-            knobs, switches = batch[f"knobs.{name}"], batch[f"switches.{name}"]
-            hidden, logits = head(head.read(pictures), batch["order"])
-            for s, switch_logits in enumerate(logits):
-                wrong = F.cross_entropy(switch_logits, switches[:, s], reduction="none")
-                losses["switches"] = losses["switches"] + (wrong * there).mean()
-            log_prob = head.mixture(hidden, switches).log_prob(knobs)
-            losses["knobs"] = losses["knobs"] - (log_prob * there).mean()
-            distance = head.guess.distance(hidden, knobs)
-            losses["guess"] = losses["guess"] + (distance * there).mean()
-        return losses
+            labels = (batch[f"{kind}.{name}"] for kind in ("knobs", "switches"))
+            losses, _ = head.losses(pictures, batch["order"], *labels)
+            parts = {part: total + (losses[part] * there).mean() for part, total in parts.items()}
+        return parts
 
 
 def _milliseconds(loss_of: Loss, indices: torch.Tensor) -> float:
@@ -219,8 +212,7 @@ def main(args):
     torch.backends.cudnn.benchmark = True
     start = args.start or weights.bundled(weights.INVERSE_FILE)
     model = weights.load_inverse(path=start).to(device).train()
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name.split(".")[0] in sum((PARTS[part] for part in parts), ()))
+    inverse.learn_only(model.requires_grad_(), [name for part in parts for name in PARTS[part]])
     begin = time.monotonic()
     stream = Stream(Families(args.families, device, args.seed), synthetic, args.seed)
     print(f"first round: {stream.count} items, {time.monotonic() - begin:.1f} s", flush=True)
@@ -249,7 +241,7 @@ def main(args):
         return loss, {"fresh": float(stream.fresh)}
 
     def validate():
-        return inverse._validate(model, held_out.get(), device, inverse.Weights())
+        return inverse.held_out_figures(model, held_out.get(), device, inverse.Weights())
 
     budget = FitConfig(
         args.steps,

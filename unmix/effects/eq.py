@@ -79,6 +79,26 @@ SHAPES = {
 SECTIONS = 6  # four bands, of which the outer ones may have two
 
 
+def sections(knobs: dict[str, np.ndarray], modes: dict[int, np.ndarray]) -> np.ndarray:
+    """The filters of N equalisers in series: float32 (SECTIONS, 5, N), (b0, b1, b2, a1, a2) each.
+
+    Args:
+        knobs: {name: (N,)} in units. modes: {band: (N,) shapes}, of the bands with a switch.
+    """
+    count = len(next(iter(knobs.values())))
+    found = np.zeros((SECTIONS, 5, count), np.float32)
+    found[:, 0], first = 1, 0
+    for band, (*_, choices) in BANDS.items():
+        controls = [np.float32(knobs[f"{knob}_{band}"]) for knob in ("freq", "gain", "q")]
+        own = modes.get(band, np.full(count, "bell"))
+        for mode in set(own.tolist()):
+            for k, (*b, a0, a1, a2) in enumerate(SHAPES[mode](*controls), first):
+                section = np.stack([*b, a1, a2]) * (1 / a0)
+                found[k][:, own == mode] = section[:, own == mode]
+        first += 2 if len(choices) > 1 else 1
+    return found
+
+
 @njit(cache=True, fastmath=True, nogil=True)
 def _filtered(x, sections):
     """Second-order ``sections`` (SECTIONS, 5, LANES) in series, transposed direct form II."""
@@ -170,16 +190,6 @@ class Equalizer(Effect):
         return pb.Pedalboard(filters)(np.ascontiguousarray(audio), sample_rate)
 
     def side_by_side(self, audio, settings, smooth=False):
-        sections = np.zeros((SECTIONS, 5, LANES), np.float32)
-        sections[:, 0], first = 1, 0
-        for band, (*_, modes) in BANDS.items():
-            controls = [
-                np.float32(self.lanes(settings, f"{knob}_{band}")) for knob in ("freq", "gain", "q")
-            ]
-            own = self.lanes(settings, f"mode_{band}", "bell")
-            for mode in set(own.tolist()):
-                for k, (*b, a0, a1, a2) in enumerate(SHAPES[mode](*controls), first):
-                    section = np.stack([*b, a1, a2]) * (1 / a0)
-                    sections[k][:, own == mode] = section[:, own == mode]
-            first += 2 if len(modes) > 1 else 1
-        return _filtered(audio, sections)
+        knobs = {knob.name: self.lanes(settings, knob.name) for knob in self.knobs}
+        modes = {band: self.lanes(settings, f"mode_{band}", "bell") for band in BANDS}
+        return _filtered(audio, sections(knobs, modes))

@@ -104,6 +104,28 @@ class EffectHead(nn.Module):
             shift = self.around(self.guess(hidden).detach())
         return self.knobs(context, shift)
 
+    def losses(
+        self,
+        pictures: dict[str, torch.Tensor],
+        order: torch.Tensor,
+        knobs: torch.Tensor,
+        switches: torch.Tensor,
+    ) -> tuple[dict[str, torch.Tensor], Mixture]:
+        """Of B chains with the effect, against its true knobs (B, K) in 0…1 and option numbers
+        (B, S): the negative log-likelihoods "knobs" and "switches", and the distance of the
+        "guess", (B,) each; and the mixture."""
+        hidden, logits = self(self.read(pictures), order)
+        mixture = self.mixture(hidden, switches)
+        wrong = [
+            F.cross_entropy(switch_logits, switches[:, s], reduction="none")
+            for s, switch_logits in enumerate(logits)
+        ]
+        return {
+            "switches": sum(wrong, hidden.new_zeros(len(order), dtype=torch.float32)),
+            "guess": self.guess.distance(hidden, knobs),
+            "knobs": -mixture.log_prob(knobs),
+        }, mixture
+
 
 class Heads(nn.ModuleDict):
     """One EffectHead per registered effect."""

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, field
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from unmix import effects
 from unmix.dataset import MAX_LENGTH
@@ -113,15 +112,11 @@ class InverseModel(nn.Module):
             rows = (order == i).any(1).nonzero()[:, 0]
             if len(rows) == 0:
                 continue
-            read = head.read({key: pictures[key][rows] for key in KnobReader.READS})
-            hidden, logits = head(read, order[rows])
-            knobs, switches = batch[f"knobs.{name}"][rows], batch[f"switches.{name}"][rows]
-            for s, switch_logits in enumerate(logits):
-                wrong = F.cross_entropy(switch_logits, switches[:, s], reduction="sum")
-                parts["switches"] = parts["switches"] + wrong
-            mixtures[name] = rows, head.mixture(hidden, switches)
-            parts["knobs"] = parts["knobs"] - mixtures[name][1].log_prob(knobs).sum()
-            parts["guess"] = parts["guess"] + head.guess.distance(hidden, knobs).sum()
+            there = {key: pictures[key][rows] for key in KnobReader.READS}
+            labels = (batch[f"{kind}.{name}"][rows] for kind in ("knobs", "switches"))
+            losses, mixture = head.losses(there, order[rows], *labels)
+            mixtures[name] = rows, mixture
+            parts = {part: total + losses[part].sum() for part, total in parts.items()}
         return {name: part / len(order) for name, part in parts.items()}, mixtures
 
     def losses(self, batch: dict, parts=tuple(PARTS)) -> dict[str, torch.Tensor]:

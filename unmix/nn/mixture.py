@@ -133,7 +133,7 @@ class MixtureDensity(nn.Module):
 
     def __init__(self, inputs: int, circular, components: int):
         super().__init__()
-        self.register_buffer("circular", torch.as_tensor(circular, dtype=torch.bool))
+        self.register_buffer("circular", torch.as_tensor(circular, dtype=torch.bool))  # in files
         self.is_angle = tuple(self.circular.tolist())
         self.components = components
         self.angles = sum(self.is_angle)

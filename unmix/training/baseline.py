@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from unmix.nn.mixture import split
 from unmix.nn.tcn import TCN
 
 DILATIONS = tuple(2**i for i in range(10))
@@ -32,7 +33,7 @@ class BlackBox(nn.Module):
     def __init__(self, panel, parameters: int):
         super().__init__()
         self.options = [len(switch.options) for switch in panel.switches]
-        self.register_buffer("circular", torch.from_numpy(panel.circular), persistent=False)
+        self.is_angle = tuple(panel.circular.tolist())
         condition = len(panel.knobs) + int(panel.circular.sum()) + sum(self.options)
         blocks = len(DILATIONS)
 
@@ -44,10 +45,10 @@ class BlackBox(nn.Module):
         self.network = TCN(1, 1, width, condition, kernel=3, dilations=DILATIONS)
 
     def forward(self, audio, knobs, switches):
-        angles = 2 * math.pi * knobs[:, self.circular]
+        numbers, angles = split(knobs, self.is_angle)
+        angles = 2 * math.pi * angles
         codes = [F.one_hot(switches[:, i], n) for i, n in enumerate(self.options)]
-        plain = 2 * knobs[:, ~self.circular] - 1
-        condition = torch.cat([plain, angles.cos(), angles.sin(), *codes], -1)
+        condition = torch.cat([2 * numbers - 1, angles.cos(), angles.sin(), *codes], -1)
         return audio + self.network(audio[:, None], condition.to(audio.dtype))[:, 0]
 
 

@@ -130,13 +130,14 @@ def knob_error(mixtures: dict, batch: dict) -> float:
     return float(np.concatenate(errors).mean())
 
 
-def _validate(model: InverseModel, data: ChainData, device: str, weights: Weights) -> dict:
+def held_out_figures(model: InverseModel, data: ChainData, device: str, weights: Weights) -> dict:
+    """Losses and ``chain_figures`` of a model on all of a set; "score" says which state is best."""
     batch = data.batch(np.arange(data.count), device)
     parts = {name: float(value) for name, value in model.losses(batch).items()}
     return {"score": weights.likelihood(parts), **parts, **chain_figures(model, batch)}
 
 
-def _learn_only(model: InverseModel, names) -> None:
+def learn_only(model: InverseModel, names) -> None:
     """Freeze all but the modules of these names, of what is not frozen already."""
     modules = dict(model.named_modules())
     if unknown := [name for name in names if name not in modules]:
@@ -233,9 +234,9 @@ def train(
             raise UnmixError(f"{start}: nothing in it fits this model")
         state.load_weights(start, model, own | fits)
         describe["start"] = file_hash(start)
-    _learn_only(model, [name for part in parts for name in PARTS[part]])
+    learn_only(model, [name for part in parts for name in PARTS[part]])
     if learn:
-        _learn_only(model, learn)
+        learn_only(model, learn)
 
     def likelihood(rng) -> tuple[torch.Tensor, dict]:
         for each in chains.sets if resident else ():
@@ -252,7 +253,7 @@ def train(
     held_out = cache(lambda: validation_data(seed, validation))
 
     def validate():
-        return _validate(model, held_out(), device, weights)
+        return held_out_figures(model, held_out(), device, weights)
 
     spectral = SpectralTerm(configs, device=device) if hybrid_steps else None
     shared = {"weight_decay": 0.02, "clip": 5.0, "seed": seed, "describe": describe}
