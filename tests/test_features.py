@@ -82,6 +82,15 @@ def test_score_sees_a_gain_that_falls_half_way_and_tells_bass_notes_apart():
     assert places[1] - places[0] == places[3] - places[1]  # an octave is as wide everywhere
 
 
+def test_some_features_alone_are_the_same():
+    for source in (NOISE, None):
+        whole = features.extract(NOISE / 2, source)
+        part = features.extract(NOISE / 2, source, ("score", "stats", "transfer"))
+        levels = {"level", "source_level", "known"}
+        assert part.keys() == levels | {"score", "stats", "transfer"}
+        assert all(torch.equal(values, whole[name]) for name, values in part.items())
+
+
 def test_packed_features_come_back():
     heard = features.extract(NOISE * 0.25, NOISE)
     packed = features.pack({name: values.numpy() for name, values in heard.items()})

@@ -29,7 +29,7 @@ def believe(model, prepared, beams: int, reranker=None) -> list:
     beliefs = model.believe(heard, beams)[0]
     if reranker is None or source is None:
         return beliefs
-    return hear_again(reranker, beliefs, heard, *pair.sounds())
+    return hear_again(model, reranker, beliefs, heard, *pair.sounds())
 
 
 def unit_intervals(

@@ -130,7 +130,7 @@ class _Searches:
         heard = hear(dry, recording)
         beliefs = self.model.believe(heard, self.beams)[0]
         if self.reranker is not None:
-            beliefs = hear_again(self.reranker, beliefs, heard, recording, dry)
+            beliefs = hear_again(self.model, self.reranker, beliefs, heard, recording, dry)
         generator = torch.Generator().manual_seed(self.sampler.config["seed"])
         starts = starts_from_beliefs(beliefs, REFINE_SAMPLES, generator)
         found = search(recording, dry, starts, self.proxies, self.steps, seconds=self.seconds)

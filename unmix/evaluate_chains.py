@@ -140,7 +140,7 @@ class _Naming:
         if self.reranker is None or self.hidden_source:
             return {**first, "alone": None, "asked": asked}
         sounds = question.recording, question.dry
-        beliefs = hear_again(self.reranker, beliefs, question.heard, *sounds)
+        beliefs = hear_again(self.model, self.reranker, beliefs, question.heard, *sounds)
         return {**_rate(question, beliefs, seed), "alone": first, "asked": asked}
 
 

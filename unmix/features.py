@@ -242,8 +242,13 @@ def unpack(name: str, values: torch.Tensor) -> torch.Tensor:
     return values.float() if values.dtype == torch.float16 else values
 
 
-def extract(recording: torch.Tensor, source: torch.Tensor | None) -> dict[str, torch.Tensor]:
-    """All features of recordings (B, WINDOW) of one source (1, WINDOW), if that is known.
+def extract(
+    recording: torch.Tensor, source: torch.Tensor | None, names=None
+) -> dict[str, torch.Tensor]:
+    """Features of recordings (B, WINDOW) of one source (1, WINDOW), if that is known.
+
+    Args:
+        names: of the pictures; all if None. Levels and ``known`` are always there.
 
     Returns:
         mel (B, MELS, FRAMES), score (B, SCORE_FRAMES, BANDS) and stats (B, FRAME_STATS, FRAMES) of
@@ -258,36 +263,40 @@ def extract(recording: torch.Tensor, source: torch.Tensor | None) -> dict[str, t
     far from its fundamental.
     """
     x = None if source is None else Spectra(source[0])
-    rows = [_extract(Spectra(wet), x) for wet in recording]
+    rows = [_extract(Spectra(wet), x, names) for wet in recording]
     result = {k: torch.from_numpy(np.stack([row[k] for row in rows])) for k in rows[0]}
-    return result | {"stats": relative_stats(recording, result["level"])}
+    if names is None or "stats" in names:
+        result["stats"] = relative_stats(recording, result["level"])
+    return result
 
 
-def _extract(y: Spectra, x: Spectra | None) -> dict[str, np.ndarray]:
+def _mel(signal: Spectra) -> np.ndarray:
+    """(MELS, FRAMES) in dB relative to the signal's level."""
+    return _decibels_of(signal.mel_powers) - np.float32(signal.level)
+
+
+# {picture: its shape, and how it is made of the spectra of recording and source}
+_OF_RECORDING = {"mel": _mel, "score": score}
+_OF_SOURCE = {
+    "source_mel": ((MELS, FRAMES), lambda y, x: _mel(x)),
+    "source_score": ((SCORE_FRAMES, BANDS), lambda y, x: score(x)),
+    "transfer": ((TRANSFER, BANDS), relative_transfer),
+    "link": ((LINK * MELS, LINK_FRAMES), link),
+    "score_link": ((LINK, SCORE_FRAMES, BANDS), score_link),
+}
+
+
+def _extract(y: Spectra, x: Spectra | None, names) -> dict[str, np.ndarray]:
     """Features of one recording, but its frame statistics."""
-    level = np.float32(y.level)
     result = {
-        "level": level,
-        "mel": _decibels_of(y.mel_powers) - level,
-        "score": score(y),
+        "level": np.float32(y.level),
+        "source_level": np.float32(0 if x is None else x.level),
+        "known": np.float32(x is not None),
     }
-    if x is None:
-        return result | {
-            "source_mel": np.zeros((MELS, FRAMES), np.float32),
-            "source_score": np.zeros((SCORE_FRAMES, BANDS), np.float32),
-            "source_level": np.float32(0),
-            "transfer": np.zeros((TRANSFER, BANDS), np.float32),
-            "link": np.zeros((LINK * MELS, LINK_FRAMES), np.float32),
-            "score_link": np.zeros((LINK, SCORE_FRAMES, BANDS), np.float32),
-            "known": np.float32(0),
-        }
-    source_level = np.float32(x.level)
-    return result | {
-        "source_mel": _decibels_of(x.mel_powers) - source_level,
-        "source_score": score(x),
-        "source_level": source_level,
-        "transfer": relative_transfer(y, x),
-        "link": link(y, x),
-        "score_link": score_link(y, x),
-        "known": np.float32(1),
-    }
+    for name, make in _OF_RECORDING.items():
+        if names is None or name in names:
+            result[name] = make(y)
+    for name, (shape, make) in _OF_SOURCE.items():
+        if names is None or name in names:
+            result[name] = np.zeros(shape, np.float32) if x is None else make(y, x)
+    return result

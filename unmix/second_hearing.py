@@ -9,15 +9,19 @@ was. Nothing is fitted; where the source is hidden, there is no second hearing.
 from __future__ import annotations
 
 import dataclasses
+import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from unmix import features
+from unmix import effects, features
 from unmix.dataset import MAX_LENGTH
 from unmix.features import Spectra
-from unmix.starts import prediction
+from unmix.inverse.readers import KnobReader
+from unmix.nn.mixture import Mixture, from_normal, to_normal
+from unmix.starts import believed_chain, prediction
 
 CELL = 8  # frames and bands of the score that one number stands for
 # {kind of error on the score: what counts as none}, in dB or as a share
@@ -41,10 +45,74 @@ ERRORS = (
 )
 
 
+STEPS = (1.0, 0.7, 0.5)  # shares of what was misheard that knobs are moved by, in turn
+LIKELY = 0.02
+
+
 def orders(beliefs: list) -> torch.Tensor:
     """(K, MAX_LENGTH) effect numbers of inverse.model.Beliefs, −1 behind the end."""
     rows = [(*belief.order, *[-1] * (MAX_LENGTH - len(belief.order))) for belief in beliefs]
     return torch.tensor(rows)
+
+
+def _window(audio: np.ndarray, samples: int) -> torch.Tensor:
+    """The last ``samples`` of a signal, and silence: (WINDOW,)."""
+    return torch.from_numpy(np.pad(audio[audio.size - samples :], (0, features.WINDOW - samples)))
+
+
+def _renders(chains: list, source: np.ndarray, samples: int) -> torch.Tensor:
+    """The last ``samples`` of what K chains make of the source, and silence: (K, WINDOW)."""
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        renders = pool.map(lambda chain: chain.render(source, features.SAMPLE_RATE), chains)
+        return torch.stack([_window(audio, samples) for audio in renders])
+
+
+def _free(u: torch.Tensor, circular: torch.Tensor) -> torch.Tensor:
+    """(…, K) in 0…1 -> numbers in normal space, angles in turns."""
+    return torch.where(circular, u, to_normal(u))
+
+
+def settle(model, beliefs: list, heard: dict, recording: np.ndarray, source: np.ndarray) -> list:
+    """Beliefs with their knobs moved to where the network hears the renders as the recording.
+
+    What it mishears at one setting, it mishears much alike at another nearby. So when it takes a
+    render for other knobs than were rendered, its answer about the recording was as far off. That
+    is taken out in STEPS. A belief less than LIKELY times as probable as the first stays.
+
+    Args:
+        model: an inverse.model.InverseModel on the CPU.
+        beliefs, heard, recording, source: as of ``errors``; the most probable first.
+    """
+    likely = beliefs[0].log_prob + math.log(LIKELY)
+    moving = [belief for belief in beliefs if belief.log_prob >= likely]
+    rows, mixtures, answer, circular = {}, {}, {}, {}
+    for name in effects.names():
+        rows[name] = [row for row, belief in enumerate(moving) if name in belief.mixtures]
+        if rows[name]:
+            mixtures[name] = Mixture.joined([moving[row].mixtures[name] for row in rows[name]])
+            circular[name] = torch.from_numpy(effects.get(name).panel.circular)
+            answer[name] = _free(mixtures[name].median(), circular[name])
+    place, dry = dict(answer), _window(source, recording.size)[None]
+    for step in STEPS:
+        knobs = [{} for _ in moving]
+        for name, free in place.items():
+            u = torch.where(circular[name], free % 1.0, from_normal(free))
+            for row, values in zip(rows[name], u, strict=True):
+                knobs[row][name] = values
+        chains = [believed_chain(*both) for both in zip(moving, knobs, strict=True)]
+        again = features.extract(_renders(chains, source, recording.size), dry, KnobReader.READS)
+        again["level_known"] = heard["level_known"].expand(len(moving))
+        for name, median in model.hear_knobs(again, moving).items():
+            off = answer[name] - _free(median, circular[name])
+            off = torch.where(circular[name], (off + 0.5) % 1.0 - 0.5, off)
+            place[name] = place[name] + step * off
+    settled = [{} for _ in moving]
+    for name, mixture in mixtures.items():
+        by = place[name] - answer[name]
+        for row, own in zip(rows[name], mixture.moved(by).parts(), strict=True):
+            settled[row][name] = own
+    moved = [dataclasses.replace(b, mixtures=m) for b, m in zip(moving, settled, strict=True)]
+    return moved + beliefs[len(moving) :]
 
 
 def errors(beliefs: list, heard: dict, recording: np.ndarray, source: np.ndarray) -> torch.Tensor:
@@ -64,20 +132,17 @@ def errors(beliefs: list, heard: dict, recording: np.ndarray, source: np.ndarray
         STATS_FRAMES; and of the level.
     """
 
-    def window(audio: np.ndarray) -> torch.Tensor:
-        audio = audio[audio.size - recording.size :]
-        return torch.from_numpy(np.pad(audio, (0, features.WINDOW - audio.size)))
-
     chains = [prediction(belief).chain for belief in beliefs]
-    renders = [window(chain.render(source, features.SAMPLE_RATE)) for chain in chains]
-    wet, dry, *spectra = (Spectra(audio) for audio in (window(recording), window(source), *renders))
+    renders = _renders(chains, source, recording.size)
+    wet, dry = (Spectra(_window(audio, recording.size)) for audio in (recording, source))
+    spectra = [Spectra(audio) for audio in renders]
 
     def of_all(picture) -> torch.Tensor:
         return torch.from_numpy(np.stack([picture(y) for y in spectra]))
 
     levels = torch.tensor([y.level for y in spectra])
     transfer = of_all(lambda y: features.relative_transfer(y, dry)) - heard["transfer"]
-    stats = features.relative_stats(torch.stack(renders), levels) - heard["stats"]
+    stats = features.relative_stats(renders, levels) - heard["stats"]
     found = [
         *_on_score(
             of_all(features.score) - heard["score"],
@@ -116,17 +181,19 @@ def _on_score(off, match, link, loud) -> list[torch.Tensor]:
 
 
 @torch.no_grad()
-def hear_again(reranker, beliefs: list, heard: dict, recording, source) -> list:
-    """Beliefs about a recording, ranked anew.
+def hear_again(model, reranker, beliefs: list, heard: dict, recording, source) -> list:
+    """Beliefs about a recording, with their knobs settled, ranked anew.
 
     Args:
+        model: the inverse.model.InverseModel that believed, on the CPU.
         reranker: an inverse.reranker.Reranker on the CPU.
-        beliefs, heard, recording, source: as of ``errors``.
+        beliefs, heard, recording, source: as of ``settle``.
 
     Returns:
         The beliefs, most probable first, each with its new ``log_prob``. All together are as
         probable as before.
     """
+    beliefs = settle(model, beliefs, heard, recording, source)
     log_prob = torch.tensor([belief.log_prob for belief in beliefs])
     found = errors(beliefs, heard, recording, source)
     ranked = reranker(found[None], orders(beliefs)[None], log_prob[None])[0]

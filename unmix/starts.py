@@ -35,15 +35,18 @@ class Start:
     mixtures: dict[str, Mixture] = field(default_factory=dict)
 
 
-def _start(belief, knobs: dict[str, torch.Tensor], switches: dict | None = None) -> Start:
-    """A believed chain with {effect: (K,) in 0…1}, and its most probable switches if none are
-    given."""
+def believed_chain(belief, knobs: dict[str, torch.Tensor], switches: dict | None = None) -> Chain:
+    """The chain of an inverse.model.Belief with {effect: (K,) in 0…1}, and its most probable
+    switches if none are given."""
     switches = belief.switches if switches is None else switches
-    steps = [
+    return Chain(
         (name, effects.get(name).from_unit(knobs[name].tolist(), switches[name].tolist()))
         for name in belief.names
-    ]
-    return Start(Chain(steps), belief.log_prob, belief.mixtures)
+    )
+
+
+def _start(belief, knobs: dict[str, torch.Tensor], switches: dict | None = None) -> Start:
+    return Start(believed_chain(belief, knobs, switches), belief.log_prob, belief.mixtures)
 
 
 def _drawn(log_probs: Sequence[torch.Tensor], generator) -> torch.Tensor:
@@ -139,10 +142,7 @@ class Rows:
         rows = [i for i in rows if name in self.starts[i].chain.names]
         if not rows:
             return None
-        parts = [self.starts[i].mixtures[name] for i in rows]
-        fields = ("log_weights", "mean", "precision", "angle", "concentration")
-        joined = [torch.cat([getattr(part, f) for part in parts]) for f in fields]
-        return torch.tensor(rows), Mixture(*joined, parts[0].circular)
+        return torch.tensor(rows), Mixture.joined([self.starts[i].mixtures[name] for i in rows])
 
     def __len__(self) -> int:
         return len(self.starts)

@@ -122,6 +122,16 @@ def test_belief_describes_each_effect_of_the_chain(batch):
             assert effect.panel.complete(settings) == settings
 
 
+def test_knobs_are_heard_given_the_chain_and_switches_of_a_belief(batch):
+    model = InverseModel(SMALL).eval()
+    beliefs = [row[0] for row in model.believe(batch, beams=4)]
+    found = model.hear_knobs(batch, beliefs)
+    assert set(found) == set().union(*(belief.names for belief in beliefs))
+    for name, medians in found.items():
+        own = [b.mixtures[name].median()[0] for b in beliefs if name in b.names]
+        assert torch.allclose(medians, torch.stack(own), atol=1e-4), name
+
+
 def test_hidden_source_and_level_do_not_reach_the_network(batch):
     model = InverseModel(SMALL).eval()
     hidden = batch | {

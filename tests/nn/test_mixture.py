@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from unmix.nn.mixture import MixtureDensity, from_normal, to_normal
+from unmix.nn.mixture import Mixture, MixtureDensity, from_normal, to_normal
 
 CIRCULAR = [False, True]
 
@@ -82,3 +82,31 @@ def test_fitting_recovers_a_knob_and_an_angle_across_the_wrap():
     u = module(context[:1]).centre()[0]
     assert abs(float(u[0]) - 0.8) < 0.02
     assert min(float(u[1]), 1 - float(u[1])) < 0.02
+
+
+@torch.no_grad()
+def test_a_mixture_moves_as_a_whole_number_by_number_and_round_the_circle():
+    mixture = head(circular=[False, True, False])(torch.randn(4, 8))
+    by = torch.tensor([0.3, 0.4, -0.2]).expand(4, 3)
+    moved, u = mixture.moved(by), torch.rand(4, 3) * 0.6 + 0.2
+    there = torch.stack(
+        [
+            from_normal(to_normal(u[:, 0]) + 0.3),
+            (u[:, 1] + 0.4) % 1.0,
+            from_normal(to_normal(u[:, 2]) - 0.2),
+        ],
+        1,
+    )
+    assert torch.allclose(moved.log_prob(there), mixture.log_prob(u), atol=1e-3)
+    turned = (moved.median() - mixture.median())[:, 1] % 1.0
+    assert torch.allclose(turned, torch.full((4,), 0.4), atol=1e-4)
+
+
+@torch.no_grad()
+def test_parts_joined_are_the_whole():
+    mixture, u = head()(torch.randn(3, 8)), torch.rand(3, 2)
+    parts = mixture.parts()
+    assert [part.log_prob(row[None]).item() for part, row in zip(parts, u, strict=True)] == (
+        mixture.log_prob(u).tolist()
+    )
+    assert torch.equal(Mixture.joined(parts).log_prob(u), mixture.log_prob(u))

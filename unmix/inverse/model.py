@@ -146,10 +146,25 @@ class InverseModel(nn.Module):
             for n, (row, known) in enumerate(zip(z, heard["known"].tolist(), strict=True))
         ]
 
+    @torch.no_grad()
+    def hear_knobs(self, heard: dict, beliefs: list[Belief]) -> dict[str, torch.Tensor]:
+        """Medians of the knobs in recordings (features of batch K), of each given the chain and
+        the switches of its belief (K): {effect: (n, knobs) in 0…1} of the n beliefs with it."""
+        pictures, device, medians = self.look(heard), heard["known"].device, {}
+        for i, (name, head) in enumerate(self.heads.items()):
+            rows = [row for row, belief in enumerate(beliefs) if i in belief.order]
+            if not rows:
+                continue
+            there = {key: pictures[key][rows] for key in KnobReader.READS}
+            order = torch.stack([_padded(beliefs[row].order, device) for row in rows])
+            switches = torch.stack([beliefs[row].switches[name] for row in rows])
+            hidden, _ = head(head.read(there), order)
+            medians[name] = head.mixture(hidden, switches).median()
+        return medians
+
     def _belief(self, read: dict, order: tuple[int, ...], log_prob: float) -> Belief:
         device = next(iter(read.values())).device
-        padded = torch.full((1, MAX_LENGTH), -1, dtype=torch.long, device=device)
-        padded[0, : len(order)] = torch.tensor(order, dtype=torch.long, device=device)
+        padded = _padded(order, device)[None]
         mixtures, switches, log_probs = {}, {}, {}
         for i in order:
             name = effects.names()[i]
@@ -160,3 +175,8 @@ class InverseModel(nn.Module):
             switches[name] = torch.tensor(best, dtype=torch.long, device=device)
             mixtures[name] = head.mixture(hidden, switches[name][None])
         return Belief(order, log_prob, mixtures, switches, log_probs)
+
+
+def _padded(order: tuple[int, ...], device) -> torch.Tensor:
+    """(MAX_LENGTH,) effect numbers, −1 behind the end."""
+    return torch.tensor((*order, *[-1] * (MAX_LENGTH - len(order))), device=device)

@@ -52,6 +52,28 @@ class Mixture:
         self.angle, self.concentration = angle, concentration
         self.circular = tuple(map(bool, circular))
 
+    def _fields(self) -> tuple[torch.Tensor, ...]:
+        return self.log_weights, self.mean, self.precision, self.angle, self.concentration
+
+    @staticmethod
+    def joined(parts: list[Mixture]) -> Mixture:
+        """One batch of several, whose numbers and components are of a kind."""
+        fields = zip(*(part._fields() for part in parts), strict=True)
+        return Mixture(*map(torch.cat, fields), parts[0].circular)
+
+    def parts(self) -> list[Mixture]:
+        """Each of the batch, as a batch of one."""
+        fields = zip(*(field.split(1) for field in self._fields()), strict=True)
+        return [Mixture(*field, self.circular) for field in fields]
+
+    def moved(self, by: torch.Tensor) -> Mixture:
+        """All components moved: by (B, K), numbers in normal space, angles in turns."""
+        log_weights, mean, precision, angle, concentration = self._fields()
+        numbers, turns = split(by, self.circular)
+        mean = mean + numbers[:, None]
+        angle = angle + 2 * math.pi * turns[:, None]
+        return Mixture(log_weights, mean, precision, angle, concentration, self.circular)
+
     def component_log_prob(self, u: torch.Tensor) -> torch.Tensor:
         """(B, K) in 0…1 -> (B, M), densities in normal space and angle (radians)."""
         numbers, angles = split(u, self.circular)

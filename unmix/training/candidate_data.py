@@ -48,6 +48,7 @@ class CandidateSampler(ChainSampler):
             (chain, wet), beliefs = pairs[i], beliefs[:CANDIDATES]
             asked = {name: values[i : i + 1] for name, values in heard.items()}
             right = [belief.names == chain.canonical().names for belief in beliefs]
+            beliefs = second_hearing.settle(self.model, beliefs, asked, wet, source)
             found = second_hearing.errors(beliefs, asked, wet, source)
             items.append(
                 {
