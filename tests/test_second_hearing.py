@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from unmix import effects, features, second_hearing, sources, weights
+from unmix import effects, second_hearing, sources, weights
 from unmix.chain import Chain
-from unmix.evaluate import held_out, hear, knob_errors
+from unmix.evaluate import hear, held_out, knob_errors
 from unmix.inverse.model import Belief
 from unmix.inverse.reranker import Reranker
 from unmix.second_hearing import CELLS, ERRORS, ON_SCORE, errors, hear_again, settle

@@ -252,6 +252,10 @@ def train_reranker(
     batch: Annotated[int, typer.Option(min=1, help="Recordings a step.")] = 64,
     learning_rate: Annotated[float, typer.Option(help="Peak of the schedule.")] = 5e-4,
     seed: Annotated[int, typer.Option(min=0, help="Decides every step.")] = 0,
+    start: Annotated[
+        Path | None,
+        typer.Option(help="Begin from these weights, not from random ones.", metavar="FILE"),
+    ] = None,
     wandb: Annotated[bool, typer.Option("--wandb", help="Log to Weights & Biases.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -271,6 +275,7 @@ def train_reranker(
         batch=batch,
         learning_rate=learning_rate,
         seed=seed,
+        start=start,
         wandb=wandb,
     )
     _tell_training(result, out, f"held-out loss {result.best:.3f}")

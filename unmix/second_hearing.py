@@ -1,9 +1,10 @@
 """The second hearing: candidates rendered, and ranked by how they differ from the recording.
 
 To name a chain at first hearing, a network must know how every order of every effect sounds at any
-knobs. Here each of its candidates is rendered by the real effects, once, with the knobs that it
-expects. No render is right, but where it differs from the recording, and in what, says which order
-was. Nothing is fitted; where the source is hidden, there is no second hearing.
+knobs. Here each of its candidates is rendered by the real effects, with the knobs that it expects,
+and heard by it as well: what it mishears of its renders is taken out of the knobs (``settle``).
+Still no render is right, but where it differs from the recording, and in what, says which order
+was. No error is descended; where the source is hidden, there is no second hearing.
 """
 
 from __future__ import annotations
@@ -67,9 +68,58 @@ def _renders(chains: list, source: np.ndarray, samples: int) -> torch.Tensor:
         return torch.stack([_window(audio, samples) for audio in renders])
 
 
-def _free(u: torch.Tensor, circular: torch.Tensor) -> torch.Tensor:
-    """(…, K) in 0…1 -> numbers in normal space, angles in turns."""
-    return torch.where(circular, u, to_normal(u))
+class _Believed:
+    """What K beliefs say of the knobs, effect by effect, as one batch each.
+
+    Attributes:
+        rows: {effect: which of the beliefs have it}, n of them.
+        mixtures: {effect: Mixture of batch n}.
+        medians: {effect: (n, knobs)}: numbers in normal space, angles in turns.
+    """
+
+    def __init__(self, beliefs: list):
+        self.beliefs = beliefs
+        rows = {
+            name: [row for row, belief in enumerate(beliefs) if name in belief.mixtures]
+            for name in effects.names()
+        }
+        self.rows = {name: found for name, found in rows.items() if found}
+        self.mixtures = {
+            name: Mixture.joined([beliefs[row].mixtures[name] for row in found])
+            for name, found in self.rows.items()
+        }
+        self.circular = {
+            name: torch.from_numpy(effects.get(name).panel.circular) for name in self.rows
+        }
+        medians = {name: mixture.median() for name, mixture in self.mixtures.items()}
+        self.medians = {name: self._free(name, u) for name, u in medians.items()}
+
+    def _free(self, name: str, u: torch.Tensor) -> torch.Tensor:
+        return torch.where(self.circular[name], u, to_normal(u))
+
+    def chains(self, places: dict[str, torch.Tensor]) -> list:
+        """The chains with their knobs at ``places``, as of ``medians``."""
+        knobs = [{} for _ in self.beliefs]
+        for name, place in places.items():
+            u = torch.where(self.circular[name], place % 1.0, from_normal(place))
+            for row, values in zip(self.rows[name], u, strict=True):
+                knobs[row][name] = values
+        return [believed_chain(*both) for both in zip(self.beliefs, knobs, strict=True)]
+
+    def above(self, name: str, u: torch.Tensor) -> torch.Tensor:
+        """How far the medians of an effect lie above u (n, knobs) in 0…1."""
+        off = self.medians[name] - self._free(name, u)
+        return torch.where(self.circular[name], (off + 0.5) % 1.0 - 0.5, off)
+
+    def moved(self, places: dict[str, torch.Tensor]) -> list:
+        """The beliefs, their mixtures moved so that the medians lie at ``places``."""
+        mixtures = [{} for _ in self.beliefs]
+        for name, place in places.items():
+            moved = self.mixtures[name].moved(place - self.medians[name]).parts()
+            for row, mixture in zip(self.rows[name], moved, strict=True):
+                mixtures[row][name] = mixture
+        both = zip(self.beliefs, mixtures, strict=True)
+        return [dataclasses.replace(belief, mixtures=own) for belief, own in both]
 
 
 def settle(model, beliefs: list, heard: dict, recording: np.ndarray, source: np.ndarray) -> list:
@@ -84,35 +134,16 @@ def settle(model, beliefs: list, heard: dict, recording: np.ndarray, source: np.
         beliefs, heard, recording, source: as of ``errors``; the most probable first.
     """
     likely = beliefs[0].log_prob + math.log(LIKELY)
-    moving = [belief for belief in beliefs if belief.log_prob >= likely]
-    rows, mixtures, answer, circular = {}, {}, {}, {}
-    for name in effects.names():
-        rows[name] = [row for row, belief in enumerate(moving) if name in belief.mixtures]
-        if rows[name]:
-            mixtures[name] = Mixture.joined([moving[row].mixtures[name] for row in rows[name]])
-            circular[name] = torch.from_numpy(effects.get(name).panel.circular)
-            answer[name] = _free(mixtures[name].median(), circular[name])
-    place, dry = dict(answer), _window(source, recording.size)[None]
+    believed = _Believed([belief for belief in beliefs if belief.log_prob >= likely])
+    count, dry = len(believed.beliefs), _window(source, recording.size)[None]
+    places = dict(believed.medians)
     for step in STEPS:
-        knobs = [{} for _ in moving]
-        for name, free in place.items():
-            u = torch.where(circular[name], free % 1.0, from_normal(free))
-            for row, values in zip(rows[name], u, strict=True):
-                knobs[row][name] = values
-        chains = [believed_chain(*both) for both in zip(moving, knobs, strict=True)]
-        again = features.extract(_renders(chains, source, recording.size), dry, KnobReader.READS)
-        again["level_known"] = heard["level_known"].expand(len(moving))
-        for name, median in model.hear_knobs(again, moving).items():
-            off = answer[name] - _free(median, circular[name])
-            off = torch.where(circular[name], (off + 0.5) % 1.0 - 0.5, off)
-            place[name] = place[name] + step * off
-    settled = [{} for _ in moving]
-    for name, mixture in mixtures.items():
-        by = place[name] - answer[name]
-        for row, own in zip(rows[name], mixture.moved(by).parts(), strict=True):
-            settled[row][name] = own
-    moved = [dataclasses.replace(b, mixtures=m) for b, m in zip(moving, settled, strict=True)]
-    return moved + beliefs[len(moving) :]
+        renders = _renders(believed.chains(places), source, recording.size)
+        again = features.extract(renders, dry, KnobReader.READS)
+        again["level_known"] = heard["level_known"].expand(count)
+        for name, medians in model.hear_knobs(again, believed.beliefs).items():
+            places[name] = places[name] + step * believed.above(name, medians)
+    return believed.moved(places) + beliefs[count:]
 
 
 def errors(beliefs: list, heard: dict, recording: np.ndarray, source: np.ndarray) -> torch.Tensor:
@@ -131,7 +162,6 @@ def errors(beliefs: list, heard: dict, recording: np.ndarray, source: np.ndarray
         source), of the transfer function in runs of CELL bands, of the frame statistics in runs of
         STATS_FRAMES; and of the level.
     """
-
     chains = [prediction(belief).chain for belief in beliefs]
     renders = _renders(chains, source, recording.size)
     wet, dry = (Spectra(_window(audio, recording.size)) for audio in (recording, source))

@@ -46,6 +46,14 @@ def test_it_learns_which_errors_speak(tmp_path):
     assert means[0] < -0.05 < means[1]
 
 
+def test_it_goes_on_from_weights(tmp_path):
+    generate(Told(), 300, tmp_path / "data", workers=1)
+    first = train_reranker(tmp_path / "data", tmp_path / "first", steps=100, learning_rate=3e-3)
+    again = {"steps": 2, "learning_rate": 1e-6, "start": tmp_path / "first" / "best.safetensors"}
+    second = train_reranker(tmp_path / "data", tmp_path / "second", **again)
+    assert second.best == pytest.approx(first.best, abs=1e-3)
+
+
 def test_other_data_are_refused(tmp_path, data):
     with pytest.raises(UnmixError, match="holds chains, not candidates"):
         train_reranker(data, tmp_path / "run")

@@ -30,6 +30,7 @@ class CandidateSampler(ChainSampler):
             "kind": "candidates",
             "candidates": CANDIDATES,
             "network": file_hash(bundled(INVERSE_FILE)),
+            "settled": second_hearing.STEPS,
         }
 
     def family(self, family: int) -> list[dict[str, np.ndarray]]:

@@ -9,8 +9,9 @@ import torch
 
 from unmix.errors import UnmixError
 from unmix.inverse.reranker import Reranker
-from unmix.shards import Reader
+from unmix.shards import Reader, file_hash
 from unmix.training.loop import FitConfig, FitResult, fit
+from unmix.training.state import load_weights, read
 
 NAMES = ("errors", "candidate_order", "log_prob", "right")
 HELD_OUT_SHARE = 0.05
@@ -50,6 +51,7 @@ def train_reranker(
     learning_rate: float = 5e-4,
     weight_decay: float = 0.5,
     seed: int = 0,
+    start=None,
     validate_every: int = 100,
     wandb: bool = False,
 ) -> FitResult:
@@ -60,6 +62,8 @@ def train_reranker(
             of each is held out; the checkpoint with the lowest loss there is kept as
             ``best.safetensors``, and the network's own loss stands beside it. Recordings whose
             true chain is not among the candidates say nothing and are left out.
+        start: weights of a Reranker to begin from; mean and spread of the errors are always those
+            of ``data``.
 
     Raises:
         UnmixError: no such data, too few of them, and what ``fit`` raises.
@@ -70,6 +74,10 @@ def train_reranker(
         raise UnmixError(f"{len(train)} recordings are too few to train on")
     torch.manual_seed(seed)
     model = Reranker()
+    describe = {"data": configs, "items": len(out_of_it), "batch": batch}
+    if start is not None:
+        load_weights(start, model, read(start)[0])
+        describe["start"] = file_hash(start)
     errors = items["errors"][train].float().flatten(0, 1)
     model.mean.copy_(errors.mean(0))
     model.spread.copy_(errors.std(0).clamp_min(0.05))
@@ -98,6 +106,6 @@ def train_reranker(
         weight_decay=weight_decay,
         validate_every=validate_every,
         seed=seed,
-        describe={"data": configs, "items": len(out_of_it), "batch": batch},
+        describe=describe,
     )
     return fit(model, step_fn, validate_fn, Path(out), config, score="loss", wandb=wandb)
