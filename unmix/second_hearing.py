@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -23,6 +22,7 @@ from unmix.features import Spectra
 from unmix.inverse.readers import KnobReader
 from unmix.nn.mixture import Mixture, from_normal, to_normal
 from unmix.starts import believed_chain, prediction
+from unmix.workers import together
 
 CELL = 8  # frames and bands of the score that one number stands for
 # {kind of error on the score: what counts as none}, in dB or as a share
@@ -63,9 +63,8 @@ def _window(audio: np.ndarray, samples: int) -> torch.Tensor:
 
 def _renders(chains: list, source: np.ndarray, samples: int) -> torch.Tensor:
     """The last ``samples`` of what K chains make of the source, and silence: (K, WINDOW)."""
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        renders = pool.map(lambda chain: chain.render(source, features.SAMPLE_RATE), chains)
-        return torch.stack([_window(audio, samples) for audio in renders])
+    renders = together(lambda chain: chain.render(source, features.SAMPLE_RATE), chains)
+    return torch.stack([_window(audio, samples) for audio in renders])
 
 
 class _Believed:
