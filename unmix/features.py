@@ -242,13 +242,30 @@ def unpack(name: str, values: torch.Tensor) -> torch.Tensor:
     return values.float() if values.dtype == torch.float16 else values
 
 
+def _mel(signal: Spectra) -> np.ndarray:
+    """(MELS, FRAMES) in dB relative to the signal's level."""
+    return _decibels_of(signal.mel_powers) - np.float32(signal.level)
+
+
+# {picture: its shape, and how it is made of the spectra of recording and source}
+_OF_RECORDING = {"mel": _mel, "score": score}
+_OF_SOURCE = {
+    "source_mel": ((MELS, FRAMES), lambda y, x: _mel(x)),
+    "source_score": ((SCORE_FRAMES, BANDS), lambda y, x: score(x)),
+    "transfer": ((TRANSFER, BANDS), relative_transfer),
+    "link": ((LINK * MELS, LINK_FRAMES), link),
+    "score_link": ((LINK, SCORE_FRAMES, BANDS), score_link),
+}
+PICTURES = (*_OF_RECORDING, *_OF_SOURCE, "stats")
+
+
 def extract(
-    recording: torch.Tensor, source: torch.Tensor | None, names=None
+    recording: torch.Tensor, source: torch.Tensor | None, names=PICTURES
 ) -> dict[str, torch.Tensor]:
     """Features of recordings (B, WINDOW) of one source (1, WINDOW), if that is known.
 
     Args:
-        names: of the pictures; all if None. Levels and ``known`` are always there.
+        names: of PICTURES. Levels and ``known`` are always there.
 
     Returns:
         mel (B, MELS, FRAMES), score (B, SCORE_FRAMES, BANDS) and stats (B, FRAME_STATS, FRAMES) of
@@ -265,25 +282,9 @@ def extract(
     x = None if source is None else Spectra(source[0])
     rows = [_extract(Spectra(wet), x, names) for wet in recording]
     result = {k: torch.from_numpy(np.stack([row[k] for row in rows])) for k in rows[0]}
-    if names is None or "stats" in names:
+    if "stats" in names:
         result["stats"] = relative_stats(recording, result["level"])
     return result
-
-
-def _mel(signal: Spectra) -> np.ndarray:
-    """(MELS, FRAMES) in dB relative to the signal's level."""
-    return _decibels_of(signal.mel_powers) - np.float32(signal.level)
-
-
-# {picture: its shape, and how it is made of the spectra of recording and source}
-_OF_RECORDING = {"mel": _mel, "score": score}
-_OF_SOURCE = {
-    "source_mel": ((MELS, FRAMES), lambda y, x: _mel(x)),
-    "source_score": ((SCORE_FRAMES, BANDS), lambda y, x: score(x)),
-    "transfer": ((TRANSFER, BANDS), relative_transfer),
-    "link": ((LINK * MELS, LINK_FRAMES), link),
-    "score_link": ((LINK, SCORE_FRAMES, BANDS), score_link),
-}
 
 
 def _extract(y: Spectra, x: Spectra | None, names) -> dict[str, np.ndarray]:
@@ -294,9 +295,9 @@ def _extract(y: Spectra, x: Spectra | None, names) -> dict[str, np.ndarray]:
         "known": np.float32(x is not None),
     }
     for name, make in _OF_RECORDING.items():
-        if names is None or name in names:
+        if name in names:
             result[name] = make(y)
     for name, (shape, make) in _OF_SOURCE.items():
-        if names is None or name in names:
+        if name in names:
             result[name] = np.zeros(shape, np.float32) if x is None else make(y, x)
     return result

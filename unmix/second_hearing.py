@@ -17,8 +17,8 @@ import torch
 from torch.nn import functional as F
 
 from unmix import effects, features
-from unmix.dataset import MAX_LENGTH
 from unmix.features import Spectra
+from unmix.inverse.model import padded
 from unmix.inverse.readers import KnobReader
 from unmix.nn.mixture import Mixture, from_normal, to_normal
 from unmix.starts import believed_chain, prediction
@@ -52,8 +52,7 @@ LIKELY = 0.02
 
 def orders(beliefs: list) -> torch.Tensor:
     """(K, MAX_LENGTH) effect numbers of inverse.model.Beliefs, −1 behind the end."""
-    rows = [(*belief.order, *[-1] * (MAX_LENGTH - len(belief.order))) for belief in beliefs]
-    return torch.tensor(rows)
+    return padded([belief.order for belief in beliefs])
 
 
 def _window(audio: np.ndarray, samples: int) -> torch.Tensor:
@@ -100,7 +99,7 @@ class _Believed:
         """The chains with their knobs at ``places``, as of ``medians``."""
         knobs = [{} for _ in self.beliefs]
         for name, place in places.items():
-            u = torch.where(self.circular[name], place % 1.0, from_normal(place))
+            u = torch.where(self.circular[name], place, from_normal(place))
             for row, values in zip(self.rows[name], u, strict=True):
                 knobs[row][name] = values
         return [believed_chain(*both) for both in zip(self.beliefs, knobs, strict=True)]

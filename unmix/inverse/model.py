@@ -156,7 +156,7 @@ class InverseModel(nn.Module):
             if not rows:
                 continue
             there = {key: pictures[key][rows] for key in KnobReader.READS}
-            order = torch.stack([_padded(beliefs[row].order, device) for row in rows])
+            order = padded([beliefs[row].order for row in rows]).to(device)
             switches = torch.stack([beliefs[row].switches[name] for row in rows])
             hidden, _ = head(head.read(there), order)
             medians[name] = head.mixture(hidden, switches).median()
@@ -164,12 +164,12 @@ class InverseModel(nn.Module):
 
     def _belief(self, read: dict, order: tuple[int, ...], log_prob: float) -> Belief:
         device = next(iter(read.values())).device
-        padded = _padded(order, device)[None]
+        alone = padded([order]).to(device)
         mixtures, switches, log_probs = {}, {}, {}
         for i in order:
             name = effects.names()[i]
             head = self.heads[name]
-            hidden, logits = head(read[name], padded)
+            hidden, logits = head(read[name], alone)
             log_probs[name] = [x.log_softmax(-1)[0] for x in logits]
             best = [int(x.argmax()) for x in logits]
             switches[name] = torch.tensor(best, dtype=torch.long, device=device)
@@ -177,6 +177,6 @@ class InverseModel(nn.Module):
         return Belief(order, log_prob, mixtures, switches, log_probs)
 
 
-def _padded(order: tuple[int, ...], device) -> torch.Tensor:
-    """(MAX_LENGTH,) effect numbers, −1 behind the end."""
-    return torch.tensor((*order, *[-1] * (MAX_LENGTH - len(order))), device=device)
+def padded(orders: list[tuple[int, ...]]) -> torch.Tensor:
+    """(K, MAX_LENGTH) effect numbers, −1 behind the end."""
+    return torch.tensor([(*order, *[-1] * (MAX_LENGTH - len(order))) for order in orders])
