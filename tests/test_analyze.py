@@ -22,6 +22,7 @@ from unmix.features import WINDOW
 from unmix.inverse.model import InverseModel, ModelConfig
 from unmix.prepare import prepare
 from unmix.report import table
+from unmix.weights import load_reranker
 
 FIRST, LAST = effects.names()[0], effects.names()[-1]
 
@@ -52,7 +53,8 @@ def dry():
 @pytest.fixture
 def command(monkeypatch, model, proxies, tmp_path):
     """The command line with an untrained network in a folder of its own."""
-    monkeypatch.setattr("unmix.weights.load_inverse", lambda: model)
+    both = model, load_reranker()
+    monkeypatch.setattr("unmix.weights.bundled_models", lambda: both)
     monkeypatch.setattr("unmix.weights.load_proxy", lambda name, device: proxies[name])
     monkeypatch.chdir(tmp_path)
     return lambda *words: CliRunner().invoke(app, [str(word) for word in words])

@@ -18,7 +18,7 @@ def test_the_judge_measures_the_real_render(dry):
     assert judge.esr_db(chain) < -100
     pair = torch.from_numpy(dry)[None], torch.from_numpy(recording)[None]
     assert judge.distance(Chain()) == pytest.approx(float(losses.mss(*pair)), rel=1e-4)
-    assert judge.renders == 3
+    assert judge.renders == 2  # the first chain was asked about twice
     distance, error = judge.measures(Chain())
     assert distance == judge.distance(Chain()) and 0 < error < 10
     assert judge.measures(chain)[1] < 1e-9

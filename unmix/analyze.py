@@ -155,15 +155,13 @@ def analyze(
     from unmix.belief import believe
     from unmix.prepare import prepare
     from unmix.starts import REFINE_SAMPLES, SAMPLES, starts_from_beliefs
-    from unmix.weights import load_inverse, load_reranker
+    from unmix.weights import bundled_models
 
     if refine < 0 or top < 1 or (seconds is not None and seconds <= 0):
         raise UnmixError("refine must be 0 or more, top 1 or more and seconds above 0")
     devices.check(device)
     prepared = prepare(audio, sample_rate, source, gain)
-    reranker = None
-    if model is None:
-        model, reranker = load_inverse(), load_reranker()
+    model, reranker = (model, None) if model else bundled_models()
     beliefs = believe(model, prepared, max(top, BEAMS), reranker)
     generator = torch.Generator().manual_seed(seed)
     refines = bool(refine or seconds)
@@ -246,11 +244,19 @@ def _conclude(prepared, prediction: Chain, found, top: int, refined: bool, gener
     from unmix import certainty, remarks
     from unmix.belief import intervals
     from unmix.effect_of_knobs import undetermined
+    from unmix.workers import apart
 
     judge, best = prepared.judge(), found.candidates[0]
     early = -prepared.pair.begin_s  # what is told is for the beginning of the source
     chain = found.chain.later(early)
-    checks = remarks.checks(prepared, chain)
+    answer, checks, idle = apart(
+        lambda work: work(),
+        [
+            lambda: chain.render(prepared.dry, prepared.sample_rate),
+            lambda: remarks.checks(prepared, chain),
+            lambda: undetermined(judge.source, found.chain),
+        ],
+    )
     if refined:
         sure = certainty.intervals(judge, best.origin)
     else:
@@ -270,13 +276,13 @@ def _conclude(prepared, prediction: Chain, found, top: int, refined: bool, gener
         },
         intervals=_moved(sure, found.chain, chain),
         source=prepared.source,
-        undetermined=undetermined(judge.source, found.chain),
+        undetermined=idle,
         latency_s=prepared.latency_s,
         gain_db=prepared.gain_db,
         notes=[*prepared.pair.notes, *remarks.on_answer(judge, found, checks)],
         history=found.history,
         checks=checks,
-        answer=chain.render(prepared.dry, prepared.sample_rate),
+        answer=answer,
         sample_rate=prepared.sample_rate,
         excerpt=_excerpt(prepared.pair, found.chain, judge.render(found.chain)[0].numpy()),
     )

@@ -31,7 +31,7 @@ class Judge:
         self.power = float(self.target.square().mean())
         self.lead = source.size - recording.size
         self.pictures, self.waveform = Pictures(self.target), Waveform(self.target)
-        self.renders = 0
+        self.renders, self._last = 0, (None, None)
 
     def level(self, output: torch.Tensor) -> torch.Tensor:
         """(B, lead + samples) -> (B, samples): without the lead, at the level and with the polarity
@@ -45,14 +45,22 @@ class Judge:
         power = output.square().mean(-1, keepdim=True).clamp_min(1e-12)
         return output * (self.power / power).sqrt()
 
+    def _output(self, chain: Chain) -> torch.Tensor:
+        """(1, lead + samples) by the real effects; asked for one chain again, they do not run."""
+        last, output = self._last
+        if chain is not last:
+            self.renders += 1
+            output = torch.from_numpy(chain.render(self.source, SAMPLE_RATE))[None]
+            self._last = chain, output
+        return output
+
     def render(self, chain: Chain) -> torch.Tensor:
         """(1, samples) by the real effects."""
-        self.renders += 1
-        return self.level(torch.from_numpy(chain.render(self.source, SAMPLE_RATE))[None])
+        return self.level(self._output(chain))
 
     def turned(self, chain: Chain) -> bool:
         """Whether the recording resembles the render of a chain with its polarity turned."""
-        wet = torch.from_numpy(chain.render(self.source, SAMPLE_RATE))[None, self.lead :]
+        wet = self._output(chain)[:, self.lead :]
         product = float((wet * self.target).sum())
         return product < -0.5 * float(wet.norm() * self.target.norm())
 

@@ -8,6 +8,7 @@ from unmix.audio import SAMPLE_RATE
 from unmix.candidates import SOLVED
 from unmix.chain import Chain
 from unmix.judge import Judge
+from unmix.workers import together
 
 NOT_EXPLAINED_MSS = 1.0  # real distance above which the answer should not be trusted
 CHECK_FACTOR, CHECK_OFFSET = 1.5, 0.1  # a check farther than that is remarked
@@ -18,12 +19,13 @@ FRAME = SAMPLE_RATE // 20
 def checks(prepared, chain: Chain) -> list[dict[str, float]]:
     """Distance of an answer, told for the beginning of the source, on the parts of a long recording
     (prepare.Prepared) that the search did not hear: {"start_s", "mss", "esr_db"} of each."""
-    found = []
-    for part in prepared.pair.others:
+
+    def check(part) -> dict[str, float]:
         judge, there = Judge(*part.sounds(), prepared.match_gain), chain.later(part.begin_s)
         mss, esr_db = judge.distance(there), judge.esr_db(there)
-        found.append({"start_s": part.start / SAMPLE_RATE, "mss": mss, "esr_db": esr_db})
-    return found
+        return {"start_s": part.start / SAMPLE_RATE, "mss": mss, "esr_db": esr_db}
+
+    return together(check, prepared.pair.others)
 
 
 def on_answer(judge: Judge, found, parts: list[dict[str, float]]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -113,6 +114,12 @@ def load_reranker(path=None):
     from unmix.inverse.reranker import Reranker
 
     return load_into(Reranker(), path or bundled(RERANKER_FILE))[0]
+
+
+@cache
+def bundled_models() -> tuple:
+    """The bundled inverse model and its reranker, on the CPU, read once: not to be changed."""
+    return load_inverse(), load_reranker()
 
 
 def save_reranker(model, about: dict, folder=None) -> Path:
