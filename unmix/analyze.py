@@ -242,6 +242,7 @@ def _search(
 def _conclude(prepared, prediction: Chain, found, top: int, refined: bool, generator) -> Result:
     """The result of a search: distances, intervals, remarks, and the answer's sound."""
     from unmix import certainty, remarks
+    from unmix.audio import SAMPLE_RATE
     from unmix.belief import intervals
     from unmix.effect_of_knobs import undetermined
     from unmix.workers import apart
@@ -249,12 +250,14 @@ def _conclude(prepared, prediction: Chain, found, top: int, refined: bool, gener
     judge, best = prepared.judge(), found.candidates[0]
     early = -prepared.pair.begin_s  # what is told is for the beginning of the source
     chain = found.chain.later(early)
-    answer, checks, idle = apart(
+    answer, checks, open_knobs = apart(
         lambda work: work(),
         [
             lambda: chain.render(prepared.dry, prepared.sample_rate),
             lambda: remarks.checks(prepared, chain),
-            lambda: undetermined(judge.source, found.chain),
+            lambda: undetermined(
+                judge.source[judge.lead :], found.chain.later(judge.lead / SAMPLE_RATE)
+            ),
         ],
     )
     if refined:
@@ -276,7 +279,7 @@ def _conclude(prepared, prediction: Chain, found, top: int, refined: bool, gener
         },
         intervals=_moved(sure, found.chain, chain),
         source=prepared.source,
-        undetermined=idle,
+        undetermined=open_knobs,
         latency_s=prepared.latency_s,
         gain_db=prepared.gain_db,
         notes=[*prepared.pair.notes, *remarks.on_answer(judge, found, checks)],

@@ -220,14 +220,20 @@ def shift(recording: np.ndarray, lag: int) -> np.ndarray:
     return recording[lag:] if lag >= 0 else np.pad(recording, (-lag, 0))
 
 
+def _energies(signal: np.ndarray) -> np.ndarray:
+    """Of each whole step of HOP samples."""
+    steps = signal[: signal.size // HOP * HOP].reshape(-1, HOP)
+    return np.einsum("ij,ij->i", steps, steps, dtype=np.float64)
+
+
 def loudest(signal: np.ndarray, samples: int) -> int:
-    """Start of the window of most energy; the very start if that has a quarter of it."""
+    """Start of the window of most energy, whole steps of HOP; the very start if that has a quarter
+    of it."""
     if signal.size <= samples:
         return 0
-    total = np.concatenate([[0.0], np.cumsum(np.square(signal, dtype=np.float64))])
-    starts = np.arange(0, signal.size - samples + 1, HOP)
-    energy = total[starts + samples] - total[starts]
-    return 0 if energy[0] >= 0.25 * energy.max() else int(starts[energy.argmax()])
+    total = np.concatenate([[0.0], np.cumsum(_energies(signal))])
+    energy = total[samples // HOP :] - total[: -(samples // HOP)]
+    return 0 if energy[0] >= 0.25 * energy.max() else HOP * int(energy.argmax())
 
 
 def windows(recording: np.ndarray, source: np.ndarray) -> list[int]:
@@ -242,9 +248,7 @@ def windows(recording: np.ndarray, source: np.ndarray) -> list[int]:
         return [0]
     levels = []
     for signal in (recording, source):
-        steps = signal[: signal.size // HOP * HOP].reshape(-1, HOP)
-        power = np.einsum("ij,ij->i", steps, steps, dtype=np.float64) / HOP
-        level = 10 * np.log10(power + 1e-15)
+        level = 10 * np.log10(_energies(signal) / HOP + 1e-15)
         levels.append(np.maximum(level - level.max(), -RANGE_DB) + RANGE_DB)
     frames = np.lib.stride_tricks.sliding_window_view(np.minimum(*levels), WINDOW // HOP)
     score = frames.mean(1) + frames.std(1)
