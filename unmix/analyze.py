@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import call
 from typing import TYPE_CHECKING
 
 from unmix.errors import UnmixError
@@ -251,7 +252,7 @@ def _conclude(prepared, prediction: Chain, found, top: int, refined: bool, gener
     early = -prepared.pair.begin_s  # what is told is for the beginning of the source
     chain = found.chain.later(early)
     answer, checks, open_knobs = apart(
-        lambda work: work(),
+        call,
         [
             lambda: chain.render(prepared.dry, prepared.sample_rate),
             lambda: remarks.checks(prepared, chain),

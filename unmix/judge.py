@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -30,8 +31,15 @@ class Judge:
         self.target = torch.from_numpy(np.ascontiguousarray(recording))[None]
         self.power = float(self.target.square().mean())
         self.lead = source.size - recording.size
-        self.pictures, self.waveform = Pictures(self.target), Waveform(self.target)
         self.renders, self._last = 0, (None, None)
+
+    @cached_property
+    def pictures(self) -> Pictures:
+        return Pictures(self.target)
+
+    @cached_property
+    def waveform(self) -> Waveform:
+        return Waveform(self.target)
 
     def level(self, output: torch.Tensor) -> torch.Tensor:
         """(B, lead + samples) -> (B, samples): without the lead, at the level and with the polarity

@@ -44,10 +44,8 @@ ERRORS = (
     + features.FRAME_STATS * STATS_CELLS
     + 1
 )
-
-
 STEPS = (1.0, 0.7, 0.5)  # shares of what was misheard that knobs are moved by, in turn
-LIKELY = 0.02
+LIKELY = 0.02  # of the first one's probability: below, knobs stay as they are
 
 
 def orders(beliefs: list) -> torch.Tensor:
