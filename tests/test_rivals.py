@@ -1,6 +1,8 @@
 """Other methods, on problems that they can solve."""
 
 import sys
+from itertools import count
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -44,7 +46,9 @@ def test_circular_knobs_have_no_bounds():
     assert np.isfinite(found.distance)
 
 
-def test_proxies_come_near_without_a_render():
+def test_proxies_come_near_without_a_render(monkeypatch):
+    ticks = count()  # a slow machine takes as many steps
+    monkeypatch.setattr(rivals, "time", SimpleNamespace(monotonic=lambda: 0.1 * next(ticks)))
     found = rivals.proxies_only(JUDGE, [START, Chain()], {NAME: load_proxy(NAME)}, 4.0)
     assert found.distance < 0.3 * JUDGE.distance(START)
     assert found.renders == 0
