@@ -16,9 +16,10 @@ from unmix.training.reranker import train_reranker
 class Told:
     """Candidates whose first errors are small where they are right; the network has no idea."""
 
-    def __init__(self, network="A"):
-        self.fingerprint = f"told by {network}"
-        self.config = {"kind": "candidates", "seed": 1, "network": network}
+    def __init__(self, network="A", settled=(1.0, 0.5)):
+        self.fingerprint = f"told by {network}, {settled}"
+        made_by = {"network": network, "settled": settled}
+        self.config = {"kind": "candidates", "seed": 1, **made_by}
 
     def item(self, i: int) -> dict[str, np.ndarray]:
         rng = np.random.default_rng(i)
@@ -59,8 +60,10 @@ def test_other_data_are_refused(tmp_path, data):
         train_reranker(data, tmp_path / "run")
     generate(Told(), 20, tmp_path / "few", workers=1)
     generate(Told("B"), 20, tmp_path / "other", workers=1)
-    with pytest.raises(UnmixError, match="candidates of different networks"):
-        train_reranker([tmp_path / "few", tmp_path / "other"], tmp_path / "run")
+    generate(Told(settled=(1.0,)), 20, tmp_path / "otherwise", workers=1)
+    for name, what in ("other", "networks"), ("otherwise", "ways to settle knobs"):
+        with pytest.raises(UnmixError, match=f"candidates of different {what}"):
+            train_reranker([tmp_path / "few", tmp_path / name], tmp_path / "run")
     with pytest.raises(UnmixError, match="recordings are too few"):
         train_reranker(tmp_path / "few", tmp_path / "run")
 

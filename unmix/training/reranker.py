@@ -16,6 +16,7 @@ from unmix.training.state import load_weights, read
 NAMES = ("errors", "candidate_order", "log_prob", "right")
 HELD_OUT_SHARE = 0.05
 LEAST = 50  # recordings to train on
+MADE_BY = {"network": "networks", "settled": "ways to settle knobs"}  # the same in all sets
 
 
 def _load(folders) -> tuple[dict[str, torch.Tensor], torch.Tensor, list[dict]]:
@@ -35,8 +36,9 @@ def _load(folders) -> tuple[dict[str, torch.Tensor], torch.Tensor, list[dict]]:
         parts.append({name: values[said] for name, values in part.items()})
         held_out.append(last[said])
         configs.append(config)
-    if len({config.get("network") for config in configs}) > 1:
-        raise UnmixError("these are candidates of different networks; make the older set again")
+    for key, what in MADE_BY.items():
+        if any(config.get(key) != configs[0].get(key) for config in configs):
+            raise UnmixError(f"these are candidates of different {what}; make the older set again")
     items = {name: np.concatenate([part[name] for part in parts]) for name in NAMES}
     items = {name: torch.from_numpy(values) for name, values in items.items()}
     return items, torch.from_numpy(np.concatenate(held_out)), configs
