@@ -246,9 +246,10 @@ def test_wrong_options(wet, options, message):
 def test_analyze_an_array(wet, model):
     result = unmix.analyze(wet, SAMPLE_RATE, model=model, top=3)
     assert result.source == "probe" and len(result.candidates) == 3
-    distances = [distance for _, _, distance in result.candidates]
-    assert distances[1:] == sorted(distances[1:])
-    assert result.distance["after"]["mss"] == distances[0] <= result.distance["before"]["mss"]
+    chains, probabilities, distances = zip(*result.candidates, strict=True)
+    assert result.chain == chains[0] and list(probabilities) == sorted(probabilities, reverse=True)
+    assert result.distance["after"] == result.distance["before"]
+    assert result.distance["after"]["mss"] == distances[0]
     np.testing.assert_array_equal(result.answer, result.chain.render(sources.probe(), SAMPLE_RATE))
     assert set(result.intervals) == set(result.chain.names)
 

@@ -135,7 +135,7 @@ def analyze(
         audio: a file, or an array (samples,) or (channels, samples) with ``sample_rate`` in Hz.
         source: "auto" (the probe if it is found, else blind), "probe", "noise", "chirp",
             "impulse", a dry audio file, or "none" (blind).
-        refine: steps of refine; with 0 the network's candidates are compared, and that is all.
+        refine: steps of refine; with 0 the network's first candidate is the answer.
         top: candidates in the answer.
         gain: in dB, what recording added and is taken out; "auto" if nobody knows.
         seed: of the random starting points.
@@ -155,7 +155,7 @@ def analyze(
     from unmix import devices
     from unmix.belief import believe
     from unmix.prepare import prepare
-    from unmix.starts import REFINE_SAMPLES, SAMPLES, starts_from_beliefs
+    from unmix.starts import SAMPLES, prediction, starts_from_beliefs
     from unmix.weights import bundled_models
 
     if refine < 0 or top < 1 or (seconds is not None and seconds <= 0):
@@ -168,8 +168,10 @@ def analyze(
     refines = bool(refine or seconds)
     if prepared.dry is None:
         return _blind(prepared, beliefs[:top], refines, generator)
-    samples = REFINE_SAMPLES if refines else SAMPLES
-    starts = starts_from_beliefs(beliefs if refines else beliefs[:top], samples, generator)
+    if refines:
+        starts = starts_from_beliefs(beliefs, SAMPLES, generator)
+    else:
+        starts = [prediction(belief) for belief in beliefs[:top]]
     found = _search(
         prepared, starts, proxies, refine, device, progress, seconds, stop, polish, seed
     )
@@ -210,9 +212,10 @@ def refine_chain(
         raise UnmixError("refine needs the source: the probe was not found; use --source")
     generator = torch.Generator().manual_seed(seed)
     chain = chain.later(prepared.pair.begin_s)  # it is told for the beginning of the source
-    starts = around(chain, AROUND, generator)
+    refines = bool(steps or seconds)
+    starts = around(chain, AROUND if refines else 0, generator)
     found = _search(prepared, starts, proxies, steps, device, progress, seconds, stop, polish, seed)
-    return _conclude(prepared, chain, found, 1, bool(steps or seconds), generator)
+    return _conclude(prepared, chain, found, 1, refines, generator)
 
 
 def _search(

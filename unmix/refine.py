@@ -10,8 +10,9 @@ import numpy as np
 from unmix.candidates import Candidate, contenders, rank
 from unmix.chain import Chain
 from unmix.judge import Judge
-from unmix.search import Search, by_order
+from unmix.search import Search
 from unmix.starts import Start
+from unmix.workers import apart
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Refined:
 
     Attributes:
         candidates: the best of each order of effects: the answer, then the others, nearest first.
+            Without a search they stay in the order of the starts.
         before: real distance (MSS) of the prediction it started from.
         history: (step, smallest real distance so far).
         renders: how often the real effects ran.
@@ -90,7 +92,10 @@ def refine(
     if searched:
         search.polish(contenders(list(search.best.values()), before), polish)
     else:
-        for fit in search.fits(by_order(starts)):
-            search.meet(fit.as_start())
-    candidates = rank(list(search.best.values()), before)
+        apart(lambda start: search.late() or search.meet(start), starts[1:])
+    found = list(search.best.values())
+    if searched:
+        candidates = rank(found, before)
+    else:
+        candidates = sorted(found, key=lambda candidate: starts.index(candidate.origin))
     return Refined(candidates, before, search.history, judge.renders, search.timeline, timed_out)

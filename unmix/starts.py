@@ -13,8 +13,7 @@ from unmix import effects
 from unmix.chain import Chain
 from unmix.nn.mixture import Mixture, from_normal, to_normal
 
-SAMPLES = 4  # drawn from the belief of each chain, beside its medians
-REFINE_SAMPLES = 24  # the same, where refine follows
+SAMPLES = 24  # drawn from the belief of each chain, beside its medians
 LIKELY_OPTION = 0.02  # options at least this probable are tried from the start
 SPREAD = 0.3  # of starts around a given chain, in normal space
 TURN = 6.0  # one turn of a circular knob in optimiser units: like the width of the normal space

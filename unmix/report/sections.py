@@ -81,7 +81,7 @@ def facts(result: Result) -> str:
 def _probability(result: Result) -> str:
     """Of the answer, and the runner-up."""
     probability = result.candidates[0][1] if result.candidates else None
-    more = "by the network, before any render" if probability else "the network did not name it"
+    more = "by the network, before any search" if probability else "the network did not name it"
     if len(result.candidates) > 1:
         other, next_best, distance = result.candidates[1]
         more += f". Next best: {escape(chain_words(other))}"
@@ -263,12 +263,13 @@ def search(result: Result) -> str:
     course = views.search(result)
     picture = charts.figure(course) if course else ""
     lead = (
-        "Probability: the network's, before any render. Distance: between the recording and the "
-        "render by the real effects (MSS; – where none was made): the nearest wins, and of those "
-        "about as near the one with the fewest effects."
+        "Probability: the network's, before any search. Distance: between the recording and the "
+        "render by the real effects (MSS; – where none was made)"
     )
-    if not course:
-        lead += " There was no refine, so there is no course of it to draw."
+    if course:
+        lead += ": the nearest wins, and of those about as near the one with the fewest effects."
+    else:
+        lead += ". There was no refine: the most probable is the answer."
     return f"""<h2>Candidates</h2><p class="lead">{lead}</p><div class="split"><div class="card">
 <table><thead><tr><th scope="col"><th scope="col">chain<th scope="col" class=number>probability
 <th scope="col" class=number>distance</tr></thead><tbody>{rows}</tbody></table></div>
