@@ -64,6 +64,14 @@ def test_a_perfect_start_stays():
     assert found.chain == true
 
 
+def test_without_steps_the_first_start_is_the_answer_however_far_it_is(dry, two_effects):
+    starts = [Start(Chain([(name, {})]), -1.0) for name in two_effects]
+    recording = starts[1].chain.render(dry, SAMPLE_RATE)
+    found = refine(recording, dry, starts, {}, 0)
+    assert [c.origin for c in found.candidates] == starts
+    assert found.after == found.before > found.candidates[1].distance == pytest.approx(0, abs=1e-6)
+
+
 def test_a_wrong_option_is_found(dry):
     name = next(n for n in effects.names() if effects.get(n).switches)
     switch = effects.get(name).switches[0]

@@ -1,5 +1,7 @@
 """Tables in 80 columns, whatever the names and the values."""
 
+import dataclasses
+
 import pytest
 
 from unmix.analyze import Result
@@ -50,6 +52,17 @@ def test_a_result_lines_up(chain):
     assert width.index("50 %") + len("50 %") == head.index("value") + len("value")
     assert width.index("40 %") == head.index("90 % interval")
     assert "…" not in text.replace(" … ", "").replace(" …", "")  # nothing is cropped
+
+
+def test_a_distance_before_is_told_where_there_was_a_search(chain):
+    distance = {"before": {"mss": 0.9, "esr_db": -3.0}, "after": {"mss": 0.2, "esr_db": -20.0}}
+    result = Result(chain, [(chain, 0.5, 0.2)], distance, {}, "probe")
+    assert "prediction" not in table.as_text(result, "a")
+    lines = table.as_text(dataclasses.replace(result, history=[(1, 0.2)]), "a").splitlines()
+    assert lines[-2:] == [
+        "  prediction  MSS 0.900  ESR -3.0 dB",
+        "  answer      MSS 0.200  ESR -20.0 dB",
+    ]
 
 
 def test_colour_is_for_terminals(chain):

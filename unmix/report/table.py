@@ -93,12 +93,12 @@ def _candidates(result: Result):
 def _distance(result: Result) -> str:
     if result.distance is None:
         return "Distance: unknown without the source"
-    before, after = result.distance["before"], result.distance["after"]
-    return (
-        f"Distance by the real effects, source {result.source}:\n"
-        f"  prediction  MSS {before['mss']:.3f}  ESR {before['esr_db']:+.1f} dB\n"
-        f"  answer      MSS {after['mss']:.3f}  ESR {after['esr_db']:+.1f} dB"
-    )
+    stages = {"prediction": "before", "answer": "after"} if result.history else {"answer": "after"}
+    lines = [f"Distance by the real effects, source {result.source}:"]
+    for stage, when in stages.items():
+        distance = result.distance[when]
+        lines.append(f"  {stage:<10}  MSS {distance['mss']:.3f}  ESR {distance['esr_db']:+.1f} dB")
+    return "\n".join(lines)
 
 
 def _note(note: str):
