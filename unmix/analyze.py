@@ -155,7 +155,7 @@ def analyze(
     from unmix import devices
     from unmix.belief import believe
     from unmix.prepare import prepare
-    from unmix.starts import SAMPLES, prediction, starts_from_beliefs
+    from unmix.starts import prediction, starts_from_beliefs
     from unmix.weights import bundled_models
 
     if refine < 0 or top < 1 or (seconds is not None and seconds <= 0):
@@ -169,7 +169,7 @@ def analyze(
     if prepared.dry is None:
         return _blind(prepared, beliefs[:top], refines, generator)
     if refines:
-        starts = starts_from_beliefs(beliefs, SAMPLES, generator)
+        starts = starts_from_beliefs(beliefs, generator=generator)
     else:
         starts = [prediction(belief) for belief in beliefs[:top]]
     found = _search(

@@ -123,7 +123,7 @@ class _Searches:
     def item(self, i: int) -> dict:
         """Network, search and figures of one held-out chain."""
         from unmix.refine import refine as search
-        from unmix.starts import SAMPLES, starts_from_beliefs
+        from unmix.starts import starts_from_beliefs
 
         dry, true, recording = self.sampler.example(i)
         start = time.perf_counter()
@@ -132,7 +132,7 @@ class _Searches:
         if self.reranker is not None:
             beliefs = hear_again(self.model, self.reranker, beliefs, heard, recording, dry)
         generator = torch.Generator().manual_seed(self.sampler.config["seed"])
-        starts = starts_from_beliefs(beliefs, SAMPLES, generator)
+        starts = starts_from_beliefs(beliefs, generator=generator)
         found = search(recording, dry, starts, self.proxies, self.steps, seconds=self.seconds)
         seconds = time.perf_counter() - start
         audible = audible_knobs(dry, true)

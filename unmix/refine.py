@@ -91,11 +91,8 @@ def refine(
     timed_out = search.timed_out()
     if searched:
         search.polish(contenders(list(search.best.values()), before), polish)
+        candidates = rank(list(search.best.values()), before)
     else:
         apart(lambda start: search.late() or search.meet(start), starts[1:])
-    found = list(search.best.values())
-    if searched:
-        candidates = rank(found, before)
-    else:
-        candidates = sorted(found, key=lambda candidate: starts.index(candidate.origin))
+        candidates = sorted(search.best.values(), key=lambda c: starts.index(c.origin))
     return Refined(candidates, before, search.history, judge.renders, search.timeline, timed_out)

@@ -18,8 +18,7 @@ class Told:
 
     def __init__(self, network="A", settled=(1.0, 0.5)):
         self.fingerprint = f"told by {network}, {settled}"
-        made_by = {"network": network, "settled": settled}
-        self.config = {"kind": "candidates", "seed": 1, **made_by}
+        self.config = {"kind": "candidates", "seed": 1, "network": network, "settled": settled}
 
     def item(self, i: int) -> dict[str, np.ndarray]:
         rng = np.random.default_rng(i)
