@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from unmix import effects, second_hearing, sources, weights
+from unmix import band_limit, effects, second_hearing, sources, weights
 from unmix.chain import Chain
 from unmix.evaluate import hear, held_out, knob_errors
 from unmix.inverse.model import Belief
@@ -96,6 +96,16 @@ def test_a_lead_is_heard_by_the_effects_and_not_compared(told):
     cells = len(ON_SCORE) * CELLS
     assert with_lead[:cells].mean() < without[:cells].mean() - 0.5
     assert with_lead[0] == pytest.approx(np.log(ON_SCORE["level"]), abs=0.02)
+
+
+def test_a_band_limit_is_given_to_the_renders_too(told, pair):
+    recording, source = band_limit.low_pass(pair[0], 15_000.0), pair[1]
+    beliefs, heard = [belief(TRUE, 0.0)], asked(recording, source)
+    limit = second_hearing.limit_of(beliefs, recording, source)
+    assert limit == pytest.approx(15_000.0, abs=50)
+    without, given = (errors(beliefs, heard, recording, source, hz)[0] for hz in (None, limit))
+    level = slice(len(ON_SCORE) * CELLS, len(ON_SCORE) * CELLS + 3)
+    assert (given[level] < without[level] - 1.0).all()
 
 
 def test_orders_are_padded():

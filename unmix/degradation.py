@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from unmix import pairing
+from unmix import band_limit, pairing
 from unmix.audio import SAMPLE_RATE, resample
 
 GAIN_DB = 12.0
@@ -38,10 +38,7 @@ def _rate(recording, source, rng):
 
 def _band(recording, source, rng):
     """The band limit of lossy coding."""
-    from scipy.signal import butter, sosfilt
-
-    low_pass = butter(8, rng.uniform(*BAND_LIMIT_HZ), fs=SAMPLE_RATE, output="sos")
-    return sosfilt(low_pass, recording).astype(np.float32)
+    return band_limit.low_pass(recording, rng.uniform(*BAND_LIMIT_HZ))
 
 
 def _noise(recording, source, rng):

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from unmix import effects, features
+from unmix import band_limit, effects, features
 from unmix.features import Spectra
 from unmix.inverse.model import padded
 from unmix.inverse.readers import KnobReader
@@ -58,10 +58,24 @@ def _window(audio: np.ndarray, samples: int) -> torch.Tensor:
     return torch.from_numpy(np.pad(audio[audio.size - samples :], (0, features.WINDOW - samples)))
 
 
-def _renders(chains: list, source: np.ndarray, samples: int) -> torch.Tensor:
+def _renders(chains: list, source: np.ndarray, samples: int, limit: float | None) -> torch.Tensor:
     """The last ``samples`` of what K chains make of the source, and silence: (K, WINDOW)."""
-    renders = together(lambda chain: chain.render(source, features.SAMPLE_RATE), chains)
-    return torch.stack([_window(audio, samples) for audio in renders])
+
+    def render(chain) -> torch.Tensor:
+        audio = chain.render(source, features.SAMPLE_RATE)
+        return _window(audio if limit is None else band_limit.low_pass(audio, limit), samples)
+
+    return torch.stack(together(render, chains))
+
+
+def limit_of(beliefs: list, recording: np.ndarray, source: np.ndarray) -> float | None:
+    """The recording's band limit in Hz, by the render of the most probable belief; None without.
+
+    Args:
+        beliefs, recording, source: as of ``settle``.
+    """
+    render = _renders([prediction(beliefs[0]).chain], source, recording.size, None)[0]
+    return band_limit.find(recording, render[: recording.size].numpy())
 
 
 class _Believed:
@@ -118,7 +132,14 @@ class _Believed:
         return [dataclasses.replace(belief, mixtures=own) for belief, own in both]
 
 
-def settle(model, beliefs: list, heard: dict, recording: np.ndarray, source: np.ndarray) -> list:
+def settle(
+    model,
+    beliefs: list,
+    heard: dict,
+    recording: np.ndarray,
+    source: np.ndarray,
+    limit: float | None = None,
+) -> list:
     """Beliefs with their knobs moved to where the network hears the renders as the recording.
 
     What it mishears at one setting, it mishears much alike at another nearby. So when it takes a
@@ -127,14 +148,14 @@ def settle(model, beliefs: list, heard: dict, recording: np.ndarray, source: np.
 
     Args:
         model: an inverse.model.InverseModel on the CPU.
-        beliefs, heard, recording, source: as of ``errors``; the most probable first.
+        beliefs, heard, recording, source, limit: as of ``errors``; the most probable first.
     """
     likely = beliefs[0].log_prob + math.log(LIKELY)
     believed = _Believed([belief for belief in beliefs if belief.log_prob >= likely])
     count, dry = len(believed.beliefs), _window(source, recording.size)[None]
     places = dict(believed.medians)
     for step in STEPS:
-        renders = _renders(believed.chains(places), source, recording.size)
+        renders = _renders(believed.chains(places), source, recording.size, limit)
         again = features.extract(renders, dry, KnobReader.READS)
         again["level_known"] = heard["level_known"].expand(count)
         for name, medians in model.hear_knobs(again, believed.beliefs).items():
@@ -142,7 +163,13 @@ def settle(model, beliefs: list, heard: dict, recording: np.ndarray, source: np.
     return believed.moved(places) + beliefs[count:]
 
 
-def errors(beliefs: list, heard: dict, recording: np.ndarray, source: np.ndarray) -> torch.Tensor:
+def errors(
+    beliefs: list,
+    heard: dict,
+    recording: np.ndarray,
+    source: np.ndarray,
+    limit: float | None = None,
+) -> torch.Tensor:
     """How the renders of K beliefs differ from a recording: (K, ERRORS) logarithms.
 
     Args:
@@ -151,6 +178,7 @@ def errors(beliefs: list, heard: dict, recording: np.ndarray, source: np.ndarray
         recording: float32 (samples,), at most WINDOW.
         source: float32, aligned with the recording's end; what it has more is its lead: heard by
             the effects, and not compared.
+        limit: the recording's band limit in Hz, which the renders are given too.
 
     Returns:
         Mean errors, each in the logarithm: ON_SCORE in cells of CELL by CELL and in the whole
@@ -159,7 +187,7 @@ def errors(beliefs: list, heard: dict, recording: np.ndarray, source: np.ndarray
         STATS_FRAMES; and of the level.
     """
     chains = [prediction(belief).chain for belief in beliefs]
-    renders = _renders(chains, source, recording.size)
+    renders = _renders(chains, source, recording.size, limit)
     wet, dry = (Spectra(_window(audio, recording.size)) for audio in (recording, source))
     spectra = [Spectra(audio) for audio in renders]
 
@@ -219,9 +247,10 @@ def hear_again(model, reranker, beliefs: list, heard: dict, recording, source) -
         The beliefs, most probable first, each with its new ``log_prob``. All together are as
         probable as before.
     """
-    beliefs = settle(model, beliefs, heard, recording, source)
+    limit = limit_of(beliefs, recording, source)
+    beliefs = settle(model, beliefs, heard, recording, source, limit)
     log_prob = torch.tensor([belief.log_prob for belief in beliefs])
-    found = errors(beliefs, heard, recording, source)
+    found = errors(beliefs, heard, recording, source, limit)
     ranked = reranker(found[None], orders(beliefs)[None], log_prob[None])[0]
     ranked = (ranked + log_prob.logsumexp(0)).tolist()
     again = [

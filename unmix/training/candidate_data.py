@@ -49,8 +49,9 @@ class CandidateSampler(ChainSampler):
             (chain, wet), beliefs = pairs[i], beliefs[:CANDIDATES]
             asked = {name: values[i : i + 1] for name, values in heard.items()}
             right = [belief.names == chain.canonical().names for belief in beliefs]
-            beliefs = second_hearing.settle(self.model, beliefs, asked, wet, source)
-            found = second_hearing.errors(beliefs, asked, wet, source)
+            limit = second_hearing.limit_of(beliefs, wet, source)
+            beliefs = second_hearing.settle(self.model, beliefs, asked, wet, source, limit)
+            found = second_hearing.errors(beliefs, asked, wet, source, limit)
             items.append(
                 {
                     "errors": found.numpy().astype(np.float16),
