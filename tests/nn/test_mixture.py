@@ -79,7 +79,7 @@ def test_fitting_recovers_a_knob_and_an_angle_across_the_wrap():
         loss = -module(context).log_prob(data).mean()
         loss.backward()
         optimizer.step()
-    u = module(context[:1]).centre()[0]
+    u = module(context[:1]).centre()[0].detach()
     assert abs(float(u[0]) - 0.8) < 0.02
     assert min(float(u[1]), 1 - float(u[1])) < 0.02
 

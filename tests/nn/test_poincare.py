@@ -68,7 +68,7 @@ def test_logits_change_sign_across_the_hyperplane():
     with torch.no_grad():
         layer.normal.copy_(torch.tensor([[1.0, 0, 0]]))
     points = torch.tensor([[0.5, 0.2, 0], [-0.5, 0.2, 0], [0.0, 0.4, 0.1]])
-    logits = layer(points)[:, 0]
+    logits = layer(points)[:, 0].detach()
     assert logits[0] > 0 > logits[1]
     assert abs(float(logits[2])) < 1e-6
     assert torch.allclose(logits[0], -logits[1])
