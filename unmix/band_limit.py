@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from scipy import signal
 
 from unmix.audio import SAMPLE_RATE
 
@@ -19,12 +18,16 @@ BETTER, BETTER_DB2 = 0.5, 2.0  # than without: of the mean square, and in dB²
 
 
 def _sections(hz: float) -> np.ndarray:
-    return signal.butter(ORDER, hz, fs=SAMPLE_RATE, output="sos")
+    from scipy.signal import butter
+
+    return butter(ORDER, hz, fs=SAMPLE_RATE, output="sos")
 
 
 def low_pass(audio: np.ndarray, hz: float) -> np.ndarray:
     """A signal (samples,) at 44.1 kHz without what lies above ``hz``; float32."""
-    return signal.sosfilt(_sections(hz), audio).astype(np.float32)
+    from scipy.signal import sosfilt
+
+    return sosfilt(_sections(hz), audio).astype(np.float32)
 
 
 def _runs(spectrum: np.ndarray) -> np.ndarray:
@@ -37,8 +40,10 @@ def _runs(spectrum: np.ndarray) -> np.ndarray:
 @cache
 def _responses_db() -> np.ndarray:
     """(limits, runs): what each limit does, in dB; the first is none."""
+    from scipy.signal import sosfreqz
+
     hz = np.fft.rfftfreq(SIZE, 1 / SAMPLE_RATE)
-    found = [signal.sosfreqz(_sections(limit), hz, fs=SAMPLE_RATE)[1] for limit in LIMITS_HZ]
+    found = [sosfreqz(_sections(limit), hz, fs=SAMPLE_RATE)[1] for limit in LIMITS_HZ]
     powers = [np.ones(hz.size), *(np.abs(response) ** 2 for response in found)]
     return 10 * np.log10(np.array([_runs(power) for power in powers]) + 1e-12)
 
@@ -53,7 +58,9 @@ def find(recording: np.ndarray, render: np.ndarray) -> float | None:
     Args:
         recording, render: float32 (samples,), SIZE at least, at 44.1 kHz; at any level.
     """
-    powers = [signal.welch(audio, SAMPLE_RATE, nperseg=SIZE)[1] for audio in (recording, render)]
+    from scipy.signal import welch
+
+    powers = [welch(audio, SAMPLE_RATE, nperseg=SIZE)[1] for audio in (recording, render)]
     floor = FLOOR * powers[0].max() + 1e-20
     over, under = (_runs(power) + floor for power in powers)
     ratio_db = 10 * np.log10(over / under)

@@ -234,6 +234,16 @@ def _on_score(off, match, link, loud) -> list[torch.Tensor]:
     return [(part + none).log().flatten(1) for part in (cells, whole)]
 
 
+def compare(
+    model, beliefs: list, heard: dict, recording: np.ndarray, source: np.ndarray
+) -> tuple[list, torch.Tensor]:
+    """The beliefs with their knobs settled, and the errors of their renders (K, ERRORS), all with
+    the recording's band limit. Arguments as of ``settle``."""
+    limit = limit_of(beliefs, recording, source)
+    beliefs = settle(model, beliefs, heard, recording, source, limit)
+    return beliefs, errors(beliefs, heard, recording, source, limit)
+
+
 @torch.no_grad()
 def hear_again(model, reranker, beliefs: list, heard: dict, recording, source) -> list:
     """Beliefs about a recording, with their knobs settled, ranked anew.
@@ -247,10 +257,8 @@ def hear_again(model, reranker, beliefs: list, heard: dict, recording, source) -
         The beliefs, most probable first, each with its new ``log_prob``. All together are as
         probable as before.
     """
-    limit = limit_of(beliefs, recording, source)
-    beliefs = settle(model, beliefs, heard, recording, source, limit)
+    beliefs, found = compare(model, beliefs, heard, recording, source)
     log_prob = torch.tensor([belief.log_prob for belief in beliefs])
-    found = errors(beliefs, heard, recording, source, limit)
     ranked = reranker(found[None], orders(beliefs)[None], log_prob[None])[0]
     ranked = (ranked + log_prob.logsumexp(0)).tolist()
     again = [

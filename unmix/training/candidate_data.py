@@ -49,9 +49,7 @@ class CandidateSampler(ChainSampler):
             (chain, wet), beliefs = pairs[i], beliefs[:CANDIDATES]
             asked = {name: values[i : i + 1] for name, values in heard.items()}
             right = [belief.names == chain.canonical().names for belief in beliefs]
-            limit = second_hearing.limit_of(beliefs, wet, source)
-            beliefs = second_hearing.settle(self.model, beliefs, asked, wet, source, limit)
-            found = second_hearing.errors(beliefs, asked, wet, source, limit)
+            beliefs, found = second_hearing.compare(self.model, beliefs, asked, wet, source)
             items.append(
                 {
                     "errors": found.numpy().astype(np.float16),
