@@ -11,6 +11,7 @@ from functools import cache, cached_property
 import numpy as np
 import torch
 
+from unmix.amplitudes import AMPLITUDES, amplitudes, reference
 from unmix.audio import SAMPLE_RATE
 from unmix.losses import hann
 from unmix.nn.spectra import Bank, band_cross, band_powers, frame_moments, totals
@@ -28,7 +29,7 @@ LINK_SMOOTH = 5  # frames that a cross-spectrum is averaged over
 LINK_FRAMES = 1 + (FRAMES - 1) // 2
 SCORE_FFT, SCORE_HOP = 4096, 2048
 SCORE_FRAMES = 1 + WINDOW // SCORE_HOP
-VERSION = 2  # data sets with features of another version are not mixed
+VERSION = 3  # data sets with features of another version are not mixed
 # in data sets one byte a number: {name: (value of 0, one step)}; 0.5 dB, or 1/127 of a coherence
 BYTES = {
     **dict.fromkeys(("mel", "source_mel", "score", "source_score"), (-40.0, 0.5)),
@@ -130,6 +131,11 @@ class Spectra:
     def score_powers(self) -> np.ndarray:
         """(BANDS, SCORE_FRAMES)."""
         return band_powers(self.score, _score_runs())
+
+    @cached_property
+    def amplitudes(self) -> np.ndarray:
+        """(AMPLITUDES,), less those of the reference."""
+        return amplitudes(self.audio.numpy()) - reference()
 
 
 def log_mel(audio: torch.Tensor) -> torch.Tensor:
@@ -248,10 +254,11 @@ def _mel(signal: Spectra) -> np.ndarray:
 
 
 # {picture: its shape, and how it is made of the spectra of recording and source}
-_OF_RECORDING = {"mel": _mel, "score": score}
+_OF_RECORDING = {"mel": _mel, "score": score, "amplitudes": lambda y: y.amplitudes}
 _OF_SOURCE = {
     "source_mel": ((MELS, FRAMES), lambda y, x: _mel(x)),
     "source_score": ((SCORE_FRAMES, BANDS), lambda y, x: score(x)),
+    "source_amplitudes": ((AMPLITUDES,), lambda y, x: x.amplitudes),
     "transfer": ((TRANSFER, BANDS), relative_transfer),
     "link": ((LINK * MELS, LINK_FRAMES), link),
     "score_link": ((LINK, SCORE_FRAMES, BANDS), score_link),
@@ -269,11 +276,12 @@ def extract(
 
     Returns:
         mel (B, MELS, FRAMES), score (B, SCORE_FRAMES, BANDS) and stats (B, FRAME_STATS, FRAMES) of
-        the recording, in dB relative to the recording's level where they are levels; level (B,) in
-        dB; and, zeros where no source is known: source_mel and source_score of the same shapes
-        relative to the source's level, source_level (B,), transfer (B, TRANSFER, BANDS) relative to
-        the difference of the two levels, link (B, LINK · MELS, LINK_FRAMES), score_link
-        (B, LINK, SCORE_FRAMES, BANDS); known (B,) 1 or 0.
+        the recording, in dB relative to the recording's level where they are levels, and its
+        amplitudes (B, AMPLITUDES); level (B,) in dB; and, zeros where no source is known:
+        source_mel, source_score and source_amplitudes of the same shapes, levels relative to the
+        source's, source_level (B,), transfer (B, TRANSFER, BANDS) relative to the difference of
+        the two levels, link (B, LINK · MELS, LINK_FRAMES), score_link (B, LINK, SCORE_FRAMES,
+        BANDS); known (B,) 1 or 0.
 
     The score is read along frequency: fewer frames than mel has, finer bands at the bottom, equal
     intervals, so that one place in it can be compared over time, and a harmonic is everywhere as

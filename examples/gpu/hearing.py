@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from unmix import features
+from unmix import amplitudes, features
 from unmix.audio import SAMPLE_RATE
 from unmix.degradation import BAND_LIMIT_HZ, NOISE_DB, TRAINING_SHARES
 
@@ -93,6 +93,9 @@ def hear(recordings: torch.Tensor, sources: torch.Tensor) -> dict[str, torch.Ten
 
     heard["stats"] = _frame_stats(wet)
     heard["stats"][:, 0] -= level[:, None]
+    reference = torch.from_numpy(amplitudes.reference()).to(wet.device)
+    heard["amplitudes"] = _amplitudes(wet) - reference
+    heard["source_amplitudes"] = _amplitudes(sources) - reference
     return {
         name: values if name.startswith("source_") else values.unflatten(0, (families, members))
         for name, values in heard.items()
@@ -110,6 +113,51 @@ def _frame_stats(audio):
     crest_db = 20 * torch.log10((peak + 1e-9) / (power.sqrt() + 1e-9))
     decibels = features._decibels(power)
     return torch.stack([decibels, crest_db, 10 * torch.log(1 + kurtosis), 40 * near_peak], 1)
+
+
+def _heights(frames, bins):
+    """As amplitudes.heights: (…, samples) -> (…, bins), (…)."""
+    heights = frames.abs()
+    heights = heights / heights.amax(-1, keepdim=True).clamp_min(amplitudes.TINY)
+    places = (heights * bins).long().clamp_max(bins - 1)
+    counts = heights.new_zeros(*heights.shape[:-1], bins)
+    counts.scatter_add_(-1, places, torch.ones_like(heights))
+    near = heights[..., 1:] > amplitudes.NEAR_PEAK
+    slopes = (frames.diff().abs() * near).sum(-1) / near.sum(-1).clamp_min(1)
+    return counts / frames.shape[-1], slopes
+
+
+def _amplitudes(audio):
+    """As amplitudes.amplitudes: (B, WINDOW) -> (B, AMPLITUDES)."""
+    size, groups = amplitudes.FRAME, amplitudes.GROUPS
+    frames = audio[:, : audio.shape[-1] // size * size].unflatten(-1, (-1, size))
+
+    def rms(x):
+        return x.square().mean(-1) ** 0.5 + amplitudes.TINY
+
+    level = rms(frames)
+    shares, slopes = _heights(frames, amplitudes.BINS)
+    columns = []
+    for order in range(amplitudes.ORDERS):
+        sizes = frames.diff(n=order).abs()
+        scale = rms(sizes)[..., None]
+        if order == 1:
+            slopes = slopes[..., None] / scale
+        places = np.linspace(0, sizes.shape[-1] - 1, amplitudes.QUANTILES).round().astype(int)
+        columns.append(sizes.sort(-1).values[..., places] / scale)
+    columns = torch.cat([*columns, shares, slopes], -1)
+    heard = level >= amplitudes.SILENCE * level.amax(-1, keepdim=True)
+    rank = torch.argsort(level, dim=-1, descending=True, stable=True).argsort(-1)
+    group_of = torch.where(heard, rank * groups // heard.sum(-1, keepdim=True), groups)
+    found = []
+    for group in range(groups):
+        chosen = (group_of == group).to(columns.dtype)
+        count = chosen.sum(-1, keepdim=True)
+        mean = (chosen[:, None] @ columns)[:, 0] / count.clamp_min(1)
+        own = torch.log(mean + amplitudes.FLOOR)
+        found.append(torch.where(count > 0, own, found[-1] if found else own))
+    whole, _ = _heights(audio, amplitudes.WHOLE_BINS)
+    return torch.cat([*found, torch.log(whole + amplitudes.WHOLE_FLOOR)], -1)
 
 
 def pack(heard: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

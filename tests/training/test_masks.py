@@ -15,6 +15,8 @@ SHAPES = {
     "score": (features.SCORE_FRAMES, features.BANDS),
     "source_score": (features.SCORE_FRAMES, features.BANDS),
     "score_link": (features.LINK, features.SCORE_FRAMES, features.BANDS),
+    "amplitudes": (features.AMPLITUDES,),
+    "source_amplitudes": (features.AMPLITUDES,),
 }
 COUNT = 400
 

@@ -6,14 +6,21 @@ import torch
 from torch import nn
 
 from unmix import features
-from unmix.inverse.pictures import SCALARS, SCORES
-from unmix.inverse.readers import FrequencyReader, ResidualBlock, ScoreReader, SweepReader, attend
+from unmix.inverse.pictures import AMPLITUDES, SCALARS, SCORES
+from unmix.inverse.readers import (
+    AmplitudeReader,
+    FrequencyReader,
+    ResidualBlock,
+    ScoreReader,
+    SweepReader,
+    attend,
+)
 from unmix.inverse.relations import LevelReader, TextureReader
 
 
 class Encoder(nn.Module):
     """1D CNN over time on pictures of the recording, pooled; two branches over frequency, one over
-    both, and two on how recording and source relate at any time.
+    both, two on how recording and source relate at any time, and one on their amplitudes.
 
     Args:
         widths: channels of the stages; each halves the frame rate and has one residual block.
@@ -25,6 +32,7 @@ class Encoder(nn.Module):
         score_widths: channels of the two stages of the ScoreReader.
         sweep_widths: channels of the stages of the SweepReader.
         level_widths: of the LevelReader. texture_widths: of the TextureReader.
+        amplitude_width: of the AmplitudeReader.
 
     Shape: pictures as ``look`` gives them (batch B) -> z (B, size).
     """
@@ -40,6 +48,7 @@ class Encoder(nn.Module):
         sweep_widths=(16, 32, 48),
         level_widths=(48, 64),
         texture_widths=(24, 48, 96),
+        amplitude_width=96,
     ):
         super().__init__()
         channels = 2 * features.MELS + features.FRAME_STATS + SCALARS
@@ -68,6 +77,9 @@ class Encoder(nn.Module):
         related = self.levels.outputs + self.texture.outputs
         self.join_relations = nn.Linear(related, size, bias=False)
         nn.init.zeros_(self.join_relations.weight)
+        self.amplitudes = AmplitudeReader(amplitude_width)
+        self.join_amplitudes = nn.Linear(self.amplitudes.outputs, size, bias=False)
+        nn.init.zeros_(self.join_amplitudes.weight)
         frames = features.FRAMES
         for _ in widths:
             frames = (frames + 1) // 2
@@ -93,6 +105,8 @@ class Encoder(nn.Module):
         z = z + self.join_score(self.score(*scores)) + self.join_sweep(self.sweep(*scores))
         relations = torch.cat([self.levels(*scores), self.texture(*scores)], -1)
         z = z + self.join_relations(relations)
+        sizes = torch.cat([pictures[name] for name in AMPLITUDES], -1)
+        z = z + self.join_amplitudes(self.amplitudes(sizes))
         for layer in rest:
             z = layer(z)
         return z

@@ -6,6 +6,7 @@ import torch
 
 SCALARS = 4  # level difference, source level, and whether each is known
 SCORES = ("score", "source_score", "score_link")
+AMPLITUDES = ("amplitudes", "source_amplitudes")
 # {picture: what must be heard for it, beside the recording's log-mel}
 PICTURES = {
     "mel": None,
@@ -14,10 +15,18 @@ PICTURES = {
     "transfer": "transfer",
     "link": "link",
     **dict.fromkeys(SCORES, "score"),
+    **dict.fromkeys(AMPLITUDES, "amplitudes"),
 }
 OPTIONAL = tuple(dict.fromkeys(name for name in PICTURES.values() if name))
 IN_DECIBELS = ("mel", "source_mel", "score", "source_score")
-OF_SOURCE = ("source_mel", "transfer", "link", "source_score", "score_link")
+OF_SOURCE = (
+    "source_mel",
+    "transfer",
+    "link",
+    "source_score",
+    "score_link",
+    "source_amplitudes",
+)
 
 
 def look(heard: dict[str, torch.Tensor], inputs=OPTIONAL) -> dict[str, torch.Tensor]:
@@ -43,6 +52,8 @@ def look(heard: dict[str, torch.Tensor], inputs=OPTIONAL) -> dict[str, torch.Ten
             picture = picture / 10
         elif name == "transfer":
             picture = torch.cat([0.1 * picture[:, :1], picture[:, 1:]], 1)
+        elif name in AMPLITUDES:
+            picture = picture * 2
         if name in OF_SOURCE:
             picture = picture * known.view(-1, *[1] * (picture.ndim - 1))
         pictures[name] = picture if needs is None or needs in inputs else picture * 0

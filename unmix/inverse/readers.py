@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from unmix import features
+from unmix.amplitudes import AMPLITUDES
 from unmix.inverse.pictures import SCALARS, SCORES
 
 
@@ -156,6 +157,16 @@ class StatsReader(nn.Sequential):
         for _ in range(2):
             frames = (frames + 3) // 4
         self.outputs = channels * frames
+
+
+class AmplitudeReader(nn.Sequential):
+    """Amplitudes of recording and source: two (B, AMPLITUDES) side by side -> (B, ``outputs``)."""
+
+    def __init__(self, width=96):
+        super().__init__(
+            nn.Linear(2 * AMPLITUDES, width), nn.GELU(), nn.Linear(width, width), nn.GELU()
+        )
+        self.outputs = width
 
 
 class KnobReader(nn.Module):

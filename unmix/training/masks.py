@@ -17,8 +17,15 @@ DIMENSIONS = {
     **dict.fromkeys(("score", "source_score", "score_link"), (-2, -1)),
     "stats": (-1, None),
     "transfer": (None, -1),
+    **dict.fromkeys(("amplitudes", "source_amplitudes"), (None, None)),
 }
-LEFT_OUT = (("stats",), ("link",), ("transfer",), ("score", "source_score", "score_link"))
+LEFT_OUT = (
+    ("stats",),
+    ("link",),
+    ("transfer",),
+    ("score", "source_score", "score_link"),
+    ("amplitudes", "source_amplitudes"),
+)
 
 
 def mask(batch: dict, share: float) -> dict:
@@ -26,7 +33,7 @@ def mask(batch: dict, share: float) -> dict:
     torch's generator.
 
     Each such item loses a stretch of time, the same in all of its pictures, a stretch of frequency
-    in each of them, and, four times of five, one of LEFT_OUT as a whole.
+    in each of them, and, five times of six, one of LEFT_OUT as a whole.
 
     Args:
         batch: as ``ChainData.batch`` gives it, before anything is hidden.
