@@ -17,7 +17,6 @@ import torch
 from torch.nn import functional as F
 
 from unmix import band_limit, effects, features
-from unmix.amplitudes import SIZES
 from unmix.features import Spectra
 from unmix.inverse.model import padded
 from unmix.inverse.readers import KnobReader
@@ -43,7 +42,6 @@ ERRORS = (
     len(ON_SCORE) * (CELLS + 1)
     + features.TRANSFER * (features.BANDS // CELL)
     + features.FRAME_STATS * STATS_CELLS
-    + len(SIZES)
     + 1
 )
 STEPS = (1.0, 0.7, 0.5)  # shares of what was misheard that knobs are moved by, in turn
@@ -186,7 +184,7 @@ def errors(
         Mean errors, each in the logarithm: ON_SCORE in cells of CELL by CELL and in the whole
         (levels; complex coherence of recording and render; the score's link of each with the
         source), of the transfer function in runs of CELL bands, of the frame statistics in runs of
-        STATS_FRAMES, of each distribution of amplitudes; and of the level.
+        STATS_FRAMES; and of the level.
     """
     chains = [prediction(belief).chain for belief in beliefs]
     renders = _renders(chains, source, recording.size, limit)
@@ -199,8 +197,6 @@ def errors(
     levels = torch.tensor([y.level for y in spectra])
     transfer = of_all(lambda y: features.relative_transfer(y, dry)) - heard["transfer"]
     stats = features.relative_stats(renders, levels) - heard["stats"]
-    amplitudes = of_all(lambda y: y.amplitudes) - heard["amplitudes"]
-    amplitudes = torch.stack([part.abs().mean(1) for part in amplitudes.split(SIZES, 1)], 1)
     found = [
         *_on_score(
             of_all(features.score) - heard["score"],
@@ -210,7 +206,6 @@ def errors(
         ),
         (F.avg_pool1d(transfer.abs(), CELL) + 1e-3).log().flatten(1),
         (F.avg_pool1d(stats.abs(), STATS_FRAMES) + 1e-2).log().flatten(1),
-        (amplitudes + 1e-2).log(),
         (((levels - heard["level"]) * heard["level_known"]).abs() + 1e-2).log()[:, None],
     ]
     return torch.cat(found, 1)
