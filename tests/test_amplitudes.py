@@ -13,13 +13,13 @@ from unmix.amplitudes import (
     NEAR_PEAK,
     ORDERS,
     QUANTILES,
-    SIZES,
     WHOLE_BINS,
     WHOLE_FLOOR,
     amplitudes,
     heights,
 )
 
+SIZES = (*(GROUPS * (*(ORDERS * (QUANTILES,)), BINS, 1)), WHOLE_BINS)
 OF_GROUP = ORDERS + 2
 NOISE = np.random.default_rng(0).standard_normal(172 * FRAME).astype(np.float32)
 
@@ -30,7 +30,7 @@ def parts(audio):
     groups = [
         [part - FLOOR for part in found[OF_GROUP * g : OF_GROUP * (g + 1)]] for g in range(GROUPS)
     ]
-    return groups, np.concatenate(found[OF_GROUP * GROUPS :]) - WHOLE_FLOOR
+    return groups, found[-1] - WHOLE_FLOOR
 
 
 def test_quantiles_of_noise_are_those_of_the_normal_distribution():

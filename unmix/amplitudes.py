@@ -1,7 +1,7 @@
 """How the sizes of a signal's samples are distributed: what a wave shaper leaves in the waveform.
 
 A clipped wave stands at its peak for long, a folded one turns back there, and both have corners;
-a filter or a reverb behind the shaper blurs all that. No spectrum shows it.
+a filter or a tail of echoes behind the shaper blurs all that. No spectrum shows it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from functools import cache
 
 import numpy as np
 from numba import njit
+
+from unmix.audio import SAMPLE_RATE
 
 FRAME = 1024
 GROUPS = 4  # of frames, by loudness
@@ -20,9 +22,7 @@ BINS, WHOLE_BINS = 16, 64  # of heights from 0 to the peak, of a frame and of th
 NEAR_PEAK = 0.9
 FLOOR, WHOLE_FLOOR = 1e-3, 1e-5  # added to a number of a group, and to a share of the whole
 TINY = 1e-9  # RMS or peak of silence
-# how many numbers each distribution has, in their order
-SIZES = (*(GROUPS * (*(ORDERS * (QUANTILES,)), BINS, 1)), *(WHOLE_BINS // BINS * (BINS,)))
-AMPLITUDES = sum(SIZES)
+AMPLITUDES = GROUPS * (ORDERS * QUANTILES + BINS + 1) + WHOLE_BINS
 
 
 @njit(cache=True, nogil=True)
@@ -57,6 +57,11 @@ def _rms(frames: np.ndarray) -> np.ndarray:
     return np.sqrt(np.square(frames).mean(-1, keepdims=True)) + np.float32(TINY)
 
 
+def quantile_places(samples: int) -> np.ndarray:
+    """Where the QUANTILES stand among so many samples in ascending order."""
+    return np.linspace(0, samples - 1, QUANTILES).round().astype(int)
+
+
 def amplitudes(audio: np.ndarray) -> np.ndarray:
     """Distributions of the samples' sizes in frames of FRAME samples, by how loud these are.
 
@@ -82,8 +87,7 @@ def amplitudes(audio: np.ndarray) -> np.ndarray:
         if order == 1:
             slopes = slopes[:, None] / scale
         sizes.sort(-1)
-        places = np.linspace(0, sizes.shape[-1] - 1, QUANTILES).round().astype(int)
-        columns.append(sizes[:, places] / scale)
+        columns.append(sizes[:, quantile_places(sizes.shape[-1])] / scale)
     columns = np.concatenate([*columns, shares, slopes], 1)
     group_of = np.arange(len(frames)) * GROUPS // len(frames)
     found = []
@@ -98,7 +102,7 @@ def amplitudes(audio: np.ndarray) -> np.ndarray:
 @cache
 def reference() -> np.ndarray:
     """Those of dull noise that dies away by 40 dB in 4 s, which most signals are near."""
-    samples, dull = 176_400, 8
+    samples, dull = 4 * SAMPLE_RATE, 8
     noise = np.random.default_rng(0).standard_normal(samples + dull - 1)
     noise = np.convolve(noise, np.ones(dull), "valid") * np.geomspace(1, 0.01, samples)
     return amplitudes(noise.astype(np.float32))

@@ -143,7 +143,7 @@ def _amplitudes(audio):
         scale = rms(sizes)[..., None]
         if order == 1:
             slopes = slopes[..., None] / scale
-        places = np.linspace(0, sizes.shape[-1] - 1, amplitudes.QUANTILES).round().astype(int)
+        places = amplitudes.quantile_places(sizes.shape[-1])
         columns.append(sizes.sort(-1).values[..., places] / scale)
     columns = torch.cat([*columns, shares, slopes], -1)
     heard = level >= amplitudes.SILENCE * level.amax(-1, keepdim=True)

@@ -9,23 +9,18 @@ from __future__ import annotations
 import torch
 
 from unmix import features
+from unmix.inverse.pictures import AMPLITUDES, SCORES
 
 WIDEST = 0.25  # of a mask, as a share of the whole time or of all bands
 # {input: (dimension of time, dimension of frequency)}; None where it has no such dimension
 DIMENSIONS = {
     **dict.fromkeys(("mel", "source_mel", "link"), (-1, -2)),
-    **dict.fromkeys(("score", "source_score", "score_link"), (-2, -1)),
+    **dict.fromkeys(SCORES, (-2, -1)),
     "stats": (-1, None),
     "transfer": (None, -1),
-    **dict.fromkeys(("amplitudes", "source_amplitudes"), (None, None)),
+    **dict.fromkeys(AMPLITUDES, (None, None)),
 }
-LEFT_OUT = (
-    ("stats",),
-    ("link",),
-    ("transfer",),
-    ("score", "source_score", "score_link"),
-    ("amplitudes", "source_amplitudes"),
-)
+LEFT_OUT = (("stats",), ("link",), ("transfer",), SCORES, AMPLITUDES)
 
 
 def mask(batch: dict, share: float) -> dict:
