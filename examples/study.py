@@ -38,8 +38,11 @@ INPUTS = {
     "+ transfer function": ("source_mel", "transfer"),
     "+ level statistics": ("source_mel", "transfer", "stats"),
     "+ link (complex coherence over time)": ("source_mel", "transfer", "stats", "link"),
-    "+ score (read along frequency)": tuple(x for x in OPTIONAL if x != "amplitudes"),
-    "+ amplitudes": OPTIONAL,
+    "+ score (read along frequency)": tuple(
+        x for x in OPTIONAL if x not in ("amplitudes", "shaped")
+    ),
+    "+ amplitudes": tuple(x for x in OPTIONAL if x != "shaped"),
+    "+ wave-shaped copies": OPTIONAL,
 }
 LOSSES = {"likelihood alone": 0, "with the spectral term": 1}  # share of the added steps
 HELD_OUT_SEED = 50_000  # apart from training's own validation

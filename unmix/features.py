@@ -11,6 +11,7 @@ from functools import cache, cached_property
 import numpy as np
 import torch
 
+from unmix import shaping
 from unmix.amplitudes import AMPLITUDES, amplitudes, reference
 from unmix.audio import SAMPLE_RATE
 from unmix.losses import hann
@@ -29,7 +30,7 @@ LINK_SMOOTH = 5  # frames that a cross-spectrum is averaged over
 LINK_FRAMES = 1 + (FRAMES - 1) // 2
 SCORE_FFT, SCORE_HOP = 4096, 2048
 SCORE_FRAMES = 1 + WINDOW // SCORE_HOP
-VERSION = 3  # data sets with features of another version are not mixed
+VERSION = 4  # data sets with features of another version are not mixed
 # in data sets one byte a number: {name: (value of 0, one step)}; 0.5 dB, or 1/127 of a coherence
 BYTES = {
     **dict.fromkeys(("mel", "source_mel", "score", "source_score"), (-40.0, 0.5)),
@@ -100,6 +101,11 @@ def _decibels_of(power: np.ndarray) -> np.ndarray:
     return 10 * np.log10(power + np.float32(_POWER_FLOOR))
 
 
+def _long_spectra(audio: torch.Tensor) -> np.ndarray:
+    """(signals, samples) -> complex64 (signals, frames, bins)."""
+    return short_spectra(audio, LONG_FFT, LONG_HOP).mT.numpy()
+
+
 class Spectra:
     """The spectra of one signal (WINDOW,), each complex64 (frames, bins), and its band powers; made
     when they are asked for."""
@@ -121,6 +127,16 @@ class Spectra:
     @cached_property
     def score(self) -> np.ndarray:
         return self._of(SCORE_FFT, SCORE_HOP)
+
+    @cached_property
+    def forward(self) -> np.ndarray:
+        """Of the copies that ``shaping`` makes of a source: (copies, frames, bins)."""
+        return _long_spectra(shaping.forward(self.audio))
+
+    @cached_property
+    def backward(self) -> np.ndarray:
+        """Of those that it makes of a recording."""
+        return _long_spectra(shaping.backward(self.audio))
 
     @cached_property
     def mel_powers(self) -> np.ndarray:
@@ -215,6 +231,25 @@ def relative_transfer(recording: Spectra, source: Spectra) -> np.ndarray:
     return h
 
 
+def shaped(recording: Spectra, source: Spectra) -> np.ndarray:
+    """What wave-shaped copies explain beyond the signals themselves (``unmix.shaping``).
+
+    Returns:
+        (SHAPING, BANDS): logarithms of shares of the recording's power by each copy of the source,
+        and by none, then of the source's power by each copy of the recording, and by none; 0 at
+        the share shaping.TYPICAL.
+    """
+    bank = band_bank(LONG_FFT, BANDS, *BAND_RANGE_HZ).numpy()
+    rows = []
+    for signal, copies, target in (
+        (source.long, source.forward, recording.long),
+        (recording.long, recording.backward, source.long),
+    ):
+        sums = shaping.products(signal, *copies, target)
+        rows += [bank @ share for share in shaping.shares(sums)]
+    return np.log((np.stack(rows) + shaping.FLOOR) / shaping.TYPICAL).astype(np.float32)
+
+
 def score(signal: Spectra) -> np.ndarray:
     """(SCORE_FRAMES, BANDS) in dB relative to the signal's level."""
     return (_decibels_of(signal.score_powers) - np.float32(signal.level)).T
@@ -260,6 +295,7 @@ _OF_SOURCE = {
     "source_score": ((SCORE_FRAMES, BANDS), lambda y, x: score(x)),
     "source_amplitudes": ((AMPLITUDES,), lambda y, x: x.amplitudes),
     "transfer": ((TRANSFER, BANDS), relative_transfer),
+    "shaped": ((shaping.SHAPING, BANDS), shaped),
     "link": ((LINK * MELS, LINK_FRAMES), link),
     "score_link": ((LINK, SCORE_FRAMES, BANDS), score_link),
 }
@@ -280,8 +316,8 @@ def extract(
         amplitudes (B, AMPLITUDES); level (B,) in dB; and, zeros where no source is known:
         source_mel, source_score and source_amplitudes of the same shapes, levels relative to the
         source's, source_level (B,), transfer (B, TRANSFER, BANDS) relative to the difference of
-        the two levels, link (B, LINK · MELS, LINK_FRAMES), score_link (B, LINK, SCORE_FRAMES,
-        BANDS); known (B,) 1 or 0.
+        the two levels, shaped (B, SHAPING, BANDS), link (B, LINK · MELS, LINK_FRAMES), score_link
+        (B, LINK, SCORE_FRAMES, BANDS); known (B,) 1 or 0.
 
     The score is read along frequency: fewer frames than mel has, finer bands at the bottom, equal
     intervals, so that one place in it can be compared over time, and a harmonic is everywhere as

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from unmix import amplitudes, features
+from unmix import amplitudes, features, shaping
 from unmix.audio import SAMPLE_RATE
 from unmix.degradation import BAND_LIMIT_HZ, NOISE_DB, TRAINING_SHARES
 
@@ -90,6 +90,7 @@ def hear(recordings: torch.Tensor, sources: torch.Tensor) -> dict[str, torch.Ten
     coherence = (size.square() / (power_x * power_y)) @ bank
     ratio_db = ratio_db - (level - repeated(source_level))[:, None]
     heard["transfer"] = torch.stack([ratio_db, coherence, *steady], 1)
+    heard["shaped"] = _shaped(wet, sources, y, x, bank)
 
     heard["stats"] = _frame_stats(wet)
     heard["stats"][:, 0] -= level[:, None]
@@ -100,6 +101,24 @@ def hear(recordings: torch.Tensor, sources: torch.Tensor) -> dict[str, torch.Ten
         name: values if name.startswith("source_") else values.unflatten(0, (families, members))
         for name, values in heard.items()
     }
+
+
+def _shaped(wet, sources, y, x, bank):
+    """As features.shaped, of signals and their long spectra: (N · B, SHAPING, bands)."""
+
+    def repeated(spectra):
+        return spectra.repeat_interleave(len(y) // len(x), -3)
+
+    of_source, of_recording = (
+        _frames_first(copies, features.LONG_FFT, features.LONG_HOP)
+        for copies in (shaping.forward(sources), shaping.backward(wet))
+    )
+    rows = []
+    for signals in ((repeated(x), *repeated(of_source), y), (y, *of_recording, repeated(x))):
+        spectra = torch.stack(signals)
+        sums = torch.einsum("ibtk,jbtk->ijbk", spectra, spectra.conj())
+        rows += [share @ bank for share in shaping.shares(sums)]
+    return torch.log((torch.stack(rows, 1) + shaping.FLOOR) / shaping.TYPICAL)
 
 
 def _frame_stats(audio):

@@ -12,6 +12,7 @@ from unmix.inverse.readers import (
     FrequencyReader,
     ResidualBlock,
     ScoreReader,
+    ShapingReader,
     SweepReader,
     attend,
 )
@@ -20,7 +21,8 @@ from unmix.inverse.relations import LevelReader, TextureReader
 
 class Encoder(nn.Module):
     """1D CNN over time on pictures of the recording, pooled; two branches over frequency, one over
-    both, two on how recording and source relate at any time, and one on their amplitudes.
+    both, two on how recording and source relate at any time, one on their amplitudes, and one on
+    what wave-shaped copies of them explain.
 
     Args:
         widths: channels of the stages; each halves the frame rate and has one residual block.
@@ -32,7 +34,7 @@ class Encoder(nn.Module):
         score_widths: channels of the two stages of the ScoreReader.
         sweep_widths: channels of the stages of the SweepReader.
         level_widths: of the LevelReader. texture_widths: of the TextureReader.
-        amplitude_width: of the AmplitudeReader.
+        amplitude_width: of the AmplitudeReader. shaping_width: of the ShapingReader.
 
     Shape: pictures as ``look`` gives them (batch B) -> z (B, size).
     """
@@ -49,6 +51,7 @@ class Encoder(nn.Module):
         level_widths=(48, 64),
         texture_widths=(24, 48, 96),
         amplitude_width=96,
+        shaping_width=64,
     ):
         super().__init__()
         channels = 2 * features.MELS + features.FRAME_STATS + SCALARS
@@ -80,6 +83,9 @@ class Encoder(nn.Module):
         self.amplitudes = AmplitudeReader(amplitude_width)
         self.join_amplitudes = nn.Linear(self.amplitudes.outputs, size, bias=False)
         nn.init.zeros_(self.join_amplitudes.weight)
+        self.shaping = ShapingReader(shaping_width)
+        self.join_shaping = nn.Linear(self.shaping.outputs, size, bias=False)
+        nn.init.zeros_(self.join_shaping.weight)
         frames = features.FRAMES
         for _ in widths:
             frames = (frames + 1) // 2
@@ -107,6 +113,7 @@ class Encoder(nn.Module):
         z = z + self.join_relations(relations)
         sizes = torch.cat([pictures[name] for name in AMPLITUDES], -1)
         z = z + self.join_amplitudes(self.amplitudes(sizes))
+        z = z + self.join_shaping(self.shaping(pictures["shaped"]))
         for layer in rest:
             z = layer(z)
         return z

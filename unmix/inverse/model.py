@@ -38,6 +38,7 @@ class ModelConfig:
     level_widths: tuple[int, ...] = (48, 64)
     texture_widths: tuple[int, ...] = (24, 48, 96)
     amplitude_width: int = 96
+    shaping_width: int = 64
     knob_score_widths: tuple[int, ...] = (96, 96)
     effects: tuple[str, ...] = field(default_factory=effects.names)
 
@@ -90,6 +91,7 @@ class InverseModel(nn.Module):
             c.level_widths,
             c.texture_widths,
             c.amplitude_width,
+            c.shaping_width,
         )
         self.decoder = ChainDecoder(c.size, c.decoder_hidden, c.geometry)
         self.heads = Heads(c.hidden, c.components, c.dropout, c.knob_score_widths, c.sweep_widths)

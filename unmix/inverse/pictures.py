@@ -13,6 +13,7 @@ PICTURES = {
     "source_mel": "source_mel",
     "stats": "stats",
     "transfer": "transfer",
+    "shaped": "shaped",
     "link": "link",
     **dict.fromkeys(SCORES, "score"),
     **dict.fromkeys(AMPLITUDES, "amplitudes"),
@@ -22,6 +23,7 @@ IN_DECIBELS = ("mel", "source_mel", "score", "source_score")
 OF_SOURCE = (
     "source_mel",
     "transfer",
+    "shaped",
     "link",
     "source_score",
     "score_link",

@@ -8,6 +8,7 @@ from torch import nn
 from unmix import features
 from unmix.amplitudes import AMPLITUDES
 from unmix.inverse.pictures import SCALARS, SCORES
+from unmix.shaping import SHAPING
 
 
 class ResidualBlock(nn.Module):
@@ -165,6 +166,20 @@ class AmplitudeReader(nn.Sequential):
     def __init__(self, width=96):
         super().__init__(
             nn.Linear(2 * AMPLITUDES, width), nn.GELU(), nn.Linear(width, width), nn.GELU()
+        )
+        self.outputs = width
+
+
+class ShapingReader(nn.Sequential):
+    """What wave-shaped copies explain: (B, SHAPING, BANDS) -> (B, ``outputs``)."""
+
+    def __init__(self, width=64):
+        super().__init__(
+            nn.Flatten(),
+            nn.Linear(SHAPING * features.BANDS, width),
+            nn.GELU(),
+            nn.Linear(width, width),
+            nn.GELU(),
         )
         self.outputs = width
 

@@ -17,10 +17,10 @@ DIMENSIONS = {
     **dict.fromkeys(("mel", "source_mel", "link"), (-1, -2)),
     **dict.fromkeys(SCORES, (-2, -1)),
     "stats": (-1, None),
-    "transfer": (None, -1),
+    **dict.fromkeys(("transfer", "shaped"), (None, -1)),
     **dict.fromkeys(AMPLITUDES, (None, None)),
 }
-LEFT_OUT = (("stats",), ("link",), ("transfer",), SCORES, AMPLITUDES)
+LEFT_OUT = (("stats",), ("link",), ("transfer",), ("shaped",), SCORES, AMPLITUDES)
 
 
 def mask(batch: dict, share: float) -> dict:
@@ -28,7 +28,7 @@ def mask(batch: dict, share: float) -> dict:
     torch's generator.
 
     Each such item loses a stretch of time, the same in all of its pictures, a stretch of frequency
-    in each of them, and, five times of six, one of LEFT_OUT as a whole.
+    in each of them, and, six times of seven, one of LEFT_OUT as a whole.
 
     Args:
         batch: as ``ChainData.batch`` gives it, before anything is hidden.

@@ -97,9 +97,13 @@ def load_inverse(device: str = "cpu", path=None):
 def save_inverse(model, about: dict, folder=None) -> Path:
     """Write the inverse model's weights as float16 under the bundled name; returns the path."""
     path = Path(folder) / INVERSE_FILE if folder else bundled(INVERSE_FILE)
-    halved = copy.deepcopy(model).half()
-    state.save_weights(path, halved, {"config": model.config.to_dict(), **about})
+    _save_halved(path, model, {"config": model.config.to_dict(), **about})
     return path
+
+
+def _save_halved(path, model, about: dict) -> None:
+    """Write weights as float16."""
+    state.save_weights(path, copy.deepcopy(model).half(), about)
 
 
 def load_reranker(path=None):
@@ -123,7 +127,7 @@ def bundled_models() -> tuple:
 
 
 def save_reranker(model, about: dict, folder=None) -> Path:
-    """Write the reranker's weights under the bundled name; returns the path."""
+    """Write the reranker's weights as float16 under the bundled name; returns the path."""
     path = Path(folder) / RERANKER_FILE if folder else bundled(RERANKER_FILE)
-    state.save_weights(path, model, about)
+    _save_halved(path, model, about)
     return path
