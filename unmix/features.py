@@ -122,7 +122,7 @@ class Spectra:
 
     @cached_property
     def long(self) -> np.ndarray:
-        return self._of(LONG_FFT, LONG_HOP)
+        return _long_spectra(self.audio)
 
     @cached_property
     def score(self) -> np.ndarray:

@@ -23,7 +23,7 @@ FORWARD = (lambda x: torch.tanh(4 * x), lambda x: torch.tanh(30 * x), lambda x: 
 BACKWARD = (_cube, lambda y: _cube(_cube(y)))
 SHAPING = len(FORWARD) + 1 + len(BACKWARD) + 1
 FLOOR, TYPICAL = 0.003, 0.05  # shares: what is added to each, and what reads as 0
-RIDGE = 1e-5  # an input that less than this share is new of adds nothing
+RIDGE = 1e-5  # an input of which less than this share is new adds next to nothing
 TINY = 1e-20  # power of silence
 
 
