@@ -38,10 +38,8 @@ INPUTS = {
     "+ transfer function": ("source_mel", "transfer"),
     "+ level statistics": ("source_mel", "transfer", "stats"),
     "+ link (complex coherence over time)": ("source_mel", "transfer", "stats", "link"),
-    "+ score (read along frequency)": tuple(
-        x for x in OPTIONAL if x not in ("amplitudes", "shaped")
-    ),
-    "+ amplitudes": tuple(x for x in OPTIONAL if x != "shaped"),
+    "+ score (read along frequency)": ("source_mel", "transfer", "stats", "link", "score"),
+    "+ amplitudes": ("source_mel", "transfer", "stats", "link", "score", "amplitudes"),
     "+ wave-shaped copies": OPTIONAL,
 }
 LOSSES = {"likelihood alone": 0, "with the spectral term": 1}  # share of the added steps
