@@ -45,6 +45,7 @@ ERRORS = (
     + 1
 )
 STEPS = (1.0, 0.7, 0.5)  # shares of what was misheard that knobs are moved by, in turn
+SPREAD = 0.85  # of a belief about knobs that is left once they are settled
 LIKELY = 0.02  # of the first one's probability: below, knobs stay as they are
 
 
@@ -122,10 +123,10 @@ class _Believed:
         return torch.where(self.circular[name], (off + 0.5) % 1.0 - 0.5, off)
 
     def moved(self, places: dict[str, torch.Tensor]) -> list:
-        """The beliefs, their mixtures moved so that the medians lie at ``places``."""
+        """The beliefs, surer by SPREAD, with the medians of their mixtures at ``places``."""
         mixtures = [{} for _ in self.beliefs]
         for name, place in places.items():
-            moved = self.mixtures[name].moved(place - self.medians[name]).parts()
+            moved = self.mixtures[name].moved(self.medians[name], place, SPREAD).parts()
             for row, mixture in zip(self.rows[name], moved, strict=True):
                 mixtures[row][name] = mixture
         both = zip(self.beliefs, mixtures, strict=True)

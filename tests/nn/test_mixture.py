@@ -87,8 +87,8 @@ def test_fitting_recovers_a_knob_and_an_angle_across_the_wrap():
 @torch.no_grad()
 def test_a_mixture_moves_as_a_whole_number_by_number_and_round_the_circle():
     mixture = head(circular=[False, True, False])(torch.randn(4, 8))
-    by = torch.tensor([0.3, 0.4, -0.2]).expand(4, 3)
-    moved, u = mixture.moved(by), torch.rand(4, 3) * 0.6 + 0.2
+    start, by = torch.rand(4, 3), torch.tensor([0.3, 0.4, -0.2])
+    moved, u = mixture.moved(start, start + by), torch.rand(4, 3) * 0.6 + 0.2
     there = torch.stack(
         [
             from_normal(to_normal(u[:, 0]) + 0.3),
@@ -100,6 +100,21 @@ def test_a_mixture_moves_as_a_whole_number_by_number_and_round_the_circle():
     assert torch.allclose(moved.log_prob(there), mixture.log_prob(u), atol=1e-3)
     turned = (moved.median() - mixture.median())[:, 1] % 1.0
     assert torch.allclose(turned, torch.full((4,), 0.4), atol=1e-4)
+
+
+@torch.no_grad()
+def test_a_mixture_narrows_about_its_median():
+    mixture = head(components=1, spread=0.2)(torch.randn(4, 8))
+    mixture.concentration += 50.0
+    middle = mixture.median()
+    start = torch.stack([to_normal(middle[:, 0]), middle[:, 1]], 1)
+    narrow = mixture.moved(start, start, 0.5)
+    assert torch.allclose(narrow.median(), middle, atol=1e-4)
+    wide, narrow = (m.sample(20_000, torch.Generator().manual_seed(0)) for m in (mixture, narrow))
+    spread = [to_normal(u[..., 0]).std(0) for u in (wide, narrow)]
+    assert torch.allclose(spread[1] / spread[0], torch.full((4,), 0.5), atol=0.02)
+    turns = [((u[..., 1] - middle[:, 1] + 0.5) % 1.0 - 0.5).std(0) for u in (wide, narrow)]
+    assert torch.allclose(turns[1] / turns[0], torch.full((4,), 0.5), atol=0.02)
 
 
 @torch.no_grad()

@@ -66,12 +66,15 @@ class Mixture:
         fields = zip(*(field.split(1) for field in self._fields()), strict=True)
         return [Mixture(*field, self.circular) for field in fields]
 
-    def moved(self, by: torch.Tensor) -> Mixture:
-        """All components moved: by (B, K), numbers in normal space, angles in turns."""
+    def moved(self, start: torch.Tensor, end: torch.Tensor, spread: float = 1.0) -> Mixture:
+        """All of it moved, so that what lay at ``start`` (B, K) lies at ``end`` (B, K), and
+        ``spread`` times as wide about it. Numbers in normal space, angles in turns."""
         log_weights, mean, precision, angle, concentration = self._fields()
-        numbers, turns = split(by, self.circular)
-        mean = mean + numbers[:, None]
-        angle = angle + 2 * math.pi * turns[:, None]
+        (number, turn), (place, turns) = (split(x[:, None], self.circular) for x in (start, end))
+        off = (angle / (2 * math.pi) - turn + 0.5) % 1.0 - 0.5
+        mean = place + spread * (mean - number)
+        angle = 2 * math.pi * (turns + spread * off)
+        precision, concentration = precision / spread, concentration / spread**2
         return Mixture(log_weights, mean, precision, angle, concentration, self.circular)
 
     def component_log_prob(self, u: torch.Tensor) -> torch.Tensor:
