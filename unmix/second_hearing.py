@@ -20,7 +20,7 @@ from unmix import band_limit, effects, features
 from unmix.features import Spectra
 from unmix.inverse.model import padded
 from unmix.inverse.readers import KnobReader
-from unmix.nn.mixture import Mixture, from_normal, to_normal
+from unmix.nn.mixture import Mixture, from_normal, short_way, to_normal
 from unmix.starts import believed_chain, prediction
 from unmix.workers import together
 
@@ -120,7 +120,7 @@ class _Believed:
     def above(self, name: str, u: torch.Tensor) -> torch.Tensor:
         """How far the medians of an effect lie above u (n, knobs) in 0…1."""
         off = self.medians[name] - self._free(name, u)
-        return torch.where(self.circular[name], (off + 0.5) % 1.0 - 0.5, off)
+        return torch.where(self.circular[name], short_way(off), off)
 
     def moved(self, places: dict[str, torch.Tensor]) -> list:
         """The beliefs, surer by SPREAD, with the medians of their mixtures at ``places``."""

@@ -27,6 +27,11 @@ def from_normal(v: torch.Tensor) -> torch.Tensor:
     return 0.5 * (1 + torch.erf(v / math.sqrt(2)))
 
 
+def short_way(turns: torch.Tensor) -> torch.Tensor:
+    """Differences of angles, in turns, the short way round: −0.5…0.5."""
+    return (turns + 0.5) % 1.0 - 0.5
+
+
 def split(u: torch.Tensor, circular) -> tuple[torch.Tensor, torch.Tensor]:
     """(…, K) -> the numbers (…, D) and the angles (…, A) among them; ``circular`` (K,) says which
     are angles. Column by column: a mask on a GPU would have to be waited for."""
@@ -70,10 +75,10 @@ class Mixture:
         """All of it moved, so that what lay at ``start`` (B, K) lies at ``end`` (B, K), and
         ``spread`` times as wide about it. Numbers in normal space, angles in turns."""
         log_weights, mean, precision, angle, concentration = self._fields()
-        (number, turn), (place, turns) = (split(x[:, None], self.circular) for x in (start, end))
-        off = (angle / (2 * math.pi) - turn + 0.5) % 1.0 - 0.5
-        mean = place + spread * (mean - number)
-        angle = 2 * math.pi * (turns + spread * off)
+        start, start_turn = split(start[:, None], self.circular)
+        end, end_turn = split(end[:, None], self.circular)
+        mean = end + spread * (mean - start)
+        angle = 2 * math.pi * (end_turn + spread * short_way(angle / (2 * math.pi) - start_turn))
         precision, concentration = precision / spread, concentration / spread**2
         return Mixture(log_weights, mean, precision, angle, concentration, self.circular)
 
