@@ -1,5 +1,6 @@
 """The second hearing: what renders say about candidates."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,17 @@ from unmix.chain import Chain
 from unmix.evaluate import hear, held_out, knob_errors
 from unmix.inverse.model import Belief
 from unmix.inverse.reranker import Reranker
-from unmix.second_hearing import CELLS, ERRORS, ON_SCORE, errors, hear_again, settle
+from unmix.second_hearing import (
+    BASES,
+    CELLS,
+    ERRORS,
+    ON_SCORE,
+    VIEWS,
+    errors,
+    hear_again,
+    leanings,
+    settle,
+)
 from unmix.starts import prediction
 
 SETTINGS = [
@@ -25,6 +36,8 @@ TRUE, SWAPPED = Chain(SETTINGS), Chain(SETTINGS[::-1])
 def told(monkeypatch):
     """Beliefs that carry their chain, instead of mixtures, and stay."""
     monkeypatch.setattr("unmix.second_hearing.settle", lambda model, beliefs, *_: beliefs)
+    nowhere = torch.zeros(2, BASES, VIEWS)
+    monkeypatch.setattr("unmix.second_hearing.leanings", lambda *_: nowhere)
     monkeypatch.setattr(
         "unmix.second_hearing.prediction", lambda b: SimpleNamespace(chain=b.mixtures)
     )
@@ -144,3 +157,31 @@ def test_the_unlikely_stay_as_they_were(model):
     likely = [b.log_prob - beliefs[0].log_prob > np.log(second_hearing.LIKELY) for b in beliefs]
     assert 0 < sum(likely) < len(likely)
     assert [a is not b for a, b in zip(settled, beliefs, strict=True)] == likely
+
+
+def test_it_leans_to_the_true_order_though_the_knobs_are_off(model):
+    sampler, right = held_out(9, "probe", length=2), []
+    for i in range(8):
+        dry, true, recording = sampler.example(i)
+        true, heard = true.canonical().names, hear(dry, recording)
+        pairs = [dataclasses.replace(b, log_prob=-1.0) for b in model.believe(heard, beams=100)[0]]
+        pairs = [b for b in pairs if len(b.names) == 2]
+        same = sorted(
+            (b for b in pairs if set(b.names) == set(true)), key=lambda b: b.names != true
+        )
+        other = next(b for b in pairs if set(b.names) != set(true))
+        if len(same) == 1:  # eq and reverb sound the same in any order
+            continue
+        unlikely = dataclasses.replace(same[0], log_prob=-9.0)
+        found = leanings([*same, other, unlikely], heard, recording, dry)
+        assert found.shape == (4, BASES, VIEWS) and not found[2:].any()
+        assert not found[0, 0].any() and not found[1, 1].any()  # to itself
+        right += [*(found[1, 0] < 0).tolist(), *(found[0, 1] > 0).tolist()]
+    assert np.mean(right) > 0.75
+
+
+def test_one_that_stands_alone_is_not_asked(model):
+    dry, _, recording = held_out(9, "probe", length=1).example(0)
+    heard = hear(dry, recording)
+    beliefs = model.believe(heard)[0]
+    assert not leanings(beliefs[:1], heard, recording, dry).any()

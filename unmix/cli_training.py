@@ -11,6 +11,17 @@ from unmix.cli_tools import Quiet, check_device
 from unmix.report import hush, remark, say
 
 app = typer.Typer(rich_markup_mode=None)
+Start = Annotated[
+    Path | None,
+    typer.Option(help="Begin from these weights, not from random ones.", metavar="FILE"),
+]
+Learn = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="MODULE",
+        help="Train this module alone, by its name in the model; may be given again.",
+    ),
+]
 
 
 @app.command("gen-data")
@@ -164,10 +175,7 @@ def train(
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, …  [default: cuda where there is one]")
     ] = None,
-    start: Annotated[
-        Path | None,
-        typer.Option(help="Begin from these weights, not from random ones.", metavar="FILE"),
-    ] = None,
+    start: Start = None,
     masked: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the chains that are heard in part only.")
     ] = 0.0,
@@ -183,13 +191,7 @@ def train(
         str | None,
         typer.Option(help="Train one part alone: chain or knobs.  [default: both]"),
     ] = None,
-    learn: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="MODULE",
-            help="Train this module alone, e.g. decoder or encoder.levels; may be given again.",
-        ),
-    ] = None,
+    learn: Learn = None,
     resident: Annotated[
         bool,
         typer.Option(
@@ -251,11 +253,10 @@ def train_reranker(
     steps: Annotated[int, typer.Option(min=1, help="Budget in steps.")] = 1200,
     batch: Annotated[int, typer.Option(min=1, help="Recordings a step.")] = 64,
     learning_rate: Annotated[float, typer.Option(help="Peak of the schedule.")] = 5e-4,
+    weight_decay: Annotated[float, typer.Option(min=0, help="Of AdamW.")] = 0.5,
     seed: Annotated[int, typer.Option(min=0, help="Decides every step.")] = 0,
-    start: Annotated[
-        Path | None,
-        typer.Option(help="Begin from these weights, not from random ones.", metavar="FILE"),
-    ] = None,
+    start: Start = None,
+    learn: Learn = None,
     wandb: Annotated[bool, typer.Option("--wandb", help="Log to Weights & Biases.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -274,8 +275,10 @@ def train_reranker(
         steps=steps,
         batch=batch,
         learning_rate=learning_rate,
+        weight_decay=weight_decay,
         seed=seed,
         start=start,
+        learn=tuple(learn or ()),
         wandb=wandb,
     )
     _tell_training(result, out, f"held-out loss {result.best:.3f}")

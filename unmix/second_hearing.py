@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from itertools import takewhile
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from unmix import band_limit, effects, features
+from unmix.chain import Chain
 from unmix.features import Spectra
 from unmix.inverse.model import padded
 from unmix.inverse.readers import KnobReader
+from unmix.leanings import toward
 from unmix.nn.mixture import Mixture, from_normal, short_way, to_normal
 from unmix.starts import believed_chain, prediction
 from unmix.workers import together
@@ -46,6 +49,10 @@ ERRORS = (
 )
 STEPS = (1.0, 0.7, 0.5)  # shares of what was misheard that knobs are moved by, in turn
 SPREAD = 0.85  # of a belief about knobs that is left once they are settled
+NUDGE, NUDGE_TURNS = 0.1, 0.01  # of a knob in normal space, of an angle
+BASES = 2  # the most probable beliefs, from which others are looked at
+MOST_DB = 3.0  # that levels differ there
+VIEWS = 2  # levels and link
 LIKELY = 0.02  # of the first one's probability: below, knobs stay as they are
 
 
@@ -59,12 +66,31 @@ def _window(audio: np.ndarray, samples: int) -> torch.Tensor:
     return torch.from_numpy(np.pad(audio[audio.size - samples :], (0, features.WINDOW - samples)))
 
 
+def _cut(audio: np.ndarray, samples: int, limit: float | None) -> torch.Tensor:
+    """The last ``samples`` of a render, with the recording's band limit, and silence: (WINDOW,)."""
+    return _window(audio if limit is None else band_limit.low_pass(audio, limit), samples)
+
+
 def _renders(chains: list, source: np.ndarray, samples: int, limit: float | None) -> torch.Tensor:
-    """The last ``samples`` of what K chains make of the source, and silence: (K, WINDOW)."""
+    """What K chains make of the source, cut: (K, WINDOW)."""
 
     def render(chain) -> torch.Tensor:
-        audio = chain.render(source, features.SAMPLE_RATE)
-        return _window(audio if limit is None else band_limit.low_pass(audio, limit), samples)
+        return _cut(chain.render(source, features.SAMPLE_RATE), samples, limit)
+
+    return torch.stack(together(render, chains))
+
+
+def _relatives(chain, chains: list, source: np.ndarray, samples: int, limit) -> torch.Tensor:
+    """As ``_renders``, of chains many of which begin as ``chain`` does."""
+    stages = [source]
+    for step in chain.steps:
+        stages.append(Chain([step]).render(stages[-1], features.SAMPLE_RATE))
+
+    def render(relative) -> torch.Tensor:
+        pairs = zip(chain.steps, relative.steps, strict=True)
+        shared = len(list(takewhile(lambda both: both[0] == both[1], pairs)))
+        rest = Chain(relative.steps[shared:]).render(stages[shared], features.SAMPLE_RATE)
+        return _cut(rest, samples, limit)
 
     return torch.stack(together(render, chains))
 
@@ -77,6 +103,12 @@ def limit_of(beliefs: list, recording: np.ndarray, source: np.ndarray) -> float 
     """
     render = _renders([prediction(beliefs[0]).chain], source, recording.size, None)[0]
     return band_limit.find(recording, render[: recording.size].numpy())
+
+
+def _likely(beliefs: list) -> int:
+    """How many of K beliefs, the most probable first, are LIKELY."""
+    least = beliefs[0].log_prob + math.log(LIKELY)
+    return sum(belief.log_prob >= least for belief in beliefs)
 
 
 class _Believed:
@@ -151,9 +183,8 @@ def settle(
         model: an inverse.model.InverseModel on the CPU.
         beliefs, heard, recording, source, limit: as of ``errors``; the most probable first.
     """
-    likely = beliefs[0].log_prob + math.log(LIKELY)
-    believed = _Believed([belief for belief in beliefs if belief.log_prob >= likely])
-    count, dry = len(believed.beliefs), _window(source, recording.size)[None]
+    count, dry = _likely(beliefs), _window(source, recording.size)[None]
+    believed = _Believed(beliefs[:count])
     places = dict(believed.medians)
     for step in STEPS:
         renders = _renders(believed.chains(places), source, recording.size, limit)
@@ -212,6 +243,62 @@ def errors(
     return torch.cat(found, 1)
 
 
+def _nudged(belief) -> list:
+    """The belief's chain with each of its knobs moved a little, to its middle."""
+    believed, chains = _Believed([belief]), []
+    for name, medians in believed.medians.items():
+        nudge = torch.where(medians > 0, -NUDGE, NUDGE)
+        nudge = torch.where(believed.circular[name], NUDGE_TURNS, nudge)
+        for one in torch.eye(medians.shape[1]):
+            chains += believed.chains(believed.medians | {name: medians + one * nudge})
+    return chains
+
+
+def leanings(
+    beliefs: list,
+    heard: dict,
+    recording: np.ndarray,
+    source: np.ndarray,
+    limit: float | None = None,
+) -> torch.Tensor:
+    """How the recording leans to K beliefs: (K, BASES, VIEWS), by ``unmix.leanings``.
+
+    From each of the BASES first beliefs, at its knobs, to those with the same effects in other
+    orders, by the levels on the score and by its link with the source; 0 for all others, and for
+    and from those that are not LIKELY. Arguments as of ``errors``.
+    """
+    found = torch.zeros(len(beliefs), BASES, VIEWS)
+    likely = beliefs[: _likely(beliefs)]
+    wet, dry = (Spectra(_window(audio, recording.size)) for audio in (recording, source))
+    loud = heard["score"][0].numpy() > QUIET_DB
+
+    def views(y: Spectra) -> tuple[np.ndarray, np.ndarray]:
+        return features.score(y)[loud], features.score_link(y, dry)[:, loud].ravel()
+
+    for place, base in enumerate(likely[:BASES]):
+        others = [
+            row
+            for row, belief in enumerate(likely)
+            if belief is not base and set(belief.order) == set(base.order)
+        ]
+        if not others:
+            continue
+        chain = prediction(base).chain
+        settings = dict(chain.steps)
+        chains = [Chain([(name, settings[name]) for name in beliefs[row].names]) for row in others]
+        chains = [chain, *chains, *_nudged(base)]
+        renders = _relatives(chain, chains, source, recording.size, limit)
+        seen = zip(*together(views, [wet, *map(Spectra, renders)]), strict=True)
+        levels, links = (np.stack(view).astype(np.float64) for view in seen)
+        levels = np.clip(levels - levels[1], -MOST_DB, MOST_DB)
+        levels = np.vstack([levels, np.ones_like(levels[:1])])  # a gain is like a knob
+        for view, off in enumerate((levels, links - links[1])):
+            first, last = 2, 2 + len(others)
+            lean = toward(off[0], off[first:last], off[last:])
+            found[others, place, view] = torch.from_numpy(lean).float()
+    return found
+
+
 def _on_score(off, match, link, loud) -> list[torch.Tensor]:
     """ON_SCORE from the differences of the scores (K, SCORE_FRAMES, BANDS), the complex coherence
     (K, LINK, SCORE_FRAMES, BANDS), the differences of the links, and where the recording is loud:
@@ -237,12 +324,13 @@ def _on_score(off, match, link, loud) -> list[torch.Tensor]:
 
 def compare(
     model, beliefs: list, heard: dict, recording: np.ndarray, source: np.ndarray
-) -> tuple[list, torch.Tensor]:
-    """The beliefs with their knobs settled, and the errors of their renders (K, ERRORS), all with
-    the recording's band limit. Arguments as of ``settle``."""
+) -> tuple[list, torch.Tensor, torch.Tensor]:
+    """The beliefs with their knobs settled, the errors of their renders (K, ERRORS) and the
+    recording's leanings (K, BASES, VIEWS), all with its band limit. Arguments as of ``settle``."""
     limit = limit_of(beliefs, recording, source)
     beliefs = settle(model, beliefs, heard, recording, source, limit)
-    return beliefs, errors(beliefs, heard, recording, source, limit)
+    found = errors(beliefs, heard, recording, source, limit)
+    return beliefs, found, leanings(beliefs, heard, recording, source, limit)
 
 
 @torch.no_grad()
@@ -258,9 +346,9 @@ def hear_again(model, reranker, beliefs: list, heard: dict, recording, source) -
         The beliefs, most probable first, each with its new ``log_prob``. All together are as
         probable as before.
     """
-    beliefs, found = compare(model, beliefs, heard, recording, source)
+    beliefs, off, lean = compare(model, beliefs, heard, recording, source)
     log_prob = torch.tensor([belief.log_prob for belief in beliefs])
-    ranked = reranker(found[None], orders(beliefs)[None], log_prob[None])[0]
+    ranked = reranker(off[None], lean[None], orders(beliefs)[None], log_prob[None])[0]
     ranked = (ranked + log_prob.logsumexp(0)).tolist()
     again = [
         dataclasses.replace(belief, log_prob=p) for belief, p in zip(beliefs, ranked, strict=True)

@@ -30,7 +30,7 @@ from unmix.inverse.model import PARTS
 from unmix.shards import file_hash
 from unmix.training import inverse, state
 from unmix.training.chain_data import ChainData, validation_data
-from unmix.training.loop import FitConfig, fit
+from unmix.training.loop import FitConfig, fit, learn_only
 
 SHARES = {"probe": 0.5, "synthetic": 0.45, "noise": 0.02, "chirp": 0.02, "impulse": 0.01}
 ROUNDS = 4  # that are kept
@@ -212,7 +212,7 @@ def main(args):
     torch.backends.cudnn.benchmark = True
     start = args.start or weights.bundled(weights.INVERSE_FILE)
     model = weights.load_inverse(path=start).to(device).train()
-    inverse.learn_only(model.requires_grad_(), [name for part in parts for name in PARTS[part]])
+    learn_only(model.requires_grad_(), [name for part in parts for name in PARTS[part]])
     begin = time.monotonic()
     stream = Stream(Families(args.families, device, args.seed), synthetic, args.seed)
     print(f"first round: {stream.count} items, {time.monotonic() - begin:.1f} s", flush=True)

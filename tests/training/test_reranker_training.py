@@ -1,20 +1,26 @@
 """Candidates as data, and the reranker's training on them."""
 
+import json
+
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from unmix import weights
 from unmix.dataset import FAMILY
 from unmix.errors import UnmixError
 from unmix.generate import generate
-from unmix.second_hearing import ERRORS
+from unmix.second_hearing import BASES, ERRORS, VIEWS
+from unmix.training import state
 from unmix.training.candidate_data import CANDIDATES, CandidateSampler
 from unmix.training.report import METRICS, read_metrics
 from unmix.training.reranker import train_reranker
 
 
 class Told:
-    """Candidates whose first errors are small where they are right; the network has no idea."""
+    """Candidates whose first errors are small where they are right, and to which the recording
+    leans in the first view; the network has no idea."""
 
     def __init__(self, network="A", settled=(1.0, 0.5)):
         self.fingerprint = f"told by {network}, {settled}"
@@ -24,11 +30,14 @@ class Told:
         rng = np.random.default_rng(i)
         right = int(rng.integers(-1, CANDIDATES))
         errors = rng.normal(size=(CANDIDATES, ERRORS))
+        leanings = rng.uniform(-0.5, 0.5, (CANDIDATES, BASES, VIEWS))
         if right >= 0:
             errors[right, :20] -= 1
+            leanings[right, :, 0] += 0.4
         order = np.stack([rng.permutation(5) for _ in range(CANDIDATES)])
         return {
             "errors": errors.astype(np.float16),
+            "leanings": leanings.astype(np.float16),
             "candidate_order": order.astype(np.int8),
             "log_prob": np.full(CANDIDATES, -3, np.float32),
             "right": np.int8(right),
@@ -54,6 +63,27 @@ def test_it_goes_on_from_weights(tmp_path):
     assert second.best == pytest.approx(first.best, abs=1e-3)
 
 
+def test_a_part_that_is_new_learns_alone(tmp_path):
+    generate(Told(), 300, tmp_path / "data", workers=1)
+    train_reranker(tmp_path / "data", tmp_path / "first", steps=20, learning_rate=3e-3)
+    before, about = state.read(tmp_path / "first" / "best.safetensors")
+    older = {name: value for name, value in before.items() if not name.startswith("leaning.")}
+    save_file(older, tmp_path / "older.safetensors", {state.HEADER: json.dumps(about)})
+    how = {
+        "steps": 60,
+        "learning_rate": 1e-2,
+        "start": tmp_path / "older.safetensors",
+        "learn": ("leaning",),
+    }
+    train_reranker(tmp_path / "data", tmp_path / "second", **how)
+    after, _ = state.read_weights(tmp_path / "second" / "last.safetensors")
+    assert {name for name in after if not torch.equal(after[name], before[name])} == {
+        "leaning.weight"
+    }
+    first, second = after["leaning.weight"].view(BASES, VIEWS).T
+    assert (first > 0.1).all() and second.abs().sum() < first.sum()
+
+
 def test_other_data_are_refused(tmp_path, data):
     with pytest.raises(UnmixError, match="holds chains, not candidates"):
         train_reranker(data, tmp_path / "run")
@@ -73,7 +103,8 @@ def test_candidates_are_what_the_network_believes():
     assert len(items) == FAMILY
     for item, (chain, _) in zip(items, sampler.audio_family(0)[1], strict=True):
         assert item["errors"].shape == (CANDIDATES, ERRORS)
-        assert np.isfinite(item["errors"]).all()
+        assert item["leanings"].shape == (CANDIDATES, BASES, VIEWS)
+        assert np.isfinite(item["errors"]).all() and np.isfinite(item["leanings"]).all()
         assert (np.diff(item["log_prob"]) <= 0).all()
         names = tuple(item["candidate_order"][item["right"]].tolist())
         if item["right"] >= 0:

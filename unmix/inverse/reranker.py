@@ -8,7 +8,7 @@ from torch import nn
 from unmix import effects
 from unmix.dataset import MAX_LENGTH
 from unmix.inverse.heads import chain_code
-from unmix.second_hearing import ERRORS
+from unmix.second_hearing import BASES, ERRORS, VIEWS
 
 FARTHEST = 5.0  # spreads from the mean that an error counts at most
 
@@ -17,9 +17,10 @@ class Reranker(nn.Module):
     """Log-probabilities of the candidates for one recording.
 
     The score of a candidate is a sum: what the network gave it; the errors of its render with
-    weights that depend on its chain, as an error says other things of other chains; and what a
-    small network makes of errors and chain. An error is a logarithm, so that the second part is a
-    product of powers of errors, and counts beside those of the other candidates.
+    weights that depend on its chain, as an error says other things of other chains; how the
+    recording leans to it; and what a small network makes of errors and chain. An error is a
+    logarithm, so that the second part is a product of powers of errors, and counts beside those of
+    the other candidates.
 
     Args:
         hidden: width of the small network. dropout: in it.
@@ -27,8 +28,8 @@ class Reranker(nn.Module):
     Attributes:
         mean, spread: (ERRORS,) of the errors in training, which bring them to one size.
 
-    Shape: errors (B, K, ERRORS) by ``second_hearing``, order (B, K, MAX_LENGTH), log_prob (B, K)
-    -> (B, K), sum of probabilities 1.
+    Shape: errors (B, K, ERRORS) and leanings (B, K, BASES, VIEWS) by ``second_hearing``, order
+    (B, K, MAX_LENGTH), log_prob (B, K) -> (B, K), sum of probabilities 1.
     """
 
     def __init__(self, hidden: int = 48, dropout: float = 0.3):
@@ -40,6 +41,8 @@ class Reranker(nn.Module):
         self.weights = nn.Linear(code, ERRORS)
         nn.init.zeros_(self.weights.weight)
         nn.init.zeros_(self.weights.bias)
+        self.leaning = nn.Linear(BASES * VIEWS, 1, bias=False)
+        nn.init.zeros_(self.leaning.weight)
         self.judge = nn.Sequential(
             nn.Dropout(dropout),
             nn.Linear(ERRORS + code + 1, hidden),
@@ -51,11 +54,13 @@ class Reranker(nn.Module):
         )
         nn.init.zeros_(self.judge[-1].weight)
 
-    def forward(self, errors, order, log_prob):
+    def forward(self, errors, leanings, order, log_prob):
         errors = ((errors - self.mean) / self.spread).clamp(-FARTHEST, FARTHEST)
         errors = errors - errors.mean(1, keepdim=True)
         chain = chain_code(order, len(effects.names()))
         heard = torch.cat([errors, chain, log_prob[..., None] / 4], -1)
-        weighted = (errors * self.weights(chain)).sum(-1)
+        weighted = (errors * self.weights(chain)).sum(-1) + self.leaning(leanings.flatten(2))[
+            ..., 0
+        ]
         score = self.trust * log_prob + weighted + self.judge(heard)[..., 0]
         return score.log_softmax(-1)

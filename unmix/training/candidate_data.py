@@ -34,9 +34,10 @@ class CandidateSampler(ChainSampler):
         }
 
     def family(self, family: int) -> list[dict[str, np.ndarray]]:
-        """Items of one family: of CANDIDATES, most probable first, the errors (CANDIDATES, ERRORS)
-        by ``second_hearing``, candidate_order (CANDIDATES, MAX_LENGTH) and log_prob (CANDIDATES,);
-        and right: which of them is the true chain, −1 for none."""
+        """Items of one family: of CANDIDATES, most probable first, errors (CANDIDATES, ERRORS) and
+        leanings (CANDIDATES, BASES, VIEWS) by ``second_hearing``, candidate_order (CANDIDATES,
+        MAX_LENGTH) and log_prob (CANDIDATES,); and right: which of them is the true chain, −1 for
+        none."""
         from unmix.weights import load_inverse
 
         self.model = self.model or load_inverse()
@@ -49,10 +50,12 @@ class CandidateSampler(ChainSampler):
             (chain, wet), beliefs = pairs[i], beliefs[:CANDIDATES]
             asked = {name: values[i : i + 1] for name, values in heard.items()}
             right = [belief.names == chain.canonical().names for belief in beliefs]
-            beliefs, found = second_hearing.compare(self.model, beliefs, asked, wet, source)
+            beliefs, *found = second_hearing.compare(self.model, beliefs, asked, wet, source)
+            errors, leanings = (values.numpy().astype(np.float16) for values in found)
             items.append(
                 {
-                    "errors": found.numpy().astype(np.float16),
+                    "errors": errors,
+                    "leanings": leanings,
                     "candidate_order": second_hearing.orders(beliefs).numpy().astype(np.int8),
                     "log_prob": np.array([b.log_prob for b in beliefs], np.float32),
                     "right": np.int8(right.index(True) if any(right) else -1),

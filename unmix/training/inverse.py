@@ -19,7 +19,7 @@ from unmix.losses import mss
 from unmix.shards import file_hash, read_manifest
 from unmix.training import parallel, state
 from unmix.training.chain_data import HIDDEN_SHARES, ChainData, validation_data
-from unmix.training.loop import FitConfig, FitResult, fit
+from unmix.training.loop import FitConfig, FitResult, fit, learn_only
 
 MODEL = "model.safetensors"
 HYBRID = "hybrid"
@@ -137,19 +137,6 @@ def held_out_figures(model: InverseModel, data: ChainData, device: str, weights:
     return {"score": weights.likelihood(parts), **parts, **chain_figures(model, batch)}
 
 
-def learn_only(model: InverseModel, names) -> None:
-    """Freeze all but the modules of these names, of what is not frozen already."""
-    modules = dict(model.named_modules())
-    if unknown := [name for name in names if name not in modules]:
-        known = ", ".join(name for name in modules if name and name.count(".") < 2)
-        raise UnmixError(f"no module {unknown[0]!r} in the model; try one of {known}")
-    learned = {id(p) for name in names for p in modules[name].parameters() if p.requires_grad}
-    if not learned:
-        raise UnmixError(f"nothing to train in {', '.join(names)}, which the part does not have")
-    for parameter in model.parameters():
-        parameter.requires_grad_(id(parameter) in learned)
-
-
 def train(
     data,
     out,
@@ -227,12 +214,7 @@ def train(
         "model": model.config.to_dict(),
     }
     if start is not None:
-        tensors, _ = state.read(start)
-        own = model.state_dict()
-        fits = {k: v.float() for k, v in tensors.items() if k in own and v.shape == own[k].shape}
-        if not fits:
-            raise UnmixError(f"{start}: nothing in it fits this model")
-        state.load_weights(start, model, own | fits)
+        state.begin_from(start, model)
         describe["start"] = file_hash(start)
     learn_only(model, [name for part in parts for name in PARTS[part]])
     if learn:

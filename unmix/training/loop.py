@@ -93,6 +93,19 @@ class FitConfig:
         return self.learning_rate * (self.final_share + (1 - self.final_share) * swing)
 
 
+def learn_only(model: nn.Module, names) -> None:
+    """Freeze all but the modules of these names, of what is not frozen already."""
+    modules = dict(model.named_modules())
+    if unknown := [name for name in names if name not in modules]:
+        known = ", ".join(name for name in modules if name and name.count(".") < 2)
+        raise UnmixError(f"no module {unknown[0]!r} in the model; try one of {known}")
+    learned = {id(p) for name in names for p in modules[name].parameters() if p.requires_grad}
+    if not learned:
+        raise UnmixError(f"nothing to train in {', '.join(names)}, which the part does not have")
+    for parameter in model.parameters():
+        parameter.requires_grad_(id(parameter) in learned)
+
+
 @dataclass(frozen=True)
 class FitResult:
     """Where a call of ``fit`` ended."""

@@ -10,10 +10,10 @@ import torch
 from unmix.errors import UnmixError
 from unmix.inverse.reranker import Reranker
 from unmix.shards import Reader, file_hash
-from unmix.training.loop import FitConfig, FitResult, fit
-from unmix.training.state import load_weights, read
+from unmix.training.loop import FitConfig, FitResult, fit, learn_only
+from unmix.training.state import begin_from
 
-NAMES = ("errors", "candidate_order", "log_prob", "right")
+NAMES = ("errors", "leanings", "candidate_order", "log_prob", "right")
 HELD_OUT_SHARE = 0.05
 LEAST = 50  # recordings to train on
 MADE_BY = {"network": "networks", "settled": "ways to settle knobs"}  # the same in all sets
@@ -54,6 +54,7 @@ def train_reranker(
     weight_decay: float = 0.5,
     seed: int = 0,
     start=None,
+    learn: tuple[str, ...] = (),
     validate_every: int = 100,
     wandb: bool = False,
 ) -> FitResult:
@@ -64,8 +65,9 @@ def train_reranker(
             of each is held out; the checkpoint with the lowest loss there is kept as
             ``best.safetensors``, and the network's own loss stands beside it. Recordings whose
             true chain is not among the candidates say nothing and are left out.
-        start: weights of a Reranker to begin from; mean and spread of the errors are always those
-            of ``data``.
+        start: weights of a Reranker to begin from; what the file does not have begins as in a new
+            one. Mean and spread of the errors are always those of ``data``.
+        learn: names of modules, as "leaning": all others stay as they are.
 
     Raises:
         UnmixError: no such data, too few of them, and what ``fit`` raises.
@@ -76,18 +78,25 @@ def train_reranker(
         raise UnmixError(f"{len(train)} recordings are too few to train on")
     torch.manual_seed(seed)
     model = Reranker()
-    describe = {"data": configs, "items": len(out_of_it), "batch": batch}
+    describe = {"data": configs, "items": len(out_of_it), "batch": batch, "learn": list(learn)}
     if start is not None:
-        load_weights(start, model, read(start)[0])
+        begin_from(start, model)
         describe["start"] = file_hash(start)
     errors = items["errors"][train].float().flatten(0, 1)
     model.mean.copy_(errors.mean(0))
     model.spread.copy_(errors.std(0).clamp_min(0.05))
+    if learn:
+        learn_only(model, learn)
 
     def loss(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean −log p of the true chains, and the share of them that come first."""
-        order, right = items["candidate_order"][rows].long(), items["right"][rows].long()
-        ranked = model(items["errors"][rows].float(), order, items["log_prob"][rows])
+        right = items["right"][rows].long()
+        ranked = model(
+            items["errors"][rows].float(),
+            items["leanings"][rows].float(),
+            items["candidate_order"][rows].long(),
+            items["log_prob"][rows],
+        )
         found = (ranked.argmax(1) == right).float().mean()
         return -ranked.gather(1, right[:, None]).mean(), found
 

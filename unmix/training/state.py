@@ -87,3 +87,17 @@ def load_weights(path, module: nn.Module, weights: dict[str, torch.Tensor]) -> N
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise UnmixError(f"{path}: does not fit this model ({reason})") from None
+
+
+def begin_from(path, module: nn.Module) -> None:
+    """Fill a module with the weights of a file. A part that the file does not have, or has in
+    another size, stays as it is.
+
+    Raises:
+        UnmixError: as of ``read``, or nothing in the file fits.
+    """
+    tensors, own = read(path)[0], module.state_dict()
+    fits = {k: v.float() for k, v in tensors.items() if k in own and v.shape == own[k].shape}
+    if not fits:
+        raise UnmixError(f"{path}: nothing in it fits this model")
+    load_weights(path, module, own | fits)
