@@ -293,8 +293,8 @@ def leanings(
         levels = np.clip(levels - levels[1], -MOST_DB, MOST_DB)
         levels = np.vstack([levels, np.ones_like(levels[:1])])  # a gain is like a knob
         for view, off in enumerate((levels, links - links[1])):
-            first, last = 2, 2 + len(others)
-            lean = toward(off[0], off[first:last], off[last:])
+            reordered, nudged = np.split(off[2:], [len(others)])
+            lean = toward(off[0], reordered, nudged)
             found[others, place, view] = torch.from_numpy(lean).float()
     return found
 
