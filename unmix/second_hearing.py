@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from itertools import takewhile
 
 import numpy as np
@@ -66,31 +67,22 @@ def _window(audio: np.ndarray, samples: int) -> torch.Tensor:
     return torch.from_numpy(np.pad(audio[audio.size - samples :], (0, features.WINDOW - samples)))
 
 
-def _cut(audio: np.ndarray, samples: int, limit: float | None) -> torch.Tensor:
-    """The last ``samples`` of a render, with the recording's band limit, and silence: (WINDOW,)."""
-    return _window(audio if limit is None else band_limit.low_pass(audio, limit), samples)
+def _renders(
+    chains: list, source: np.ndarray, samples: int, limit: float | None, begun: Sequence = ()
+) -> torch.Tensor:
+    """The last ``samples`` of what K chains make of the source, and silence: (K, WINDOW).
 
-
-def _renders(chains: list, source: np.ndarray, samples: int, limit: float | None) -> torch.Tensor:
-    """What K chains make of the source, cut: (K, WINDOW)."""
-
-    def render(chain) -> torch.Tensor:
-        return _cut(chain.render(source, features.SAMPLE_RATE), samples, limit)
-
-    return torch.stack(together(render, chains))
-
-
-def _relatives(chain, chains: list, source: np.ndarray, samples: int, limit) -> torch.Tensor:
-    """As ``_renders``, of chains many of which begin as ``chain`` does."""
+    ``begun``: steps with which many of the chains begin; these are rendered once.
+    """
     stages = [source]
-    for step in chain.steps:
+    for step in begun:
         stages.append(Chain([step]).render(stages[-1], features.SAMPLE_RATE))
 
-    def render(relative) -> torch.Tensor:
-        pairs = zip(chain.steps, relative.steps, strict=True)
+    def render(chain) -> torch.Tensor:
+        pairs = zip(begun, chain.steps, strict=False)
         shared = len(list(takewhile(lambda both: both[0] == both[1], pairs)))
-        rest = Chain(relative.steps[shared:]).render(stages[shared], features.SAMPLE_RATE)
-        return _cut(rest, samples, limit)
+        audio = Chain(chain.steps[shared:]).render(stages[shared], features.SAMPLE_RATE)
+        return _window(audio if limit is None else band_limit.low_pass(audio, limit), samples)
 
     return torch.stack(together(render, chains))
 
@@ -287,7 +279,7 @@ def leanings(
         settings = dict(chain.steps)
         chains = [Chain([(name, settings[name]) for name in beliefs[row].names]) for row in others]
         chains = [chain, *chains, *_nudged(base)]
-        renders = _relatives(chain, chains, source, recording.size, limit)
+        renders = _renders(chains, source, recording.size, limit, chain.steps)
         seen = zip(*together(views, [wet, *map(Spectra, renders)]), strict=True)
         levels, links = (np.stack(view).astype(np.float64) for view in seen)
         levels = np.clip(levels - levels[1], -MOST_DB, MOST_DB)
