@@ -1,7 +1,6 @@
 """The second hearing: what renders say about candidates."""
 
 import dataclasses
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -39,7 +38,7 @@ def told(monkeypatch):
     nowhere = torch.zeros(2, BASES, VIEWS)
     monkeypatch.setattr("unmix.second_hearing.leanings", lambda *_: nowhere)
     monkeypatch.setattr(
-        "unmix.second_hearing.prediction", lambda b: SimpleNamespace(chain=b.mixtures)
+        "unmix.second_hearing._chains", lambda beliefs: [belief.mixtures for belief in beliefs]
     )
 
 

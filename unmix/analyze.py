@@ -254,7 +254,7 @@ def _conclude(prepared, prediction: Chain, found, top: int, refined: bool, gener
     judge, best = prepared.judge(), found.candidates[0]
     early = -prepared.pair.begin_s  # what is told is for the beginning of the source
     chain = found.chain.later(early)
-    answer, checks, open_knobs = apart(
+    answer, checks, open_knobs, esr_before = apart(
         call,
         [
             lambda: chain.render(prepared.dry, prepared.sample_rate),
@@ -262,6 +262,7 @@ def _conclude(prepared, prediction: Chain, found, top: int, refined: bool, gener
             lambda: undetermined(
                 judge.source[judge.lead :], found.chain.later(judge.lead / SAMPLE_RATE)
             ),
+            lambda: judge.esr_db(prediction),
         ],
     )
     if refined:
@@ -278,7 +279,7 @@ def _conclude(prepared, prediction: Chain, found, top: int, refined: bool, gener
             (c.chain.later(early), c.probability, c.distance) for c in found.candidates[:top]
         ],
         distance={
-            "before": {"mss": found.before, "esr_db": judge.esr_db(prediction)},
+            "before": {"mss": found.before, "esr_db": esr_before},
             "after": {"mss": found.after, "esr_db": judge.esr_db(found.chain)},
         },
         intervals=_moved(sure, found.chain, chain),

@@ -18,13 +18,14 @@ def _esr_db(estimate: np.ndarray, target: np.ndarray) -> float:
     return float(metrics.ratio_db(float(losses.esr(*pair))))
 
 
-def moved(source: np.ndarray, chain: Chain, amount: float, both: bool = False) -> dict:
+def moved(source: np.ndarray, chain: Chain, amount: float, least: float = -np.inf) -> dict:
     """How much the real render of a chain changes when one knob alone is moved.
 
     Args:
         source: float32 (samples,) at 44.1 kHz.
         amount: of the move, in 0…1, towards the farther end of the range.
-        both: move it the other way as well, as far as there is room, and take the larger change.
+        least: ESR in dB; a knob that changes it by less is moved the other way as well, as far as
+            there is room, and the larger change counts.
 
     Returns:
         {effect: (K,) ESR in dB against the render as it is}.
@@ -32,29 +33,30 @@ def moved(source: np.ndarray, chain: Chain, amount: float, both: bool = False) -
     result, heard, whole = {}, source, chain.render(source, SAMPLE_RATE)
     for place, (name, settings) in enumerate(chain.steps):
         effect, rest = effects.get(name), Chain(chain.steps[place + 1 :])
-        result[name] = _changes(effect, settings, heard, rest, whole, amount, both)
+        result[name] = _changes(effect, settings, heard, rest, whole, amount, least)
         heard = effect.render(heard, SAMPLE_RATE, settings)
     return result
 
 
-def _changes(effect, settings: dict, heard, rest: Chain, whole, amount: float, both: bool):
+def _changes(effect, settings: dict, heard, rest: Chain, whole, amount: float, least: float):
     """(K,): ``moved`` for one effect, which hears ``heard`` and is followed by ``rest``."""
     knobs, switches = effect.to_unit(settings)
     inward = np.diag(np.where(knobs < 0.5, amount, -amount))
-    moves = np.stack([inward, -inward][: 1 + both])  # (1 or 2, K, K)
 
     def change(move: np.ndarray) -> float:
         wet = effect.render(heard, SAMPLE_RATE, effect.from_unit(knobs + move, switches))
         return _esr_db(rest.render(wet, SAMPLE_RATE), whole)
 
-    found = together(change, moves.reshape(-1, len(knobs)))
-    return np.reshape(found, (1 + both, -1)).max(0)
+    found = np.array(together(change, inward))
+    small = found < least
+    found[small] = np.maximum(found[small], together(change, -inward[small]))
+    return found
 
 
 def undetermined(source: np.ndarray, chain: Chain) -> dict[str, list[str]]:
     """{effect: its knobs that the render hardly depends on}: moved by UNDETERMINED_MOVE either way
     they change it by less than UNDETERMINED_ESR_DB."""
-    changes = moved(source, chain, UNDETERMINED_MOVE, both=True)
+    changes = moved(source, chain, UNDETERMINED_MOVE, UNDETERMINED_ESR_DB)
     return {
         name: [
             knob.name

@@ -96,7 +96,7 @@ def _sureness(judge: Judge, answer, true: Chain) -> tuple[list[bool], list[bool]
     the answer's interval; and of the knobs that the answer calls undetermined, whether they are
     so, by renders about the true chain."""
     sure, unsure = unit_intervals(judge, answer), undetermined(judge.source, answer.chain)
-    changes = moved(judge.source, true, UNDETERMINED_MOVE, both=True)
+    changes = moved(judge.source, true, UNDETERMINED_MOVE, UNDETERMINED_ESR_DB)
     inside, so = [], []
     for name, settings in true.steps:
         effect = effects.get(name)

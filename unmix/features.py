@@ -6,7 +6,7 @@ pictures are relative to its own level, so that an unknown recording gain change
 
 from __future__ import annotations
 
-from functools import cache, cached_property
+from functools import cache
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from unmix.amplitudes import AMPLITUDES, amplitudes, reference
 from unmix.audio import SAMPLE_RATE
 from unmix.losses import hann
 from unmix.nn.spectra import Bank, band_cross, band_powers, frame_moments, totals
+from unmix.workers import together
 
 WINDOW = 4 * SAMPLE_RATE
 N_FFT, HOP, MELS = 2048, 512, 80
@@ -106,6 +107,18 @@ def _long_spectra(audio: torch.Tensor) -> np.ndarray:
     return short_spectra(audio, LONG_FFT, LONG_HOP).mT.numpy()
 
 
+class once:
+    """As ``functools.cached_property``, which up to Python 3.11 has one lock for all instances: no
+    two threads compute it at once, not even of two signals."""
+
+    def __init__(self, make):
+        self.make = make
+
+    def __get__(self, signal, owner=None):
+        made = signal.__dict__[self.make.__name__] = self.make(signal)
+        return made
+
+
 class Spectra:
     """The spectra of one signal (WINDOW,), each complex64 (frames, bins), and its band powers; made
     when they are asked for."""
@@ -116,39 +129,39 @@ class Spectra:
     def _of(self, n_fft: int, hop: int) -> np.ndarray:
         return short_spectra(self.audio, n_fft, hop).mT.numpy()
 
-    @cached_property
+    @once
     def mel(self) -> np.ndarray:
         return self._of(N_FFT, HOP)
 
-    @cached_property
+    @once
     def long(self) -> np.ndarray:
         return _long_spectra(self.audio)
 
-    @cached_property
+    @once
     def score(self) -> np.ndarray:
         return self._of(SCORE_FFT, SCORE_HOP)
 
-    @cached_property
+    @once
     def forward(self) -> np.ndarray:
         """Of the copies that ``shaping`` makes of a source: (copies, frames, bins)."""
         return _long_spectra(shaping.forward(self.audio))
 
-    @cached_property
+    @once
     def backward(self) -> np.ndarray:
         """Of those that it makes of a recording."""
         return _long_spectra(shaping.backward(self.audio))
 
-    @cached_property
+    @once
     def mel_powers(self) -> np.ndarray:
         """(MELS, FRAMES)."""
         return band_powers(self.mel, _mel_runs())
 
-    @cached_property
+    @once
     def score_powers(self) -> np.ndarray:
         """(BANDS, SCORE_FRAMES)."""
         return band_powers(self.score, _score_runs())
 
-    @cached_property
+    @once
     def amplitudes(self) -> np.ndarray:
         """(AMPLITUDES,), less those of the reference."""
         return amplitudes(self.audio.numpy()) - reference()
@@ -185,12 +198,14 @@ def frame_stats(audio: torch.Tensor) -> torch.Tensor:
     """(B, WINDOW) -> (B, FRAME_STATS, FRAMES): what a wave shaper leaves and log-mel hides.
 
     Per frame of N_FFT/2 samples: RMS in dB, crest factor in dB, excess kurtosis (squashed), and
-    the share of samples near the frame's peak (clipping).
+    the share of samples near the frame's peak (clipping), of frames above FLOOR_DB: below, filters
+    ring on in numbers that no file keeps.
     """
     size = N_FFT // 2
     padded = torch.nn.functional.pad(audio, (size // 2, size // 2)).numpy()
     moments = [frame_moments(x, size, HOP, FRAMES, NEAR_PEAK) for x in padded]
     power, fourth, peak, near_peak = torch.from_numpy(np.stack(moments, 1))
+    near_peak = near_peak * (power > _POWER_FLOOR)
     kurtosis = fourth / (power.square() + 1e-20)
     crest_db = 20 * torch.log10((peak + 1e-9) / (power.sqrt() + 1e-9))
     return torch.stack(
@@ -324,7 +339,7 @@ def extract(
     far from its fundamental.
     """
     x = None if source is None else Spectra(source[0])
-    rows = [_extract(Spectra(wet), x, names) for wet in recording]
+    rows = together(lambda wet: _extract(Spectra(wet), x, names), recording)
     result = {k: torch.from_numpy(np.stack([row[k] for row in rows])) for k in rows[0]}
     if "stats" in names:
         result["stats"] = relative_stats(recording, result["level"])

@@ -25,7 +25,7 @@ from unmix.inverse.model import padded
 from unmix.inverse.readers import KnobReader
 from unmix.leanings import toward
 from unmix.nn.mixture import Mixture, from_normal, short_way, to_normal
-from unmix.starts import believed_chain, prediction
+from unmix.starts import believed_chain
 from unmix.workers import together
 
 CELL = 8  # frames and bands of the score that one number stands for
@@ -38,6 +38,7 @@ ON_SCORE = {
     "phase": 0.003,
     "link": 0.01,
 }
+COMPARED = "score", "score_link", "transfer", "stats"
 QUIET_DB = -60.0  # below the recording's level: not in the means over time and bands
 CELLS = -(-features.SCORE_FRAMES // CELL) * (features.BANDS // CELL)
 STATS_FRAMES = 32  # frames of the statistics that one number stands for
@@ -69,8 +70,8 @@ def _window(audio: np.ndarray, samples: int) -> torch.Tensor:
 
 def _renders(
     chains: list, source: np.ndarray, samples: int, limit: float | None, begun: Sequence = ()
-) -> torch.Tensor:
-    """The last ``samples`` of what K chains make of the source, and silence: (K, WINDOW).
+) -> list[torch.Tensor]:
+    """The last ``samples`` of what each chain makes of the source, and silence: (WINDOW,).
 
     ``begun``: steps with which many of the chains begin; these are rendered once.
     """
@@ -84,7 +85,7 @@ def _renders(
         audio = Chain(chain.steps[shared:]).render(stages[shared], features.SAMPLE_RATE)
         return _window(audio if limit is None else band_limit.low_pass(audio, limit), samples)
 
-    return torch.stack(together(render, chains))
+    return together(render, chains)
 
 
 def limit_of(beliefs: list, recording: np.ndarray, source: np.ndarray) -> float | None:
@@ -93,7 +94,7 @@ def limit_of(beliefs: list, recording: np.ndarray, source: np.ndarray) -> float 
     Args:
         beliefs, recording, source: as of ``settle``.
     """
-    render = _renders([prediction(beliefs[0]).chain], source, recording.size, None)[0]
+    render = _renders(_chains(beliefs[:1]), source, recording.size, None)[0]
     return band_limit.find(recording, render[: recording.size].numpy())
 
 
@@ -157,6 +158,12 @@ class _Believed:
         return [dataclasses.replace(belief, mixtures=own) for belief, own in both]
 
 
+def _chains(beliefs: list) -> list:
+    """The chains of beliefs with their median knobs."""
+    believed = _Believed(beliefs)
+    return believed.chains(believed.medians)
+
+
 def settle(
     model,
     beliefs: list,
@@ -180,7 +187,7 @@ def settle(
     places = dict(believed.medians)
     for step in STEPS:
         renders = _renders(believed.chains(places), source, recording.size, limit)
-        again = features.extract(renders, dry, KnobReader.READS)
+        again = features.extract(torch.stack(renders), dry, KnobReader.READS)
         again["level_known"] = heard["level_known"].expand(count)
         for name, medians in model.hear_knobs(again, believed.beliefs).items():
             places[name] = places[name] + step * believed.above(name, medians)
@@ -210,27 +217,18 @@ def errors(
         source), of the transfer function in runs of CELL bands, of the frame statistics in runs of
         STATS_FRAMES; and of the level.
     """
-    chains = [prediction(belief).chain for belief in beliefs]
-    renders = _renders(chains, source, recording.size, limit)
-    wet, dry = (Spectra(_window(audio, recording.size)) for audio in (recording, source))
-    spectra = [Spectra(audio) for audio in renders]
-
-    def of_all(picture) -> torch.Tensor:
-        return torch.from_numpy(np.stack([picture(y) for y in spectra]))
-
-    levels = torch.tensor([y.level for y in spectra])
-    transfer = of_all(lambda y: features.relative_transfer(y, dry)) - heard["transfer"]
-    stats = features.relative_stats(renders, levels) - heard["stats"]
+    renders = _renders(_chains(beliefs), source, recording.size, limit)
+    wet = Spectra(_window(recording, recording.size))
+    match = together(lambda audio: features.score_link(wet, Spectra(audio)), renders)
+    dry = _window(source, recording.size)[None]
+    again = features.extract(torch.stack(renders), dry, COMPARED)
+    off = {name: again[name] - heard[name] for name in (*COMPARED, "level")}
+    loud, level_known = heard["score"] > QUIET_DB, heard["level_known"]
     found = [
-        *_on_score(
-            of_all(features.score) - heard["score"],
-            of_all(lambda y: features.score_link(wet, y)),
-            of_all(lambda y: features.score_link(y, dry)) - heard["score_link"],
-            heard["score"] > QUIET_DB,
-        ),
-        (F.avg_pool1d(transfer.abs(), CELL) + 1e-3).log().flatten(1),
-        (F.avg_pool1d(stats.abs(), STATS_FRAMES) + 1e-2).log().flatten(1),
-        (((levels - heard["level"]) * heard["level_known"]).abs() + 1e-2).log()[:, None],
+        *_on_score(off["score"], torch.from_numpy(np.stack(match)), off["score_link"], loud),
+        (F.avg_pool1d(off["transfer"].abs(), CELL) + 1e-3).log().flatten(1),
+        (F.avg_pool1d(off["stats"].abs(), STATS_FRAMES) + 1e-2).log().flatten(1),
+        ((off["level"] * level_known).abs() + 1e-2).log()[:, None],
     ]
     return torch.cat(found, 1)
 
@@ -275,7 +273,7 @@ def leanings(
         ]
         if not others:
             continue
-        chain = prediction(base).chain
+        chain = _chains([base])[0]
         settings = dict(chain.steps)
         chains = [Chain([(name, settings[name]) for name in beliefs[row].names]) for row in others]
         chains = [chain, *chains, *_nudged(base)]

@@ -129,6 +129,7 @@ def _frame_stats(audio):
     kurtosis = frames.square().square().mean(-1) / (power.square() + 1e-20)
     peak = frames.abs().amax(-1)
     near_peak = (frames.abs() > features.NEAR_PEAK * peak[..., None]).float().mean(-1)
+    near_peak = near_peak * (power > features._POWER_FLOOR)
     crest_db = 20 * torch.log10((peak + 1e-9) / (power.sqrt() + 1e-9))
     decibels = features._decibels(power)
     return torch.stack([decibels, crest_db, 10 * torch.log(1 + kurtosis), 40 * near_peak], 1)

@@ -14,6 +14,7 @@ from unmix.inverse.encoder import Encoder
 from unmix.inverse.heads import Heads
 from unmix.inverse.pictures import OPTIONAL, PICTURES, look
 from unmix.inverse.readers import KnobReader
+from unmix.workers import together
 
 PARTS = {"chain": ("encoder", "decoder"), "knobs": ("heads",)}  # that learn apart
 UNREAD = {"chain": set(), "knobs": PICTURES.keys() - KnobReader.READS}  # pictures, by part
@@ -154,17 +155,23 @@ class InverseModel(nn.Module):
     def hear_knobs(self, heard: dict, beliefs: list[Belief]) -> dict[str, torch.Tensor]:
         """Medians of the knobs in recordings (features of batch K), of each given the chain and
         the switches of its belief (K): {effect: (n, knobs) in 0…1} of the n beliefs with it."""
-        pictures, device, medians = self.look(heard), heard["known"].device, {}
-        for i, (name, head) in enumerate(self.heads.items()):
-            rows = [row for row, belief in enumerate(beliefs) if i in belief.order]
-            if not rows:
-                continue
-            there = {key: pictures[key][rows] for key in KnobReader.READS}
-            order = padded([beliefs[row].order for row in rows]).to(device)
-            switches = torch.stack([beliefs[row].switches[name] for row in rows])
+        pictures, device = self.look(heard), heard["known"].device
+        rows = {
+            name: [row for row, belief in enumerate(beliefs) if i in belief.order]
+            for i, name in enumerate(self.heads)
+        }
+
+        @torch.no_grad()
+        def medians(name: str) -> torch.Tensor:
+            head, own = self.heads[name], rows[name]
+            there = {key: pictures[key][own] for key in KnobReader.READS}
+            order = padded([beliefs[row].order for row in own]).to(device)
+            switches = torch.stack([beliefs[row].switches[name] for row in own])
             hidden, _ = head(head.read(there), order)
-            medians[name] = head.mixture(hidden, switches).median()
-        return medians
+            return head.mixture(hidden, switches).median()
+
+        heard_of = [name for name, own in rows.items() if own]
+        return dict(zip(heard_of, together(medians, heard_of), strict=True))
 
     def _belief(self, read: dict, order: tuple[int, ...], log_prob: float) -> Belief:
         device = next(iter(read.values())).device
