@@ -45,3 +45,21 @@ def test_the_loss_of_the_bundled_weights_is_far_below_chance():
     assert probe < known < hidden
     probe, known, hidden = (float(x) for x in rows["knob error"])
     assert 0 < probe < known < hidden < 0.25  # 0.25 by chance: the mean knob
+
+
+def test_the_time_of_a_first_answer():
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "first_answer.py", "--count", "1"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    _, _, *rows = done.stdout.splitlines()
+    names, means = zip(*(row.split("|")[1:3] for row in rows), strict=True)
+    assert [name.strip() for name in names] == [
+        *(f"probe, {length}" for length in range(1, 6)),
+        "probe-eq-ott.flac",
+        "3 minutes, dry file",
+    ]
+    assert all(0 < float(mean) < 100 for mean in means)

@@ -1,5 +1,8 @@
 """Features against signals whose spectra are known."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import numpy as np
 import torch
 
@@ -122,6 +125,31 @@ def test_clipping_shows_in_the_frame_statistics():
     )
     assert clean[1] > clipped[1] + 6  # crest factor in dB
     assert clipped[3] > clean[3] + 10  # samples near the peak
+
+
+def test_what_rings_on_below_any_file_is_silence():
+    """Filters may hold one tiny number for ever; near its own peak it is no clipping."""
+    shares = [
+        float(features.frame_stats(torch.full((1, features.WINDOW), size))[0, 3, 100])
+        for size in (1e-40, 1e-8, 1e-5)
+    ]
+    assert shares == [0, 0, 40]
+
+
+def test_two_threads_make_pictures_of_two_signals_at_once():
+    both = Barrier(2, timeout=20)
+
+    class Signal:
+        @features.once
+        def waits(self):
+            both.wait()
+            self.made = getattr(self, "made", 0) + 1
+            return self.made
+
+    signals = Signal(), Signal()
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(lambda signal: signal.waits, signals)) == [1, 1]
+    assert [signal.waits for signal in signals] == [1, 1]  # kept
 
 
 def test_silence_is_finite_and_unknown_source_is_zeros():

@@ -5,6 +5,7 @@ import time
 import pytest
 import torch
 
+from unmix import workers
 from unmix.workers import Pool, apart, each, together
 
 
@@ -22,6 +23,18 @@ def test_results_come_in_the_order_of_the_items_even_when_nested():
 def test_an_error_comes_through(run):
     with pytest.raises(ZeroDivisionError):
         run(lambda i: 1 // i, [1, 0, 2])
+
+
+@pytest.mark.skipif(not torch.set_flush_denormal(False), reason="this processor has no such way")
+@pytest.mark.parametrize("run", [together, apart])
+def test_the_tiniest_numbers_are_zeros_in_threads_and_only_there(run, monkeypatch):
+    monkeypatch.setattr(workers, "cores", lambda: 2)
+
+    def half(i: int) -> float:
+        return float((torch.full((64,), 2e-38) / 2).max())
+
+    assert run(half, range(4)) == [0.0] * 4
+    assert half(0) > 0
 
 
 class Squares:
