@@ -31,7 +31,7 @@ LINK_SMOOTH = 5  # frames that a cross-spectrum is averaged over
 LINK_FRAMES = 1 + (FRAMES - 1) // 2
 SCORE_FFT, SCORE_HOP = 4096, 2048
 SCORE_FRAMES = 1 + WINDOW // SCORE_HOP
-VERSION = 4  # data sets with features of another version are not mixed
+VERSION = 5  # data sets with features of another version are not mixed
 # in data sets one byte a number: {name: (value of 0, one step)}; 0.5 dB, or 1/127 of a coherence
 BYTES = {
     **dict.fromkeys(("mel", "source_mel", "score", "source_score"), (-40.0, 0.5)),
