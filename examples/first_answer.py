@@ -12,10 +12,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 import unmix
-from unmix import sources
+from unmix import audio, sources
 from unmix.audio import SAMPLE_RATE
 from unmix.evaluate import held_out
 
@@ -34,8 +33,8 @@ def long_recording(seed: int, folder: Path) -> tuple[Path, Path]:
     dry = sources.synthetic(rng, samples)
     _, chain, _ = held_out(seed, "synthetic", length=3).example(0)
     files = folder / "dry.wav", folder / "wet.wav"
-    for file, audio in zip(files, (dry, chain.render(dry, SAMPLE_RATE)), strict=True):
-        soundfile.write(file, audio, SAMPLE_RATE, "FLOAT")
+    for file, sound in zip(files, (dry, chain.render(dry, SAMPLE_RATE)), strict=True):
+        audio.write(file, sound, SAMPLE_RATE)
     return files
 
 

@@ -233,9 +233,9 @@ def errors(
     return torch.cat(found, 1)
 
 
-def _nudged(belief) -> list:
-    """The belief's chain with each of its knobs moved a little, to its middle."""
-    believed, chains = _Believed([belief]), []
+def _nudged(believed: _Believed) -> list:
+    """The chain of a lone belief with each of its knobs moved a little, to its middle."""
+    chains = []
     for name, medians in believed.medians.items():
         nudge = torch.where(medians > 0, -NUDGE, NUDGE)
         nudge = torch.where(believed.circular[name], NUDGE_TURNS, nudge)
@@ -273,10 +273,11 @@ def leanings(
         ]
         if not others:
             continue
-        chain = _chains([base])[0]
+        believed = _Believed([base])
+        (chain,) = believed.chains(believed.medians)
         settings = dict(chain.steps)
         chains = [Chain([(name, settings[name]) for name in beliefs[row].names]) for row in others]
-        chains = [chain, *chains, *_nudged(base)]
+        chains = [chain, *chains, *_nudged(believed)]
         renders = _renders(chains, source, recording.size, limit, chain.steps)
         seen = zip(*together(views, [wet, *map(Spectra, renders)]), strict=True)
         levels, links = (np.stack(view).astype(np.float64) for view in seen)

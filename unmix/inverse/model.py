@@ -160,8 +160,9 @@ class InverseModel(nn.Module):
             name: [row for row, belief in enumerate(beliefs) if i in belief.order]
             for i, name in enumerate(self.heads)
         }
+        rows = {name: own for name, own in rows.items() if own}
 
-        @torch.no_grad()
+        @torch.no_grad()  # which every thread wants to be told
         def medians(name: str) -> torch.Tensor:
             head, own = self.heads[name], rows[name]
             there = {key: pictures[key][own] for key in KnobReader.READS}
@@ -170,8 +171,7 @@ class InverseModel(nn.Module):
             hidden, _ = head(head.read(there), order)
             return head.mixture(hidden, switches).median()
 
-        heard_of = [name for name, own in rows.items() if own]
-        return dict(zip(heard_of, together(medians, heard_of), strict=True))
+        return dict(zip(rows, together(medians, rows), strict=True))
 
     def _belief(self, read: dict, order: tuple[int, ...], log_prob: float) -> Belief:
         device = next(iter(read.values())).device
