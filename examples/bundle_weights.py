@@ -17,42 +17,43 @@ import argparse
 from pathlib import Path
 
 from unmix import effects, weights
-from unmix.inverse.model import PARTS
-from unmix.shards import file_hash
-from unmix.training import inverse, state
+from unmix.data.shards import file_hash
+from unmix.networks import checkpoint
+from unmix.networks.model import PARTS
+from unmix.training import network
 
 
 def take_last(run: Path, model, about: dict) -> None:
     """Put the state that a run ended with into a model."""
-    end = run / state.LAST
-    tensors, progress = state.read_weights(end)
-    state.load_weights(end, model, tensors)
+    end = run / checkpoint.LAST
+    tensors, progress = checkpoint.read_weights(end)
+    checkpoint.load_weights(end, model, tensors)
     about["last_step"] = progress["step"]
 
 
 def main(runs: Path, keep: float, also: list[Path], last: bool, only: str | None):
     for name in effects.names():
-        best = runs / name / state.BEST
+        best = runs / name / checkpoint.BEST
         if best.exists():
-            _, about = state.read(best)
+            _, about = checkpoint.read(best)
             print(weights.save_proxy(weights.load_proxy(name, path=best), name, about))
-    best = runs / "reranker" / state.BEST
+    best = runs / "reranker" / checkpoint.BEST
     if best.exists():
-        _, about = state.read(best)
+        _, about = checkpoint.read(best)
         model = weights.load_reranker(best)
         if last:
             take_last(best.parent, model, about)
         print(weights.save_reranker(model, about))
-    path = runs / "inverse" / inverse.MODEL
+    path = runs / "inverse" / network.MODEL
     if path.exists():
-        _, about = state.read(path)
+        _, about = checkpoint.read(path)
         shares = {other: (1 - keep) / (1 + len(also)) for other in also}
         if keep:
             shares[weights.bundled(weights.INVERSE_FILE)] = keep
         model = weights.load_inverse(path=path)
         if last:
             take_last(path.parent, model, about)
-        others = [(state.read(other)[0], share) for other, share in shares.items()]
+        others = [(checkpoint.read(other)[0], share) for other, share in shares.items()]
         averaged = PARTS[only] if only else sum(PARTS.values(), ())
         for name, parameter in model.named_parameters():
             if name.split(".")[0] not in averaged:

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 
 from unmix import weights
-from unmix.evaluate import held_out
-from unmix.training.chain_data import ChainData
-from unmix.training.inverse import knob_error
+from unmix.evaluation.refine import held_out
+from unmix.training.datasets import ChainData
+from unmix.training.network import knob_error
 
 
 @torch.no_grad()

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 import unmix
-from unmix import audio, sources
-from unmix.audio import SAMPLE_RATE
-from unmix.evaluate import held_out
+from unmix.audio import io, signals
+from unmix.audio.io import SAMPLE_RATE
+from unmix.evaluation.refine import held_out
 
 MINUTES = 3
 
@@ -30,11 +30,11 @@ def seconds(recording, **options) -> float:
 def long_recording(seed: int, folder: Path) -> tuple[Path, Path]:
     """Files of three minutes of synthetic music, dry and through three effects."""
     rng, samples = np.random.default_rng(seed), MINUTES * 60 * SAMPLE_RATE
-    dry = sources.synthetic(rng, samples)
+    dry = signals.synthetic(rng, samples)
     _, chain, _ = held_out(seed, "synthetic", length=3).example(0)
     files = folder / "dry.wav", folder / "wet.wav"
     for file, sound in zip(files, (dry, chain.render(dry, SAMPLE_RATE)), strict=True):
-        audio.write(file, sound, SAMPLE_RATE)
+        io.write(file, sound, SAMPLE_RATE)
     return files
 
 

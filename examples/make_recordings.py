@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import unmix
-from unmix import audio, sources
+from unmix.audio import io, signals
 
 HERE = Path(__file__).parent
 DRY_SEED = 7
@@ -38,10 +38,10 @@ CHAINS = {
 
 def main():
     rng = np.random.default_rng(DRY_SEED)
-    dry = sources.synthetic(rng, 4 * audio.SAMPLE_RATE)
+    dry = signals.synthetic(rng, 4 * io.SAMPLE_RATE)
     dry *= np.float32(0.5 / np.abs(dry).max())
-    audio.write(HERE / "dry.flac", dry, audio.SAMPLE_RATE)
-    dry, rate = audio.read(HERE / "dry.flac")
+    io.write(HERE / "dry.flac", dry, io.SAMPLE_RATE)
+    dry, rate = io.read(HERE / "dry.flac")
     for name, steps in CHAINS.items():
         source = dry[0] if name.startswith("dry-") else unmix.probe()
         chain = unmix.Chain(steps)
@@ -49,8 +49,8 @@ def main():
         peak = np.abs(recording).max()
         if peak > 1:
             raise SystemExit(f"{name}: peak {peak:.2f} would clip in a FLAC file")
-        audio.write(HERE / f"{name}.flac", recording, rate)
-        audio.write_text(HERE / f"{name}.chain.json", chain.to_json() + "\n")
+        io.write(HERE / f"{name}.flac", recording, rate)
+        io.write_text(HERE / f"{name}.chain.json", chain.to_json() + "\n")
         print(f"{name}: peak {20 * np.log10(peak):.1f} dBFS")
 
 

@@ -21,11 +21,11 @@ import numpy as np
 from scipy.stats import t as student
 from tqdm import tqdm
 
-from unmix.evaluate import held_out
-from unmix.evaluate_chains import answer, ask, by_length
-from unmix.inverse.model import ModelConfig
-from unmix.inverse.pictures import OPTIONAL
-from unmix.training import inverse
+from unmix.evaluation.chains import answer, ask, by_length
+from unmix.evaluation.refine import held_out
+from unmix.networks.inputs import OPTIONAL
+from unmix.networks.model import ModelConfig
+from unmix.training import network
 from unmix.weights import load_inverse
 
 SMALL = {
@@ -84,8 +84,8 @@ def main(
     for number, (name, options) in enumerate(variants(what, steps, added).items()):
         for seed in range(seeds):
             run = out / f"{what}-{number}-{seed}"
-            inverse.train(data, run, batch=batch, seed=seed, validation=min(100, count), **options)
-            model = load_inverse(path=run / inverse.MODEL)
+            network.train(data, run, batch=batch, seed=seed, validation=min(100, count), **options)
+            model = load_inverse(path=run / network.MODEL)
             rows.setdefault(name, []).append(figures(model, questions))
     print(f"{steps} steps of {batch}, seeds: {seeds}, {count} held-out chains\n")
     print(f"| {what} | 1 | 2 | 3 | 4 | 5 | all | audible-knob error | MSS |\n|{' --- |' * 9}")

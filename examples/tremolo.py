@@ -17,9 +17,9 @@ import math
 
 import numpy as np
 
-from unmix.audio import SAMPLE_RATE
+from unmix.audio.io import SAMPLE_RATE
 from unmix.effects.base import Effect
-from unmix.knobs import Knob
+from unmix.effects.controls import Knob
 
 STEEPEST = 6.0  # slope of the hardest LFO's zero crossings; 1 is a sine's
 

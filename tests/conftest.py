@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unmix import audio, effects, sources
+from unmix import effects
+from unmix.audio import io, signals
 
 # a shell's background job ignores Ctrl+C, and its children inherit that; some tests send it
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -49,8 +50,8 @@ def unmix_cli(command):
 @pytest.fixture(scope="session")
 def dry() -> np.ndarray:
     """A second of music-like sound at 44.1 kHz: float32 (samples,)."""
-    rate = audio.SAMPLE_RATE
-    return sources.synthetic(np.random.default_rng(3), 2 * rate)[:rate]
+    rate = io.SAMPLE_RATE
+    return signals.synthetic(np.random.default_rng(3), 2 * rate)[:rate]
 
 
 @pytest.fixture(scope="session")
@@ -64,5 +65,5 @@ def stereo_file(tmp_path) -> Path:
     """A quarter of a second of quiet stereo noise at 48 kHz."""
     path = tmp_path / "stereo.wav"
     noise = np.random.default_rng(5).uniform(-0.25, 0.25, (2, 12_000)).astype(np.float32)
-    audio.write(path, noise, 48_000)
+    io.write(path, noise, 48_000)
     return path

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from unmix import sources
-from unmix.audio import SAMPLE_RATE
+from unmix.audio import signals
+from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import Chain
-from unmix.fit import Fit
-from unmix.judge import Judge
-from unmix.starts import Start
+from unmix.recording.judge import Judge
+from unmix.search.gauss_newton import Fit
+from unmix.search.starts import Start
 
-PROBE = sources.probe()
+PROBE = signals.probe()
 
 
 def fitting(true, *starts, source=PROBE, **options):

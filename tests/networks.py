@@ -1,6 +1,6 @@
 """A small inverse model for the tests."""
 
-from unmix.inverse.model import ModelConfig
+from unmix.networks.model import ModelConfig
 
 SMALL = ModelConfig(
     **{"widths": (16, 16), "size": 32, "hidden": 32, "decoder_hidden": 16, "components": 2},

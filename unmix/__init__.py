@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import importlib
 
-from unmix.analyze import analyze
+from unmix.analysis.analyze import analyze
 
 __all__ = ["Chain", "__version__", "analyze", "effects", "load_proxy", "probe"]
 
-_WHERE = {"Chain": "unmix.chain", "load_proxy": "unmix.weights", "probe": "unmix.sources"}
+_WHERE = {"Chain": "unmix.chain", "load_proxy": "unmix.weights", "probe": "unmix.audio.signals"}
 
 
 def __getattr__(name: str):

@@ -1,5 +1,5 @@
 """``python -m unmix``: the same as the console script."""
 
-from unmix.cli import main
+from unmix.cli.app import main
 
 main()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from unmix import effects
-from unmix.curves import Curve
+from unmix.effects.plotdata import Curve
 
 RATE = 44_100
 NAMES = effects.names()

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from unmix import effects, weights
-from unmix.dataset import PairSampler
-from unmix.effects.eq import GAIN_DB, Q_RANGE
-from unmix.effects.proxies.eq import EqualizerProxy
-from unmix.losses import esr
+from unmix.data.chains import PairSampler
+from unmix.dsp.losses import esr
+from unmix.effects.eq.device import GAIN_DB, Q_RANGE
+from unmix.effects.eq.proxy import EqualizerProxy
 
 EQ = effects.get("eq")
 RATE = 44_100

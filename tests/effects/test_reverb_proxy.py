@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from unmix import effects, weights
-from unmix.dataset import PairSampler
-from unmix.effects.proxies.reverb import COMBS, ReverbProxy
-from unmix.losses import esr
+from unmix.data.chains import PairSampler
+from unmix.dsp.losses import esr
+from unmix.effects.reverb.proxy import COMBS, ReverbProxy
 
 REVERB = effects.get("reverb")
 RATE = 44_100

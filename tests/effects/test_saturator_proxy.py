@@ -2,10 +2,10 @@ import numpy as np
 import torch
 
 from unmix import effects, weights
-from unmix.dataset import PairSampler
-from unmix.effects.proxies.saturator import SaturatorProxy
-from unmix.effects.saturator import CURVES, apply_curve
-from unmix.losses import esr
+from unmix.data.chains import PairSampler
+from unmix.dsp.losses import esr
+from unmix.effects.saturator.device import CURVES, apply_curve
+from unmix.effects.saturator.proxy import SaturatorProxy
 
 SATURATOR = effects.get("saturator")
 RATE = 44_100

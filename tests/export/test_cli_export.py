@@ -7,13 +7,13 @@ import pytest
 from typer.testing import CliRunner
 
 from unmix import effects, export
-from unmix.analyze import Result
+from unmix.analysis.analyze import Result
 from unmix.chain import Chain
-from unmix.cli import app
+from unmix.cli import batch
+from unmix.cli.app import app
+from unmix.cli.inputs import Recording
 from unmix.errors import UnmixError
 from unmix.export import schema
-from unmix.recordings import Recording
-from unmix.report import answers
 
 NAME = effects.names()[0]
 
@@ -103,7 +103,7 @@ def run(folder, formats):
         return export.write(result.chain, name, folder, formats, result)
 
     take = Recording(folder / "take.wav", "take")
-    return answers.run([take], work, {}, folder, extras=[extra])[0]
+    return batch.run([take], work, {}, folder, extras=[extra])[0]
 
 
 def test_an_analysis_exports_its_answer(tmp_path, capsys):

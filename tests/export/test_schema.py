@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from unmix import effects
-from unmix.analyze import Result
+from unmix.analysis.analyze import Result
 from unmix.chain import Chain
+from unmix.cli import batch
 from unmix.errors import UnmixError
 from unmix.export import schema
-from unmix.report import answers
 
 NAMES = effects.names()
 KNOB = next(k for n in NAMES for k in effects.get(n).knobs if not k.circular)
@@ -107,7 +107,7 @@ def result() -> Result:
 
 
 def test_results_are_valid_as_they_are_written(tmp_path):
-    answers.save(result(), "take", tmp_path, {"file": "take.wav"} | result().to_dict())
+    batch.save(result(), "take", tmp_path, {"file": "take.wav"} | result().to_dict())
     RESULTS.validate(json.loads((tmp_path / "take.result.json").read_text(encoding="utf-8")))
     blind = Result(Chain(), [(Chain(), 1.0, None)], None, {}, "none")
     entries = [
@@ -116,12 +116,12 @@ def test_results_are_valid_as_they_are_written(tmp_path):
         {"file": "c.wav"} | blind.to_dict(),
         {"file": "d.wav"} | blind.to_dict() | {"error": "not exported"},
     ]
-    RESULTS.validate(json.loads(answers.as_json(entries)))
-    RESULTS.validate(json.loads(answers.as_json([])))
+    RESULTS.validate(json.loads(batch.as_json(entries)))
+    RESULTS.validate(json.loads(batch.as_json([])))
 
 
 def test_a_result_with_a_fault_is_refused():
-    good = json.loads(answers.as_json([{"file": "a.wav"} | result().to_dict()]))
+    good = json.loads(batch.as_json([{"file": "a.wav"} | result().to_dict()]))
     assert RESULTS.is_valid(good)
     for key, value in (("chain", [{"effect": "x"}]), ("notes", "one"), ("gain_db", "loud")):
         bad = copy.deepcopy(good)

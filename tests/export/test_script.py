@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from measure import esr_db
 
-from unmix import audio, effects, export
+from unmix import effects, export
+from unmix.audio import io
 from unmix.chain import Chain
 from unmix.errors import UnmixError
 from unmix.export.source import Source
@@ -36,10 +37,10 @@ def run_without(package: str, folder, *arguments) -> subprocess.CompletedProcess
 def test_a_program_that_needs_no_unmix(tmp_path):
     chain, dry = random_chain(1), noise(20_000)
     export.write(chain, "take", tmp_path, ["script"])
-    audio.write(tmp_path / "in.wav", dry, 48_000)
+    io.write(tmp_path / "in.wav", dry, 48_000)
     result = run_without("unmix", tmp_path, "in.wav", "out.wav")
     assert result.returncode == 0, result.stderr
-    wet, rate = audio.read(tmp_path / "out.wav")
+    wet, rate = io.read(tmp_path / "out.wav")
     assert rate == 48_000 and wet.shape == dry.shape
     assert esr_db(wet, chain.render(dry, rate)) <= -90
 
@@ -48,10 +49,10 @@ def test_without_numba_it_sounds_the_same(tmp_path):
     """Every effect in one chain; 0.05 s, as plain Python is slow."""
     chain, dry = random_chain(2), noise(2_200)
     export.write(chain, "take", tmp_path, ["script"])
-    audio.write(tmp_path / "in.wav", dry, 44_100)
+    io.write(tmp_path / "in.wav", dry, 44_100)
     result = run_without("numba", tmp_path, "in.wav", "out.wav")
     assert result.returncode == 0, result.stderr
-    wet, _ = audio.read(tmp_path / "out.wav")
+    wet, _ = io.read(tmp_path / "out.wav")
     assert esr_db(wet, chain.render(dry, 44_100)) <= -90
 
 

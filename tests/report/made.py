@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from unmix import effects
-from unmix.analyze import Excerpt, Result
-from unmix.audio import SAMPLE_RATE
+from unmix.analysis.analyze import Excerpt, Result
+from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import Chain
 
 SECONDS = 1.5

@@ -11,11 +11,11 @@ import soundfile
 from made import blind, known
 
 from unmix import effects
-from unmix.analyze import Result
-from unmix.audio import SAMPLE_RATE, rms_db
+from unmix.analysis.analyze import Result
+from unmix.audio.io import SAMPLE_RATE, rms_db
 from unmix.chain import Chain
-from unmix.curves import Axis, Image
-from unmix.report import colours, dials, html, players
+from unmix.effects.plotdata import Axis, Image
+from unmix.report import colormap, dials, html, players
 
 
 @pytest.fixture(scope="module")
@@ -131,9 +131,9 @@ def test_png_has_the_colours_of_its_values(tmp_path):
 
     values = np.array([[-80.0, 0.0, -200.0], [-40.0, -20.0, 50.0]])  # row 0 is the low end
     image = Image(values, Axis("level", "dB", -80, 0))
-    (tmp_path / "a.png").write_bytes(colours.png(image))
+    (tmp_path / "a.png").write_bytes(colormap.png(image))
     pixels = np.round(255 * imread(tmp_path / "a.png")[..., :3]).astype(int)[::-1]
-    palette = colours.palette(False).astype(int)
+    palette = colormap.palette(False).astype(int)
     numbers = np.array([[0, 255, 0], [128, 191, 255]])
     assert np.array_equal(pixels, palette[numbers])
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from unmix.dataset import FAMILY, ChainSampler
-from unmix.generate import generate
+from unmix.data.chains import FAMILY, ChainSampler
+from unmix.data.generate import generate
 
 
 @pytest.fixture(scope="module")

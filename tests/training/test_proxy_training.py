@@ -15,9 +15,10 @@ from torch import nn
 
 from unmix import effects, weights
 from unmix.errors import UnmixError
-from unmix.training import FitConfig, fit, state
+from unmix.networks import checkpoint
+from unmix.training import FitConfig, fit
+from unmix.training.progress import read_metrics
 from unmix.training.proxy import batch_loss, esr_db, load_batch, split, train_proxy
-from unmix.training.report import read_metrics
 
 
 class Pairs:
@@ -93,7 +94,7 @@ def test_it_learns_and_leaves_the_files_of_a_run(tmp_path, capsys):
 def test_best_is_the_lowest_and_not_the_last(tmp_path):
     """A rate that grows without end spoils the later steps."""
     line_fit(tmp_path, learning_rate=0.3, final_share=60.0)
-    _, about = state.read(tmp_path / "best.safetensors")
+    _, about = checkpoint.read(tmp_path / "best.safetensors")
     lines = read_metrics(tmp_path / "metrics.jsonl")
     figures = {line["step"]: line["held_out"]["error"] for line in lines if "held_out" in line}
     assert about["step"] == min(figures, key=figures.get) < 40
@@ -151,7 +152,9 @@ def test_it_runs_outside_the_main_thread(tmp_path):
 def test_a_loss_that_is_not_finite_is_an_error_and_not_a_checkpoint(tmp_path):
     with pytest.raises(UnmixError, match=r"the loss is (nan|inf) at step"):
         line_fit(tmp_path, learning_rate=1e25, steps=30)
-    tensors, _ = state.read(tmp_path / "best.safetensors") if list(tmp_path.glob("b*")) else ({}, 0)
+    tensors, _ = (
+        checkpoint.read(tmp_path / "best.safetensors") if list(tmp_path.glob("b*")) else ({}, 0)
+    )
     assert all(tensor.isfinite().all() for tensor in tensors.values())
 
 
@@ -267,5 +270,5 @@ def test_weights_that_are_missing_or_of_another_effect(tmp_path):
 def test_the_header_of_a_weights_file_is_json(tmp_path):
     figures = {"held_out": {"esr_db": -50.0}, "seed": 3}
     path = weights.save_proxy(effects.get("eq").build_proxy(), "eq", figures, tmp_path)
-    _, about = state.read(path)
+    _, about = checkpoint.read(path)
     assert about == {"effect": "eq", **figures} and json.dumps(about)

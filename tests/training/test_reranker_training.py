@@ -8,13 +8,13 @@ import torch
 from safetensors.torch import save_file
 
 from unmix import weights
-from unmix.dataset import FAMILY
+from unmix.data.chains import FAMILY
+from unmix.data.generate import generate
 from unmix.errors import UnmixError
-from unmix.generate import generate
-from unmix.second_hearing import BASES, ERRORS, VIEWS
-from unmix.training import state
-from unmix.training.candidate_data import CANDIDATES, CandidateSampler
-from unmix.training.report import METRICS, read_metrics
+from unmix.inference.rerank import BASES, ERRORS, VIEWS
+from unmix.networks import checkpoint
+from unmix.training.candidates import CANDIDATES, CandidateSampler
+from unmix.training.progress import METRICS, read_metrics
 from unmix.training.reranker import train_reranker
 
 
@@ -66,9 +66,9 @@ def test_it_goes_on_from_weights(tmp_path):
 def test_a_part_that_is_new_learns_alone(tmp_path):
     generate(Told(), 300, tmp_path / "data", workers=1)
     train_reranker(tmp_path / "data", tmp_path / "first", steps=20, learning_rate=3e-3)
-    before, about = state.read(tmp_path / "first" / "best.safetensors")
+    before, about = checkpoint.read(tmp_path / "first" / "best.safetensors")
     older = {name: value for name, value in before.items() if not name.startswith("leaning.")}
-    save_file(older, tmp_path / "older.safetensors", {state.HEADER: json.dumps(about)})
+    save_file(older, tmp_path / "older.safetensors", {checkpoint.HEADER: json.dumps(about)})
     how = {
         "steps": 60,
         "learning_rate": 1e-2,
@@ -76,7 +76,7 @@ def test_a_part_that_is_new_learns_alone(tmp_path):
         "learn": ("leaning",),
     }
     train_reranker(tmp_path / "data", tmp_path / "second", **how)
-    after, _ = state.read_weights(tmp_path / "second" / "last.safetensors")
+    after, _ = checkpoint.read_weights(tmp_path / "second" / "last.safetensors")
     assert {name for name in after if not torch.equal(after[name], before[name])} == {
         "leaning.weight"
     }

@@ -14,11 +14,12 @@ from functools import cache
 
 import numpy as np
 
-from unmix.audio import SAMPLE_RATE, as_channels, resample
-from unmix.curves import Curve
+from unmix.audio.io import SAMPLE_RATE, as_channels, resample
+from unmix.effects.controls import Knob, Panel, Switch
+from unmix.effects.plotdata import Curve
 from unmix.errors import UnmixError
-from unmix.knobs import Knob, Panel, Switch
 
+SUPPORT = ("base", "black_box", "controls", "plotdata")  # modules here that are no effects
 LANES = 16  # sounds that ``Effect.side_by_side`` takes: as many as a processor adds up at once
 
 
@@ -239,8 +240,12 @@ def _registry() -> dict[str, Effect]:
 
     found = []
     for info in pkgutil.iter_modules(package.__path__):
-        module = importlib.import_module(f"unmix.effects.{info.name}")
-        found += [cls for cls in Effect.__subclasses__() if cls.__module__ == module.__name__]
+        if info.name in SUPPORT:
+            continue
+        name = f"unmix.effects.{info.name}"
+        importlib.import_module(name)
+        homes = name, f"{name}.device"
+        found += [cls for cls in Effect.__subclasses__() if cls.__module__ in homes]
     return {cls.name: cls() for cls in sorted(found, key=lambda cls: cls.order)}
 
 

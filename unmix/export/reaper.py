@@ -1,6 +1,7 @@
 """A chain for REAPER: an .RfxChain file and the JSFX devices that it names.
 
-The code of a device stands in ``devices/NAME.eel``, named as its effect; its header with one
+The code of a device stands beside its effect, in ``jsfx.eel`` of its folder (``NAME.eel`` beside
+an effect of one file); its header with one
 slider a control is made here from the effect's knobs and switches, so that ranges exist once.
 Devices need REAPER 6.74 or newer (named and logarithmic sliders).
 """
@@ -13,8 +14,8 @@ from importlib import resources
 from unmix import effects
 from unmix.chain import Chain
 from unmix.effects import Effect
+from unmix.effects.controls import Knob, Switch
 from unmix.errors import UnmixError
-from unmix.knobs import Knob, Switch
 
 FOLDER = "unmix"  # below REAPER's Effects folder
 SLIDERS = 64  # places for values in a chain file
@@ -64,7 +65,9 @@ def device_text(effect: Effect) -> str:
 
 def device_code(effect: Effect) -> str:
     """The EEL2 code of an effect: its sections from @init on."""
-    file = resources.files("unmix.export") / "devices" / f"{effect.name}.eel"
+    home, _, module = type(effect).__module__.rpartition(".")
+    name = "jsfx.eel" if module == "device" else f"{module}.eel"
+    file = resources.files(home or "unmix.effects") / name
     if not file.is_file():
         raise UnmixError(f"there is no REAPER device for {effect.name}; the other exports have it")
     return file.read_text(encoding="utf-8")

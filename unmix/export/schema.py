@@ -7,9 +7,9 @@ a value may overshoot the end of its range by a millionth of the range, as round
 from __future__ import annotations
 
 from unmix import chain, effects
+from unmix.cli import provenance
 from unmix.effects import Effect
-from unmix.knobs import Knob, Switch
-from unmix.report import kept
+from unmix.effects.controls import Knob, Switch
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -31,8 +31,8 @@ def result_schema() -> dict:
     entry = {"properties": {"file": name, "error": fault}, "anyOf": [heard, failed]}
     files = {"type": "array", "items": entry}
     documents = [
-        _document(kept.FORMAT, kept.FORMAT_VERSION, _result()),
-        _document(kept.FORMAT, kept.FORMAT_VERSION, {"files": files}),
+        _document(provenance.FORMAT, provenance.FORMAT_VERSION, _result()),
+        _document(provenance.FORMAT, provenance.FORMAT_VERSION, {"files": files}),
     ]
     return head | {"oneOf": documents} | _defs()
 

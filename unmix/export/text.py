@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from unmix import effects
 from unmix.chain import Chain
 from unmix.effects import Effect
-from unmix.knobs import Knob
+from unmix.effects.controls import Knob
 
 if TYPE_CHECKING:
-    from unmix.analyze import Result
+    from unmix.analysis.analyze import Result
 
 WIDTH = 80
 

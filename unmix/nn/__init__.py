@@ -1,1 +1,1 @@
-"""Building blocks that know nothing of effects."""
+"""Building blocks of networks: TCN, mixture density, Poincaré ball."""

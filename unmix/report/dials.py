@@ -7,7 +7,7 @@ from collections import Counter
 from html import escape
 
 from unmix.effects import Effect
-from unmix.knobs import Knob, Switch
+from unmix.effects.controls import Knob, Switch
 
 SWEEP_DEGREES = 270.0  # from lower left to lower right; a circular knob takes the whole turn
 CENTRE, RADIUS, OUTER, POINTER = 36.0, 24.0, 31.0, (9.0, 18.0)

@@ -10,12 +10,12 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from unmix.analyze import Result
-from unmix.audio import write_text
+from unmix.analysis.analyze import Result
+from unmix.audio.io import write_text
 from unmix.report import players, sections
 
 NO_SOUNDS = '<p class="note">This result came without its sounds: no players, no spectrograms.</p>'
-ASSETS = files("unmix.report") / "page"
+ASSETS = files("unmix.report") / "assets"
 
 
 def page(result: Result, name: str, command: str | None = None) -> str:

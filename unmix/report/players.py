@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unmix.analyze import Excerpt
-from unmix.audio import SAMPLE_RATE, rms_db
+from unmix.analysis.analyze import Excerpt
+from unmix.audio.io import SAMPLE_RATE, rms_db
 
 PEAK = 0.98  # what the page plays stays below full scale
 LOUDEST_DB = -14.0  # RMS at which the sounds are matched at most: noise is loud

@@ -5,11 +5,11 @@ from __future__ import annotations
 from html import escape
 
 from unmix import effects
-from unmix.analyze import Result
-from unmix.audio import SAMPLE_RATE
+from unmix.analysis.analyze import Result
+from unmix.analysis.diagnostics import NOT_EXPLAINED_MSS
+from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import Chain
-from unmix.remarks import NOT_EXPLAINED_MSS
-from unmix.report import charts, dials, views
+from unmix.report import dials, figure_data, svg
 from unmix.report.players import Track
 
 SOURCES = {"none": "not known (blind)", "file": "a dry file"}
@@ -202,15 +202,15 @@ def spectrograms(result: Result) -> str:
     lead = "Time from left to right, on one colour scale; 0 dB is a sine at full scale."
     if result.excerpt.answer is None:
         lead = "Of the recording alone: without its source there is no answer to draw beside it."
-    figures = "".join(charts.figure(curve) for curve in views.spectrograms(result.excerpt))
+    figures = "".join(svg.figure(curve) for curve in figure_data.spectrograms(result.excerpt))
     return f'<h2>Spectrograms</h2><p class="lead">{lead}</p><div class="plots two">{figures}</div>'
 
 
 def curves(result: Result) -> str:
     """What each device does."""
-    steps = zip(result.chain.names, views.devices(result), strict=True)
+    steps = zip(result.chain.names, figure_data.devices(result), strict=True)
     figures = [
-        charts.figure(curve, f'<div class="of">{head(place, name)}</div>')
+        svg.figure(curve, f'<div class="of">{head(place, name)}</div>')
         for place, (name, found) in enumerate(steps, 1)
         for curve in found
     ]
@@ -260,8 +260,8 @@ def _checks(result: Result) -> str:
 def search(result: Result) -> str:
     """The candidates, and the distance before, during and after refine."""
     rows = "".join(_row(place, *one) for place, one in enumerate(result.candidates, 1))
-    course = views.search(result)
-    picture = charts.figure(course) if course else ""
+    course = figure_data.search(result)
+    picture = svg.figure(course) if course else ""
     lead = (
         "Probability: the network's, before any search. Distance: between the recording and the "
         "render by the real effects (MSS; – where none was made)"

@@ -27,11 +27,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from unmix.audio import write_text
+from unmix.audio.io import write_text
 from unmix.errors import UnmixError
-from unmix.interrupt import interruptible
-from unmix.training import parallel, state
-from unmix.training.report import Report, Silence
+from unmix.networks import checkpoint
+from unmix.runtime.interrupt import interruptible
+from unmix.training import distributed
+from unmix.training.progress import Report, Silence
 
 BUDGET_KEYS = ("steps", "minutes")  # may grow when a run is continued
 
@@ -150,8 +151,8 @@ def fit(
         UnmixError: the folder holds a different run, the loss is not finite, wandb is missing.
     """
     run_dir = Path(run_dir)
-    parallel.join(device)
-    rank = parallel.rank()
+    distributed.join(device)
+    rank = distributed.rank()
     module.to(device).train()
     parameters = [p for p in module.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
@@ -159,12 +160,12 @@ def fit(
     )
     settings = json.loads(json.dumps(asdict(config)))
     step, before, best = 0, 0.0, math.inf
-    if (run_dir / state.LAST).exists():
-        progress = state.load(run_dir / state.LAST, module, optimizer)
+    if (run_dir / checkpoint.LAST).exists():
+        progress = checkpoint.load(run_dir / checkpoint.LAST, module, optimizer)
         _check_same_run(run_dir, progress["config"], settings)
         step, before, best = progress["step"], progress["seconds"], progress["best"]
-    parallel.same_weights(module)
-    parallel.wait()  # until every process has read where to go on
+    distributed.same_weights(module)
+    distributed.wait()  # until every process has read where to go on
     if rank == 0:
         report = Report(run_dir, config, step, before, wandb=wandb)
         write_text(run_dir / "config.json", json.dumps(settings, indent=2, ensure_ascii=False))
@@ -182,20 +183,22 @@ def fit(
             clips = audio_fn() if wandb and audio_fn else {}
         module.train()
         lowest = min(best, figures[score])
-        if figures[score] < best or not (run_dir / state.BEST).exists():
-            state.save_weights(run_dir / state.BEST, module, {"step": step, "held_out": figures})
+        if figures[score] < best or not (run_dir / checkpoint.BEST).exists():
+            checkpoint.save_weights(
+                run_dir / checkpoint.BEST, module, {"step": step, "held_out": figures}
+            )
         save(lowest)
         report.held_out(step, seconds(), figures, clips)
         return lowest
 
     def save(lowest: float) -> None:
         progress = {"step": step, "seconds": seconds(), "best": lowest, "config": settings}
-        state.save(run_dir / state.LAST, module, optimizer, progress)
+        checkpoint.save(run_dir / checkpoint.LAST, module, optimizer, progress)
 
     with interruptible() as interrupted, report:
         validated = step if step else -1
         while True:
-            share, stop = parallel.agree(
+            share, stop = distributed.agree(
                 [config.progress(step, seconds()), interrupted.is_set()], device
             )
             if share >= 1 or stop:
@@ -213,7 +216,7 @@ def fit(
                 )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            parallel.mean_gradients(parameters)
+            distributed.mean_gradients(parameters)
             nn.utils.clip_grad_norm_(parameters, config.clip)
             optimizer.step()
             step += 1
@@ -224,7 +227,7 @@ def fit(
             save(best)
         elif rank == 0 and validated != step:
             best = validate_and_save()
-    parallel.wait()
+    distributed.wait()
     return FitResult(step, seconds(), best, not stop)
 
 

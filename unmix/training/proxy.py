@@ -8,9 +8,10 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from unmix import effects, losses
+from unmix import effects
+from unmix.dsp import losses
+from unmix.effects.black_box import black_box, crop
 from unmix.errors import UnmixError
-from unmix.training.baseline import black_box, crop
 from unmix.training.loop import FitConfig, FitResult, fit
 
 NAMES = ("dry", "wet", "knobs", "switches")

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from unmix.data.shards import Reader, file_hash
 from unmix.errors import UnmixError
-from unmix.inverse.reranker import Reranker
-from unmix.shards import Reader, file_hash
+from unmix.inference.reranker import Reranker
+from unmix.networks.checkpoint import begin_from
 from unmix.training.loop import FitConfig, FitResult, fit, learn_only
-from unmix.training.state import begin_from
 
 NAMES = ("errors", "leanings", "candidate_order", "log_prob", "right")
 HELD_OUT_SHARE = 0.05

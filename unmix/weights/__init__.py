@@ -9,7 +9,7 @@ from pathlib import Path
 
 from unmix import effects
 from unmix.errors import UnmixError
-from unmix.training import state
+from unmix.networks import checkpoint
 
 INVERSE_FILE = "inverse.safetensors"
 RERANKER_FILE = "reranker.safetensors"
@@ -34,8 +34,8 @@ def load_into(module, path, device: str = "cpu"):
     Raises:
         UnmixError: the file is missing, damaged, or belongs to another model.
     """
-    tensors, about = state.read(path, device)
-    state.load_weights(path, module.to(device), tensors)
+    tensors, about = checkpoint.read(path, device)
+    checkpoint.load_weights(path, module.to(device), tensors)
     return module.eval().requires_grad_(False), about
 
 
@@ -65,7 +65,7 @@ def save_proxy(proxy, name: str, about: dict, folder=None) -> Path:
         folder: another folder than the package's own.
     """
     path = Path(folder) / proxy_file(name) if folder else bundled(proxy_file(name))
-    state.save_weights(path, proxy, {"effect": name, **about})
+    checkpoint.save_weights(path, proxy, {"effect": name, **about})
     return path
 
 
@@ -79,12 +79,12 @@ def load_inverse(device: str = "cpu", path=None):
     Raises:
         UnmixError: no weights, or weights for other effects than the installed ones.
     """
-    from unmix.inverse.model import InverseModel, ModelConfig
+    from unmix.networks.model import InverseModel, ModelConfig
 
     path = Path(path) if path else bundled(INVERSE_FILE)
     if not path.exists():
         raise UnmixError(f"no weights for the inverse model ({path} is missing)")
-    _, about = state.read(path)
+    _, about = checkpoint.read(path)
     config = ModelConfig.from_dict(about["config"])
     if config.effects != effects.names():
         raise UnmixError(
@@ -103,7 +103,7 @@ def save_inverse(model, about: dict, folder=None) -> Path:
 
 def _save_halved(path, model, about: dict) -> None:
     """Write weights as float16."""
-    state.save_weights(path, copy.deepcopy(model).half(), about)
+    checkpoint.save_weights(path, copy.deepcopy(model).half(), about)
 
 
 def load_reranker(path=None):
@@ -115,7 +115,7 @@ def load_reranker(path=None):
     Raises:
         UnmixError: no weights, or weights that do not fit the installed effects.
     """
-    from unmix.inverse.reranker import Reranker
+    from unmix.inference.reranker import Reranker
 
     return load_into(Reranker(), path or bundled(RERANKER_FILE))[0]
 

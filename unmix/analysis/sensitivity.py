@@ -1,0 +1,69 @@
+"""What a knob does to a render: which knobs of a chain a recording can tell at all."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from unmix import effects
+from unmix.audio.io import SAMPLE_RATE
+from unmix.chain import Chain
+from unmix.dsp import losses
+from unmix.evaluation import sequence_metrics
+from unmix.runtime.workers import together
+
+UNDETERMINED_MOVE, UNDETERMINED_ESR_DB = 0.2, -30.0
+
+
+def _esr_db(estimate: np.ndarray, target: np.ndarray) -> float:
+    pair = torch.from_numpy(np.stack([estimate, target]))
+    return float(sequence_metrics.ratio_db(float(losses.esr(*pair))))
+
+
+def moved(source: np.ndarray, chain: Chain, amount: float, least: float = -np.inf) -> dict:
+    """How much the real render of a chain changes when one knob alone is moved.
+
+    Args:
+        source: float32 (samples,) at 44.1 kHz.
+        amount: of the move, in 0…1, towards the farther end of the range.
+        least: ESR in dB; a knob that changes it by less is moved the other way as well, as far as
+            there is room, and the larger change counts.
+
+    Returns:
+        {effect: (K,) ESR in dB against the render as it is}.
+    """
+    result, heard, whole = {}, source, chain.render(source, SAMPLE_RATE)
+    for place, (name, settings) in enumerate(chain.steps):
+        effect, rest = effects.get(name), Chain(chain.steps[place + 1 :])
+        result[name] = _changes(effect, settings, heard, rest, whole, amount, least)
+        heard = effect.render(heard, SAMPLE_RATE, settings)
+    return result
+
+
+def _changes(effect, settings: dict, heard, rest: Chain, whole, amount: float, least: float):
+    """(K,): ``moved`` for one effect, which hears ``heard`` and is followed by ``rest``."""
+    knobs, switches = effect.to_unit(settings)
+    inward = np.diag(np.where(knobs < 0.5, amount, -amount))
+
+    def change(move: np.ndarray) -> float:
+        wet = effect.render(heard, SAMPLE_RATE, effect.from_unit(knobs + move, switches))
+        return _esr_db(rest.render(wet, SAMPLE_RATE), whole)
+
+    found = np.array(together(change, inward))
+    small = found < least
+    found[small] = np.maximum(found[small], together(change, -inward[small]))
+    return found
+
+
+def undetermined(source: np.ndarray, chain: Chain) -> dict[str, list[str]]:
+    """{effect: its knobs that the render hardly depends on}: moved by UNDETERMINED_MOVE either way
+    they change it by less than UNDETERMINED_ESR_DB."""
+    changes = moved(source, chain, UNDETERMINED_MOVE, UNDETERMINED_ESR_DB)
+    return {
+        name: [
+            knob.name
+            for knob, change in zip(effects.get(name).knobs, changes[name], strict=True)
+            if change < UNDETERMINED_ESR_DB
+        ]
+        for name in chain.names
+    }

@@ -1,0 +1,1 @@
+"""Audio files, the probe and other test signals, synthetic material, corpora."""

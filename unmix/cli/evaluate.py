@@ -1,0 +1,293 @@
+"""The `unmix evaluate` commands: figures on held-out material, as tables or JSON."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unmix.cli.console import hush, remark
+from unmix.cli.tools import Quiet, check_time
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="""Measure proxies, chains or refine on held-out material.
+
+    \b
+    Examples:
+      unmix evaluate proxies --count 100
+      unmix evaluate refine --help
+    """,
+)
+
+Count = Annotated[int, typer.Option(min=1, help="Number of items.")]
+Seed = Annotated[int, typer.Option(min=0, help="Decides every item.")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes of one thread each, if above 1.")]
+Json = Annotated[bool, typer.Option("--json", help="Figures as JSON on stdout.")]
+Proxies = Annotated[
+    Path | None,
+    typer.Option(help="Folder of NAME-proxy.safetensors.  [default: bundled]", metavar="DIR"),
+]
+Model = Annotated[
+    Path | None,
+    typer.Option(help="model.safetensors of a run.  [default: bundled]", metavar="FILE"),
+]
+
+
+Once = Annotated[
+    bool,
+    typer.Option("--once", help="No second hearing: the first answers of the network alone."),
+]
+Length = Annotated[int | None, typer.Option(min=1, max=5, help="One length of chain only.")]
+Out = Annotated[
+    Path | None, typer.Option(help="Write figures (JSON) and plots (PNG) here.", metavar="DIR")
+]
+
+
+def _finish(figures: dict, tables, json: bool, out: Path | None = None, plot=None) -> None:
+    """Tables on stderr; JSON on stdout; and both figures and plot NAME.json, NAME.png in ``out``,
+    called as the function that draws it."""
+    from unmix.cli.tables.metrics import show
+
+    show(tables(figures))
+    text = jsonlib.dumps(figures, indent=2, ensure_ascii=False)
+    if json:
+        typer.echo(text)
+    if out:
+        from unmix.audio.io import write_text
+        from unmix.report.metric_plots import save
+
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(out / f"{plot.__name__}.json", text + "\n")
+        picture = save(plot(figures), out / f"{plot.__name__}.png")
+        remark(f"wrote {picture.with_suffix('.json')} and {picture}")
+
+
+def _proxy_loader(folder: Path | None):
+    from unmix.weights import load_proxy, proxy_file
+
+    return lambda name: load_proxy(name, path=folder / proxy_file(name) if folder else None)
+
+
+def _baseline_loader(folder: Path):
+    from unmix import effects
+    from unmix.effects.black_box import black_box
+    from unmix.networks import checkpoint
+    from unmix.weights import load_into
+
+    return lambda name: load_into(black_box(effects.get(name)), folder / name / checkpoint.BEST)[0]
+
+
+def _model(path: Path | None):
+    from unmix.weights import load_inverse
+
+    return load_inverse(path=path)
+
+
+def _reranker(once: bool):
+    from unmix.weights import load_reranker
+
+    return None if once else load_reranker()
+
+
+def _digests(path: Path) -> dict:
+    """{name: SHA-256} of a file, or of the files of a folder."""
+    from unmix.cli.provenance import digests
+
+    return digests(sorted(path.glob("*.safetensors")) if path.is_dir() else [path], path.parent)
+
+
+@app.command()
+def proxies(
+    effect: Annotated[
+        list[str] | None,
+        typer.Option(help="One effect, may be repeated; all of them and their chains if left out."),
+    ] = None,
+    count: Count = 500,
+    seed: Seed = 1,
+    sources: Annotated[
+        str, typer.Option(help="synthetic, or a folder of audio.", metavar="synthetic|DIR")
+    ] = "synthetic",
+    gradients: Annotated[
+        int | None,
+        typer.Option(min=0, help="Items of the gradient check.  [default: as many as --count]"),
+    ] = None,
+    weights: Proxies = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            help="Runs of train-proxy --baseline: a folder with one NAME/ per effect.",
+            metavar="DIR",
+        ),
+    ] = None,
+    workers: Workers = 1,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Error of each proxy against its real effect, its gradients, its speed; chains of proxies.
+
+    \b
+    Examples:
+      unmix evaluate proxies --workers 2
+      unmix evaluate proxies --effect ott --sources ~/samples --count 100
+    """
+    hush(quiet)
+    from unmix.cli.tables import metrics
+    from unmix.evaluation import proxies
+
+    folder = None if sources == "synthetic" else Path(sources)
+    options = {"folder": folder, "load": _proxy_loader(weights), "workers": workers}
+    table = {
+        "count": count,
+        "seed": seed,
+        "sources": sources,
+        "effects": proxies.proxies(
+            effect,
+            count,
+            seed,
+            gradients=gradients,
+            baseline=_baseline_loader(baseline) if baseline else None,
+            **options,
+        ),
+    }
+    if not effect:
+        table["chains"] = proxies.chains(count, seed, **options)
+    _finish(table, metrics.proxies, json)
+
+
+@app.command()
+def chains(
+    count: Count = 250,
+    seed: Seed = 1,
+    source: Annotated[
+        str, typer.Option(help="probe, noise, chirp, impulse or synthetic.")
+    ] = "probe",
+    hidden_source: Annotated[
+        bool, typer.Option("--hidden-source", help="The network is not told the source.")
+    ] = False,
+    degrade: Annotated[
+        str | None,
+        typer.Option(
+            help="gain, latency, rate, band or noise: every recording is made worse that way; "
+            "mixed: several at random, as in training."
+        ),
+    ] = None,
+    length: Length = None,
+    sources: Annotated[
+        Path | None,
+        typer.Option(help="Folder of audio for half of --source synthetic.", metavar="DIR"),
+    ] = None,
+    weights: Model = None,
+    once: Once = False,
+    training: Annotated[
+        Path | None,
+        typer.Option(
+            help="Chains data set that the network learnt from: baselines take their answers "
+            "from it.",
+            metavar="DIR",
+        ),
+    ] = None,
+    workers: Workers = 1,
+    out: Out = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """First answers (beam search, no refine): chains, knobs and switches by length.
+
+    Where the source is known, of the network alone and of its second hearing.
+
+    \b
+    Examples:
+      unmix evaluate chains --count 250
+      unmix evaluate chains --source synthetic --length 2
+      unmix evaluate chains --degrade noise --out figures
+    """
+    hush(quiet)
+    from unmix.cli.tables import metrics
+    from unmix.evaluation import chains
+    from unmix.report import metric_plots
+
+    table = chains.chains(
+        count,
+        seed,
+        source,
+        hidden_source,
+        degrade,
+        length,
+        sources,
+        model=_model(weights),
+        workers=workers,
+        training=training,
+        reranker=_reranker(once),
+    )
+    _finish(table, metrics.chains, json, out, metric_plots.chains)
+
+
+@app.command()
+def refine(
+    count: Count = 100,
+    seed: Seed = 1,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of refine.")] = 200,
+    time: Annotated[
+        float | None,
+        typer.Option("--time", help="Of each search at most.  [default: any]", metavar="SECONDS"),
+    ] = None,
+    source: Annotated[
+        str, typer.Option(help="probe, noise, chirp, impulse or synthetic.")
+    ] = "probe",
+    length: Length = None,
+    weights: Proxies = None,
+    model: Model = None,
+    once: Once = False,
+    rivals: Annotated[
+        bool,
+        typer.Option("--rivals", help="Also CMA-ES and the proxies alone, in the same time each."),
+    ] = False,
+    workers: Workers = 1,
+    out: Out = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """What refine makes of the first answers, by the real effects.
+
+    With --out the same command goes on after Ctrl+C; a larger --count adds to what is there.
+
+    \b
+    Examples:
+      unmix evaluate refine --count 100 --steps 200
+      unmix evaluate refine --count 20 --rivals --out figures
+    """
+    hush(quiet)
+    from unmix.cli import provenance
+    from unmix.cli.tables import metrics
+    from unmix.evaluation import refine
+    from unmix.report import metric_plots
+
+    check_time(time)
+    options = {"seed": seed, "steps": steps, "source": source, "length": length}
+    about = {
+        "options": options | ({"time": time} if time else {}) | ({"once": once} if once else {}),
+        "rivals": rivals,
+        "files": {str(path): _digests(path) for path in (weights, model) if path},
+        **provenance.program(),
+    }
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+    table = refine.refine(
+        count,
+        seed,
+        steps,
+        source,
+        model=_model(model),
+        load=_proxy_loader(weights),
+        workers=workers,
+        rivals=rivals,
+        length=length,
+        items=refine.Items(out / "refine.items.json" if out else None, about),
+        seconds=time,
+        reranker=_reranker(once),
+    )
+    _finish(table, metrics.refine, json, out, metric_plots.refine)

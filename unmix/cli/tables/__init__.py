@@ -1,0 +1,1 @@
+"""Results, metrics, effects and the environment as text for a terminal."""

@@ -1,0 +1,1 @@
+"""Data sets: samplers of pairs and chains, degradations, shards on disk."""

@@ -1,0 +1,1 @@
+"""Signal processing that torch lacks or does slowly: losses, spectra, convolution, envelopes."""

@@ -1,0 +1,5 @@
+"""Phaser: device, proxy and JSFX."""
+
+from unmix.effects.phaser.device import Phaser
+
+__all__ = ["Phaser"]

@@ -1,1 +1,0 @@
-"""The proxies of the effects: torch is imported here, not where knobs and DSP are."""

@@ -1,0 +1,1 @@
+"""Measuring proxies, first answers and refinement on held-out material."""

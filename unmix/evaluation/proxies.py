@@ -1,0 +1,303 @@
+"""Figures of the proxies on held-out sounds: error, gradients, speed. Fixed by seed and count.
+
+Pairs come from seeds that start at EVALUATION_SEED, chains from the stream of independent chains
+(dataset.ChainSampler); training draws from neither.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from unmix import effects
+from unmix.audio.io import SAMPLE_RATE
+from unmix.chain import proxy_render
+from unmix.data.chains import ChainSampler, PairSampler
+from unmix.dsp import losses
+from unmix.errors import UnmixError
+from unmix.evaluation import sequence_metrics
+from unmix.runtime.workers import each
+from unmix.search.starts import Rows, Start
+
+EVALUATION_SEED = 900_000
+SPEED_SECONDS = 4.0
+CHAIN_LENGTHS = (2, 3, 5)
+MOVE = (0.02, 0.2)  # how far from the target's knobs the gradient is taken
+DIFFERENCE = 0.005  # half the step of the central differences, in 0…1
+AT_REST = 1e-3  # a knob whose slope is below this share of the steepest has no sign to be right in
+
+
+def _batch(*arrays: np.ndarray) -> list[torch.Tensor]:
+    return [torch.from_numpy(np.ascontiguousarray(array))[None] for array in arrays]
+
+
+def _esr_db(estimate: torch.Tensor, target: torch.Tensor) -> float:
+    return float(sequence_metrics.ratio_db(float(losses.esr(estimate, target))))
+
+
+def _spread(errors: list[float]) -> dict:
+    return {
+        "mean": float(np.mean(errors)),
+        "median": float(np.median(errors)),
+        "p95": float(np.percentile(errors, 95)),
+    }
+
+
+def _worst(errors: list[float], most: int, **about: list) -> list[dict]:
+    """The items with the largest errors, each with what ``about`` has of it."""
+    return [
+        {"esr_db": errors[i], "item": int(i)} | {key: values[i] for key, values in about.items()}
+        for i in np.argsort(errors)[::-1][:most]
+    ]
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Held-out pairs of one effect, and the modules that try to make wet from dry."""
+
+    sampler: PairSampler
+    modules: dict
+
+    @torch.no_grad()
+    def item(self, i: int) -> dict:
+        item = self.sampler.item(i)
+        dry, wet, knobs, switches = _batch(*(item[k] for k in ("dry", "wet", "knobs", "switches")))
+        result = {"settings": self.sampler.effect.from_unit(item["knobs"], item["switches"])}
+        for name, module in self.modules.items():
+            estimate = module(dry, knobs, switches)
+            result[name] = _esr_db(estimate, wet), float(losses.mss(estimate, wet))
+        return result
+
+
+@dataclass(frozen=True)
+class _Gradients:
+    """Slopes of the MSS loss in the knobs, through the proxy and through the real effect."""
+
+    sampler: PairSampler
+    proxy: torch.nn.Module
+
+    def _start(self, i: int, knobs: np.ndarray) -> np.ndarray:
+        """Knobs near the target's, inside the range by at least DIFFERENCE."""
+        rng = np.random.default_rng([self.sampler.config["seed"], i])
+        move = rng.uniform(*MOVE, knobs.size) * rng.choice([-1, 1], knobs.size)
+        inside = self.sampler.effect.panel.circular | (abs(knobs + move - 0.5) < 0.5)
+        moved = knobs + np.where(inside, move, -move)
+        return np.where(
+            self.sampler.effect.panel.circular,
+            moved % 1,
+            moved.clip(DIFFERENCE, 1 - DIFFERENCE),
+        ).astype(np.float32)
+
+    def _real_slopes(self, dry, knobs, switches, wet: torch.Tensor) -> np.ndarray:
+        """Central differences through the real effect: (K,)."""
+        effect = self.sampler.effect
+
+        def distance(k: int, by: float) -> float:
+            moved = knobs.astype(np.float64)
+            moved[k] += by
+            moved = np.where(effect.panel.circular, moved % 1, moved)
+            render = effect.render(dry, SAMPLE_RATE, effect.from_unit(moved, switches))
+            return float(losses.mss(*_batch(render), wet))
+
+        return np.array(
+            [
+                (distance(k, DIFFERENCE) - distance(k, -DIFFERENCE)) / (2 * DIFFERENCE)
+                for k in range(knobs.size)
+            ]
+        )
+
+    def item(self, i: int) -> dict | None:
+        """Cosine of the two gradients, and of each knob that has a slope whether the signs agree;
+        None where the real one is zero."""
+        item = self.sampler.item(i)
+        start = self._start(i, item["knobs"])
+        dry, wet, knobs, switches = _batch(item["dry"], item["wet"], start, item["switches"])
+        real = self._real_slopes(item["dry"], start, item["switches"], wet)
+        if not np.abs(real).max() > 0:
+            return None
+        knobs.requires_grad_()
+        losses.mss(self.proxy(dry, knobs, switches), wet).sum().backward()
+        slopes = knobs.grad[0].double().numpy()
+        norms = np.linalg.norm(slopes) * np.linalg.norm(real)
+        moving = np.abs(real) > AT_REST * np.abs(real).max()
+        return {
+            "cosine": float(slopes @ real / norms) if norms > 0 else 0.0,
+            "right": (np.sign(slopes) == np.sign(real))[moving].tolist(),
+        }
+
+
+@dataclass(frozen=True)
+class _Chains:
+    """Chains of real effects against the same chains of proxies."""
+
+    sampler: ChainSampler
+    proxies: dict
+
+    @torch.no_grad()
+    def item(self, i: int) -> dict:
+        dry, chain, recording = self.sampler.example(i)
+        rows = Rows([Start(chain)])
+        output = proxy_render(self.proxies, *_batch(dry), rows.order, rows.knobs(), rows.switches)
+        return {"esr_db": _esr_db(output, *_batch(recording)), "chain": chain}
+
+
+def _seconds_of(call, device: str, repeats: int = 3) -> float:
+    """Fastest of a few runs, after one to warm up."""
+    times = []
+    for _ in range(1 + repeats):
+        start = time.perf_counter()
+        call()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return min(times[1:])
+
+
+def _speed(proxy, dry: np.ndarray, item: dict, device: str) -> dict:
+    """{forward, gradient} of a proxy in × real time, batch 1."""
+    proxy = copy.deepcopy(proxy).to(device)
+    audio, knobs, switches = (x.to(device) for x in _batch(dry, item["knobs"], item["switches"]))
+    knobs.requires_grad_()
+
+    def forward():
+        with torch.no_grad():
+            proxy(audio, knobs, switches)
+
+    def gradient():
+        proxy(audio, knobs, switches).square().mean().backward()
+
+    return {
+        "forward": SPEED_SECONDS / _seconds_of(forward, device),
+        "gradient": SPEED_SECONDS / _seconds_of(gradient, device),
+    }
+
+
+def _speeds(effect, proxy, item: dict) -> dict:
+    """Times real time on one thread: proxy, its gradient, the real effect; and on CUDA."""
+    dry = np.resize(item["dry"], round(SPEED_SECONDS * SAMPLE_RATE))
+    settings = effect.from_unit(item["knobs"], item["switches"])
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        real = _seconds_of(lambda: effect.render(dry, SAMPLE_RATE, settings), "cpu")
+        result = _speed(proxy, dry, item, "cpu") | {"real_effect": SPEED_SECONDS / real}
+    finally:
+        torch.set_num_threads(threads)
+    if torch.cuda.is_available():
+        result["cuda"] = _speed(proxy, dry, item, "cuda")
+    return result
+
+
+def proxies(
+    names=None,
+    count: int = 500,
+    seed: int = 1,
+    folder=None,
+    load=None,
+    baseline=None,
+    gradients: int | None = None,
+    worst: int = 3,
+    workers: int = 1,
+) -> dict:
+    """Each proxy against its real effect on held-out sources with random knobs.
+
+    Args:
+        names: effects; all if None.
+        count: pairs an effect, 1.5 s each.
+        seed: of the pairs.
+        folder: audio folder for all of the material, instead of synthetic music-like sources.
+        load: name -> proxy; the bundled ones if None.
+        baseline: name -> another module with the same interface, measured on the same pairs.
+        gradients: pairs an effect for the gradient check; count if None, 0 for none.
+        worst: how many of the worst cases to list with their settings.
+        workers: processes of one thread each, if more than 1.
+
+    Returns:
+        {effect: {esr_db: {mean, median, p95}, mss, parameters, speed: {forward, gradient,
+        real_effect} in × real time, worst: [{esr_db, item, settings}]}}; with gradients, gradient:
+        {count, cosine (median), cosine_p10, right_sign (share of knobs)}; with a baseline,
+        baseline: {esr_db, mss, parameters, speed}.
+    """
+    from unmix.weights import load_proxy
+
+    if count < 1:
+        raise UnmixError("count must be 1 or more")
+    gradients = count if gradients is None else gradients
+    table = {}
+    for name in names or effects.names():
+        modules = {"proxy": (load or load_proxy)(name)}
+        if baseline:
+            modules["baseline"] = baseline(name)
+        sampler = PairSampler(
+            name, EVALUATION_SEED + seed, folder=folder, folder_share=1.0, probe_share=0.0
+        )
+        rows = each(_Pairs(sampler, modules), count, workers, name)
+        figures = {}
+        for which, module in modules.items():
+            errors, distances = zip(*(row[which] for row in rows), strict=True)
+            figures[which] = {
+                "esr_db": _spread(errors),
+                "mss": float(np.mean(distances)),
+                "parameters": sum(p.numel() for p in module.parameters()),
+                "speed": _speeds(effects.get(name), module, sampler.item(0)),
+            }
+        table[name] = figures.pop("proxy") | figures
+        errors = [row["proxy"][0] for row in rows]
+        table[name]["worst"] = _worst(errors, worst, settings=[row["settings"] for row in rows])
+        if gradients:
+            checks = each(
+                _Gradients(sampler, modules["proxy"]), gradients, workers, f"{name} gradients"
+            )
+            table[name]["gradient"] = _gradient_figures(checks)
+    return table
+
+
+def _gradient_figures(checks: list) -> dict:
+    checks = [check for check in checks if check]
+    cosines = [check["cosine"] for check in checks]
+    right = [sign for check in checks for sign in check["right"]]
+    return {
+        "count": len(checks),
+        "cosine": float(np.median(cosines)) if cosines else None,
+        "cosine_p10": float(np.percentile(cosines, 10)) if cosines else None,
+        "right_sign": float(np.mean(right)) if right else None,
+    }
+
+
+def chains(
+    count: int = 500, seed: int = 1, folder=None, load=None, worst: int = 3, workers: int = 1
+) -> dict:
+    """Chains of 2, 3 and 5 proxies in random order against the same chains of real effects.
+
+    Args:
+        count: held-out chains a length, 4 s each.
+        seed, folder, load, worst, workers: as for ``proxies``.
+
+    Returns:
+        {length: {esr_db: {mean, median, p95}, worst: [{esr_db, item, chain}]}}
+    """
+    from unmix.weights import load_proxy
+
+    stand_ins = {name: (load or load_proxy)(name) for name in effects.names()}
+    table = {}
+    for length in CHAIN_LENGTHS:
+        sampler = ChainSampler(
+            EVALUATION_SEED + seed,
+            shares={"synthetic": 1.0},
+            folder=folder,
+            folder_share=1.0,
+            degraded=0.0,
+            independent=True,
+            length=length,
+        )
+        rows = each(_Chains(sampler, stand_ins), count, workers, f"chains of {length}")
+        errors = [row["esr_db"] for row in rows]
+        table[length] = {
+            "esr_db": _spread(errors),
+            "worst": _worst(errors, worst, chain=[row["chain"].steps for row in rows]),
+        }
+    return table

@@ -1,0 +1,1 @@
+"""What networks are given: features of a recording and of its relation to the source."""

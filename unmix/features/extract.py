@@ -1,0 +1,364 @@
+"""What the network hears: log-mel pictures, frame statistics, and how recording and source relate.
+
+Everything is computed from mono signals of ``WINDOW`` samples at 44.1 kHz. The recording's
+pictures are relative to its own level, so that an unknown recording gain changes one number only.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import torch
+
+from unmix.audio.io import SAMPLE_RATE
+from unmix.dsp.band_sums import Bank, band_cross, band_powers, frame_moments, totals
+from unmix.dsp.losses import hann
+from unmix.features import nonlinear_coherence
+from unmix.features.amplitude_histogram import AMPLITUDES, amplitudes, reference
+from unmix.runtime.workers import together
+
+WINDOW = 4 * SAMPLE_RATE
+N_FFT, HOP, MELS = 2048, 512, 80
+FRAMES = 1 + WINDOW // HOP
+FRAME_STATS = 4
+NEAR_PEAK = 0.9
+LONG_FFT, LONG_HOP, BANDS = 8192, 2048, 96
+BAND_RANGE_HZ = 18, 20_500
+TRANSFER = 4
+LINK = 2
+LINK_SMOOTH = 5  # frames that a cross-spectrum is averaged over
+LINK_FRAMES = 1 + (FRAMES - 1) // 2
+SCORE_FFT, SCORE_HOP = 4096, 2048
+SCORE_FRAMES = 1 + WINDOW // SCORE_HOP
+VERSION = 5  # data sets with features of another version are not mixed
+# in data sets one byte a number: {name: (value of 0, one step)}; 0.5 dB, or 1/127 of a coherence
+BYTES = {
+    **dict.fromkeys(("mel", "source_mel", "score", "source_score"), (-40.0, 0.5)),
+    **dict.fromkeys(("link", "score_link"), (0.0, 1 / 127)),
+}
+FLOOR_DB = -120.0
+_POWER_FLOOR = 10 ** (FLOOR_DB / 10)
+
+
+@cache
+def _mel_bank() -> torch.Tensor:
+    """(N_FFT/2 + 1, MELS) triangular mel filters, 20 Hz to 20 kHz."""
+    from unmix.dsp.torchaudio import torchaudio
+
+    return torchaudio.functional.melscale_fbanks(
+        N_FFT // 2 + 1, 20.0, 20_000.0, MELS, SAMPLE_RATE, mel_scale="slaney"
+    )
+
+
+@cache
+def _mel_runs() -> Bank:
+    return Bank.of(_mel_bank().T.numpy())
+
+
+@cache
+def band_bank(n_fft: int, bands: int, low_hz: float, high_hz: float) -> torch.Tensor:
+    """(bands, n_fft/2 + 1): log-spaced triangles between two frequencies, each of sum 1."""
+    freqs = np.fft.rfftfreq(n_fft, 1 / SAMPLE_RATE)
+    edges = np.geomspace(low_hz, high_hz, bands + 2)
+    width = freqs[1]
+    rows = []
+    for low, mid, high in zip(edges[:-2], edges[1:-1], edges[2:], strict=True):
+        low, high = min(low, mid - width), max(high, mid + width)  # at least one bin inside
+        row = np.interp(freqs, [low, mid, high], [0, 1, 0])
+        rows.append(row / row.sum())
+    return torch.tensor(np.array(rows), dtype=torch.float32)
+
+
+@cache
+def _score_runs() -> Bank:
+    return Bank.of(band_bank(SCORE_FFT, BANDS, *BAND_RANGE_HZ).numpy())
+
+
+def short_spectra(audio: torch.Tensor, n_fft: int, hop: int) -> torch.Tensor:
+    """(…, samples) -> complex (…, n_fft/2 + 1, frames), Hann window of sum 1.
+
+    As ``torch.stft`` with zeros around, which takes two to four times as long at these sizes.
+    """
+    padded = torch.nn.functional.pad(audio, (n_fft // 2, n_fft // 2))
+    frames = padded.unfold(-1, n_fft, hop) * hann(n_fft, str(audio.device))
+    return torch.fft.rfft(frames).mT
+
+
+def power_of(spectra: torch.Tensor) -> torch.Tensor:
+    return spectra.real.square() + spectra.imag.square()
+
+
+def level_db(audio: torch.Tensor) -> torch.Tensor:
+    """RMS level over the last dimension in dB re full scale, not below FLOOR_DB."""
+    return _decibels(audio.square().mean(-1))
+
+
+def _decibels(power: torch.Tensor) -> torch.Tensor:
+    return 10 * torch.log10(power + _POWER_FLOOR)
+
+
+def _decibels_of(power: np.ndarray) -> np.ndarray:
+    return 10 * np.log10(power + np.float32(_POWER_FLOOR))
+
+
+def _long_spectra(audio: torch.Tensor) -> np.ndarray:
+    """(signals, samples) -> complex64 (signals, frames, bins)."""
+    return short_spectra(audio, LONG_FFT, LONG_HOP).mT.numpy()
+
+
+class once:
+    """As ``functools.cached_property``, which up to Python 3.11 has one lock for all instances: no
+    two threads compute it at once, not even of two signals."""
+
+    def __init__(self, make):
+        self.make = make
+
+    def __get__(self, signal, owner=None):
+        made = signal.__dict__[self.make.__name__] = self.make(signal)
+        return made
+
+
+class Spectra:
+    """The spectra of one signal (WINDOW,), each complex64 (frames, bins), and its band powers; made
+    when they are asked for."""
+
+    def __init__(self, audio: torch.Tensor):
+        self.audio, self.level = audio, float(level_db(audio))
+
+    def _of(self, n_fft: int, hop: int) -> np.ndarray:
+        return short_spectra(self.audio, n_fft, hop).mT.numpy()
+
+    @once
+    def mel(self) -> np.ndarray:
+        return self._of(N_FFT, HOP)
+
+    @once
+    def long(self) -> np.ndarray:
+        return _long_spectra(self.audio)
+
+    @once
+    def score(self) -> np.ndarray:
+        return self._of(SCORE_FFT, SCORE_HOP)
+
+    @once
+    def forward(self) -> np.ndarray:
+        """Of the copies that ``shaping`` makes of a source: (copies, frames, bins)."""
+        return _long_spectra(nonlinear_coherence.forward(self.audio))
+
+    @once
+    def backward(self) -> np.ndarray:
+        """Of those that it makes of a recording."""
+        return _long_spectra(nonlinear_coherence.backward(self.audio))
+
+    @once
+    def mel_powers(self) -> np.ndarray:
+        """(MELS, FRAMES)."""
+        return band_powers(self.mel, _mel_runs())
+
+    @once
+    def score_powers(self) -> np.ndarray:
+        """(BANDS, SCORE_FRAMES)."""
+        return band_powers(self.score, _score_runs())
+
+    @once
+    def amplitudes(self) -> np.ndarray:
+        """(AMPLITUDES,), less those of the reference."""
+        return amplitudes(self.audio.numpy()) - reference()
+
+
+def log_mel(audio: torch.Tensor) -> torch.Tensor:
+    """(B, WINDOW) -> (B, MELS, FRAMES) in dB re full scale, not below FLOOR_DB."""
+    spectra = short_spectra(audio, N_FFT, HOP).mT.numpy()
+    return _decibels(torch.from_numpy(np.stack([band_powers(y, _mel_runs()) for y in spectra])))
+
+
+def link(recording: Spectra, source: Spectra) -> np.ndarray:
+    """How linearly, and with what phase, the recording follows its source, over time.
+
+    The complex coherence γ = Σ Y X* / √(Σ|Y|² Σ|X|²), sums over a mel band and LINK_SMOOTH
+    frames. A filter leaves |γ| near 1; what a wave shaper adds lowers it where the filters behind
+    the shaper let it through, which tells their order.
+
+    Returns:
+        (LINK · MELS, LINK_FRAMES): real parts, then imaginary parts, −1…1; 0 in silence.
+    """
+
+    def smooth(values):
+        return torch.nn.functional.avg_pool1d(
+            torch.from_numpy(values), LINK_SMOOTH, stride=2, padding=LINK_SMOOTH // 2
+        ).numpy()
+
+    cross = smooth(band_cross(recording.mel, source.mel, _mel_runs()))
+    strength = np.sqrt(smooth(recording.mel_powers) * smooth(source.mel_powers)) + _POWER_FLOOR
+    return (cross / strength).reshape(LINK * MELS, LINK_FRAMES)
+
+
+def frame_stats(audio: torch.Tensor) -> torch.Tensor:
+    """(B, WINDOW) -> (B, FRAME_STATS, FRAMES): what a wave shaper leaves and log-mel hides.
+
+    Per frame of N_FFT/2 samples: RMS in dB, crest factor in dB, excess kurtosis (squashed), and
+    the share of samples near the frame's peak (clipping), of frames above FLOOR_DB: below, filters
+    ring on in numbers that no file keeps.
+    """
+    size = N_FFT // 2
+    padded = torch.nn.functional.pad(audio, (size // 2, size // 2)).numpy()
+    moments = [frame_moments(x, size, HOP, FRAMES, NEAR_PEAK) for x in padded]
+    power, fourth, peak, near_peak = torch.from_numpy(np.stack(moments, 1))
+    near_peak = near_peak * (power > _POWER_FLOOR)
+    kurtosis = fourth / (power.square() + 1e-20)
+    crest_db = 20 * torch.log10((peak + 1e-9) / (power.sqrt() + 1e-9))
+    return torch.stack(
+        [_decibels(power), crest_db, 10 * torch.log(1 + kurtosis), 40 * near_peak], 1
+    )
+
+
+def relative_stats(audio: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
+    """As ``frame_stats``, the RMS relative to each signal's level (B,)."""
+    stats = frame_stats(audio)
+    stats[:, 0] -= level[:, None]
+    return stats
+
+
+def transfer(recording: Spectra, source: Spectra) -> np.ndarray:
+    """Transfer-function estimate of the whole window.
+
+    H = Σ Y X* / Σ |X|² (H1 estimator) and coherence, averaged into log-spaced bands.
+
+    Returns:
+        (TRANSFER, BANDS): output-to-input power ratio in dB, coherence, and cosine and sine of
+        the phase weighted by how steady it is within the band.
+    """
+    bank = band_bank(LONG_FFT, BANDS, *BAND_RANGE_HZ).numpy()
+    power_y, power_x, real, imaginary = totals(recording.long, source.long)
+    power_x, power_y = power_x + np.float32(1e-12), power_y + np.float32(1e-12)
+    ratio_db = 10 * np.log10((bank @ power_y) / (bank @ power_x))
+    size = np.sqrt(real**2 + imaginary**2)
+    coherence = bank @ (size**2 / (power_x * power_y))
+    cosine, sine = bank @ (real / (size + 1e-12)), bank @ (imaginary / (size + 1e-12))
+    return np.stack([ratio_db, coherence, cosine, sine])
+
+
+def relative_transfer(recording: Spectra, source: Spectra) -> np.ndarray:
+    """As ``transfer``, its ratio relative to the difference of the two levels."""
+    h = transfer(recording, source)
+    h[0] -= np.float32(recording.level) - np.float32(source.level)
+    return h
+
+
+def shaped(recording: Spectra, source: Spectra) -> np.ndarray:
+    """What wave-shaped copies explain beyond the signals themselves (``unmix.shaping``).
+
+    Returns:
+        (SHAPING, BANDS): logarithms of shares of the recording's power by each copy of the source,
+        and by none, then of the source's power by each copy of the recording, and by none; 0 at
+        the share shaping.TYPICAL.
+    """
+    bank = band_bank(LONG_FFT, BANDS, *BAND_RANGE_HZ).numpy()
+    rows = []
+    for signal, copies, target in (
+        (source.long, source.forward, recording.long),
+        (recording.long, recording.backward, source.long),
+    ):
+        sums = nonlinear_coherence.products(signal, *copies, target)
+        rows += [bank @ share for share in nonlinear_coherence.shares(sums)]
+    return np.log(
+        (np.stack(rows) + nonlinear_coherence.FLOOR) / nonlinear_coherence.TYPICAL
+    ).astype(np.float32)
+
+
+def score(signal: Spectra) -> np.ndarray:
+    """(SCORE_FRAMES, BANDS) in dB relative to the signal's level."""
+    return (_decibels_of(signal.score_powers) - np.float32(signal.level)).T
+
+
+def score_link(recording: Spectra, source: Spectra) -> np.ndarray:
+    """Complex coherence as ``link``, of the single bands and frames of the score:
+    (LINK, SCORE_FRAMES, BANDS)."""
+    cross = band_cross(recording.score, source.score, _score_runs())
+    strength = np.sqrt(recording.score_powers * source.score_powers) + _POWER_FLOOR
+    return (cross / strength).transpose(0, 2, 1)
+
+
+def pack(heard: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Features as a data set keeps them: int8 where BYTES says so, float16 elsewhere."""
+    packed = {}
+    for name, values in heard.items():
+        if name in BYTES:
+            zero, step = BYTES[name]
+            packed[name] = np.clip(np.rint((values - zero) / step), -127, 127).astype(np.int8)
+        else:
+            packed[name] = values.astype(np.float16)
+    return packed
+
+
+def unpack(name: str, values: torch.Tensor) -> torch.Tensor:
+    """What ``pack`` made of one feature as float32; other tensors as they are."""
+    if name in BYTES:
+        zero, step = BYTES[name]
+        return values.float() * step + zero
+    return values.float() if values.dtype == torch.float16 else values
+
+
+def _mel(signal: Spectra) -> np.ndarray:
+    """(MELS, FRAMES) in dB relative to the signal's level."""
+    return _decibels_of(signal.mel_powers) - np.float32(signal.level)
+
+
+# {picture: its shape, and how it is made of the spectra of recording and source}
+_OF_RECORDING = {"mel": _mel, "score": score, "amplitudes": lambda y: y.amplitudes}
+_OF_SOURCE = {
+    "source_mel": ((MELS, FRAMES), lambda y, x: _mel(x)),
+    "source_score": ((SCORE_FRAMES, BANDS), lambda y, x: score(x)),
+    "source_amplitudes": ((AMPLITUDES,), lambda y, x: x.amplitudes),
+    "transfer": ((TRANSFER, BANDS), relative_transfer),
+    "shaped": ((nonlinear_coherence.SHAPING, BANDS), shaped),
+    "link": ((LINK * MELS, LINK_FRAMES), link),
+    "score_link": ((LINK, SCORE_FRAMES, BANDS), score_link),
+}
+PICTURES = (*_OF_RECORDING, *_OF_SOURCE, "stats")
+
+
+def extract(
+    recording: torch.Tensor, source: torch.Tensor | None, names=PICTURES
+) -> dict[str, torch.Tensor]:
+    """Features of recordings (B, WINDOW) of one source (1, WINDOW), if that is known.
+
+    Args:
+        names: of PICTURES. Levels and ``known`` are always there.
+
+    Returns:
+        mel (B, MELS, FRAMES), score (B, SCORE_FRAMES, BANDS) and stats (B, FRAME_STATS, FRAMES) of
+        the recording, in dB relative to the recording's level where they are levels, and its
+        amplitudes (B, AMPLITUDES); level (B,) in dB; and, zeros where no source is known:
+        source_mel, source_score and source_amplitudes of the same shapes, levels relative to the
+        source's, source_level (B,), transfer (B, TRANSFER, BANDS) relative to the difference of
+        the two levels, shaped (B, SHAPING, BANDS), link (B, LINK · MELS, LINK_FRAMES), score_link
+        (B, LINK, SCORE_FRAMES, BANDS); known (B,) 1 or 0.
+
+    The score is read along frequency: fewer frames than mel has, finer bands at the bottom, equal
+    intervals, so that one place in it can be compared over time, and a harmonic is everywhere as
+    far from its fundamental.
+    """
+    x = None if source is None else Spectra(source[0])
+    rows = together(lambda wet: _extract(Spectra(wet), x, names), recording)
+    result = {k: torch.from_numpy(np.stack([row[k] for row in rows])) for k in rows[0]}
+    if "stats" in names:
+        result["stats"] = relative_stats(recording, result["level"])
+    return result
+
+
+def _extract(y: Spectra, x: Spectra | None, names) -> dict[str, np.ndarray]:
+    """Features of one recording, but its frame statistics."""
+    result = {
+        "level": np.float32(y.level),
+        "source_level": np.float32(0 if x is None else x.level),
+        "known": np.float32(x is not None),
+    }
+    for name, make in _OF_RECORDING.items():
+        if name in names:
+            result[name] = make(y)
+    for name, (shape, make) in _OF_SOURCE.items():
+        if name in names:
+            result[name] = np.zeros(shape, np.float32) if x is None else make(y, x)
+    return result

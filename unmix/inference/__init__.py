@@ -1,0 +1,1 @@
+"""The first answer: posterior, re-ranking by resynthesis, bias correction, order test."""

@@ -1,0 +1,65 @@
+"""A small network that ranks candidates by how their renders differ from the recording."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from unmix import effects
+from unmix.data.chains import MAX_LENGTH
+from unmix.inference.rerank import BASES, ERRORS, VIEWS
+from unmix.networks.heads import chain_code
+
+FARTHEST = 5.0  # spreads from the mean that an error counts at most
+
+
+class Reranker(nn.Module):
+    """Log-probabilities of the candidates for one recording.
+
+    The score of a candidate is a sum: what the network gave it; the errors of its render with
+    weights that depend on its chain, as an error says other things of other chains; how the
+    recording leans to it; and what a small network makes of errors and chain. An error is a
+    logarithm, so that the second part is a product of powers of errors, and counts beside those of
+    the other candidates.
+
+    Args:
+        hidden: width of the small network. dropout: in it.
+
+    Attributes:
+        mean, spread: (ERRORS,) of the errors in training, which bring them to one size.
+
+    Shape: errors (B, K, ERRORS) and leanings (B, K, BASES, VIEWS) by ``second_hearing``, order
+    (B, K, MAX_LENGTH), log_prob (B, K) -> (B, K), sum of probabilities 1.
+    """
+
+    def __init__(self, hidden: int = 48, dropout: float = 0.3):
+        super().__init__()
+        code = len(effects.names()) * MAX_LENGTH
+        self.register_buffer("mean", torch.zeros(ERRORS))
+        self.register_buffer("spread", torch.ones(ERRORS))
+        self.trust = nn.Parameter(torch.ones(()))
+        self.weights = nn.Linear(code, ERRORS)
+        nn.init.zeros_(self.weights.weight)
+        nn.init.zeros_(self.weights.bias)
+        self.leaning = nn.Linear(BASES * VIEWS, 1, bias=False)
+        nn.init.zeros_(self.leaning.weight)
+        self.judge = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(ERRORS + code + 1, hidden),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, 1, bias=False),
+        )
+        nn.init.zeros_(self.judge[-1].weight)
+
+    def forward(self, errors, leanings, order, log_prob):
+        errors = ((errors - self.mean) / self.spread).clamp(-FARTHEST, FARTHEST)
+        errors = errors - errors.mean(1, keepdim=True)
+        chain = chain_code(order, len(effects.names()))
+        heard = torch.cat([errors, chain, log_prob[..., None] / 4], -1)
+        weighted = (errors * self.weights(chain)).sum(-1)
+        lean = self.leaning(leanings.flatten(2))[..., 0]
+        score = self.trust * log_prob + weighted + lean + self.judge(heard)[..., 0]
+        return score.log_softmax(-1)

@@ -1,1 +1,0 @@
-"""The network that hears a recording and says what made it."""

@@ -1,0 +1,1 @@
+"""The inverse model: encoder, chain decoder, heads, checkpoints."""

@@ -1,0 +1,193 @@
+"""The whole model: encoder, decoder, heads; its losses and its answers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+
+import torch
+from torch import nn
+
+from unmix import effects
+from unmix.data.chains import MAX_LENGTH
+from unmix.networks.branches import KnobReader
+from unmix.networks.decoder import ChainDecoder
+from unmix.networks.encoder import Encoder
+from unmix.networks.heads import Heads
+from unmix.networks.inputs import OPTIONAL, PICTURES, look
+from unmix.runtime.workers import together
+
+PARTS = {"chain": ("encoder", "decoder"), "knobs": ("heads",)}  # that learn apart
+UNREAD = {"chain": set(), "knobs": PICTURES.keys() - KnobReader.READS}  # pictures, by part
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes of the model; saved beside its weights."""
+
+    widths: tuple[int, ...] = (192, 256, 384)
+    size: int = 512
+    heads: int = 12
+    hidden: int = 256
+    components: int = 6
+    decoder_hidden: int = 96
+    geometry: str = "hyperbolic"
+    dropout: float = 0.1
+    timeline: int = 64
+    inputs: tuple[str, ...] = OPTIONAL
+    score_widths: tuple[int, ...] = (160, 192)
+    sweep_widths: tuple[int, ...] = (16, 32, 48)
+    level_widths: tuple[int, ...] = (48, 64)
+    texture_widths: tuple[int, ...] = (24, 48, 96)
+    amplitude_width: int = 96
+    shaping_width: int = 64
+    knob_score_widths: tuple[int, ...] = (96, 96)
+    effects: tuple[str, ...] = field(default_factory=effects.names)
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(values: dict) -> ModelConfig:
+        tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return ModelConfig(**tuples)
+
+
+@dataclass
+class Belief:
+    """What the network believes of one recording, given one chain.
+
+    Attributes:
+        order: effect numbers in registry order.
+        log_prob: of the chain.
+        mixtures: {effect: Mixture of batch 1} given the most probable switches.
+        switches: {effect: (S,) option numbers}, the most probable ones.
+        switch_log_probs: {effect: list of (options,) tensors}.
+    """
+
+    order: tuple[int, ...]
+    log_prob: float
+    mixtures: dict
+    switches: dict
+    switch_log_probs: dict
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(effects.names()[i] for i in self.order)
+
+
+class InverseModel(nn.Module):
+    """Recording (and source, if known) -> chains, switches, knobs."""
+
+    def __init__(self, config: ModelConfig | None = None):
+        super().__init__()
+        self.config = c = config or ModelConfig()
+        self.encoder = Encoder(
+            c.widths,
+            c.size,
+            c.heads,
+            c.dropout,
+            c.timeline,
+            c.score_widths,
+            c.sweep_widths,
+            c.level_widths,
+            c.texture_widths,
+            c.amplitude_width,
+            c.shaping_width,
+        )
+        self.decoder = ChainDecoder(c.size, c.decoder_hidden, c.geometry)
+        self.heads = Heads(c.hidden, c.components, c.dropout, c.knob_score_widths, c.sweep_widths)
+
+    def look(self, heard: dict) -> dict[str, torch.Tensor]:
+        """Features of a batch as encoder and heads take them in."""
+        return look(heard, self.config.inputs)
+
+    def knob_losses(self, pictures: dict, batch: dict) -> tuple[dict[str, torch.Tensor], dict]:
+        """Losses of knobs and switches given the true chain.
+
+        Returns:
+            Sums over the effects of each chain, averaged over the batch: the negative
+            log-likelihoods "knobs" and "switches", and the distance of the "guess"; and {effect:
+            (rows, Mixture)}.
+        """
+        order = batch["order"]
+        nothing = order.new_zeros((), dtype=torch.float32)
+        parts = dict.fromkeys(("switches", "guess", "knobs"), nothing)
+        mixtures = {}
+        for i, (name, head) in enumerate(self.heads.items()):
+            rows = (order == i).any(1).nonzero()[:, 0]
+            if len(rows) == 0:
+                continue
+            there = {key: pictures[key][rows] for key in KnobReader.READS}
+            labels = (batch[f"{kind}.{name}"][rows] for kind in ("knobs", "switches"))
+            losses, mixture = head.losses(there, order[rows], *labels)
+            mixtures[name] = rows, mixture
+            parts = {part: total + losses[part].sum() for part, total in parts.items()}
+        return {name: part / len(order) for name, part in parts.items()}, mixtures
+
+    def losses(self, batch: dict, parts=tuple(PARTS)) -> dict[str, torch.Tensor]:
+        """Losses for a batch of items (dataset.ChainSampler) of some of PARTS."""
+        pictures, result = self.look(batch), {}
+        if "chain" in parts:
+            result["chain"] = -self.decoder(self.encoder(pictures), batch["order"]).mean()
+        if "knobs" in parts:
+            result |= self.knob_losses(pictures, batch)[0]
+        return result
+
+    @torch.no_grad()
+    def believe(self, heard: dict, beams: int = 10) -> list[list[Belief]]:
+        """The best chains for each recording of a batch of features, most probable first.
+
+        Where the source is hidden, often more than one length fits: there, chains of all lengths
+        are taken to come equally often, which they do not in training.
+        """
+        pictures = self.look(heard)
+        z = self.encoder(pictures).float()
+        read = {name: head.read(pictures) for name, head in self.heads.items()}
+        return [
+            [
+                self._belief({name: rows[n : n + 1] for name, rows in read.items()}, order, p)
+                for order, p in self.decoder.beam_search(row, beams, even=not known)
+            ]
+            for n, (row, known) in enumerate(zip(z, heard["known"].tolist(), strict=True))
+        ]
+
+    @torch.no_grad()
+    def hear_knobs(self, heard: dict, beliefs: list[Belief]) -> dict[str, torch.Tensor]:
+        """Medians of the knobs in recordings (features of batch K), of each given the chain and
+        the switches of its belief (K): {effect: (n, knobs) in 0…1} of the n beliefs with it."""
+        pictures, device = self.look(heard), heard["known"].device
+        rows = {
+            name: [row for row, belief in enumerate(beliefs) if i in belief.order]
+            for i, name in enumerate(self.heads)
+        }
+        rows = {name: own for name, own in rows.items() if own}
+
+        @torch.no_grad()  # which every thread wants to be told
+        def medians(name: str) -> torch.Tensor:
+            head, own = self.heads[name], rows[name]
+            there = {key: pictures[key][own] for key in KnobReader.READS}
+            order = padded([beliefs[row].order for row in own]).to(device)
+            switches = torch.stack([beliefs[row].switches[name] for row in own])
+            hidden, _ = head(head.read(there), order)
+            return head.mixture(hidden, switches).median()
+
+        return dict(zip(rows, together(medians, rows), strict=True))
+
+    def _belief(self, read: dict, order: tuple[int, ...], log_prob: float) -> Belief:
+        device = next(iter(read.values())).device
+        alone = padded([order]).to(device)
+        mixtures, switches, log_probs = {}, {}, {}
+        for i in order:
+            name = effects.names()[i]
+            head = self.heads[name]
+            hidden, logits = head(read[name], alone)
+            log_probs[name] = [x.log_softmax(-1)[0] for x in logits]
+            best = [int(x.argmax()) for x in logits]
+            switches[name] = torch.tensor(best, dtype=torch.long, device=device)
+            mixtures[name] = head.mixture(hidden, switches[name][None])
+        return Belief(order, log_prob, mixtures, switches, log_probs)
+
+
+def padded(orders: list[tuple[int, ...]]) -> torch.Tensor:
+    """(K, MAX_LENGTH) effect numbers, −1 behind the end."""
+    return torch.tensor([(*order, *[-1] * (MAX_LENGTH - len(order))) for order in orders])

@@ -1,0 +1,1 @@
+"""A recording ready for analysis, and its comparison with renders."""

@@ -1,0 +1,65 @@
+"""What the reranker learns from: what the network believes of recordings, and how that sounds."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from unmix.data.chains import ChainSampler
+from unmix.data.shards import file_hash
+from unmix.features import extract
+from unmix.inference import rerank
+
+CANDIDATES = 6  # of each recording
+BEAMS = 2 * CANDIDATES
+
+
+class CandidateSampler(ChainSampler):
+    """Recordings of known sources, as of ChainSampler, with the bundled network's candidates.
+
+    Args:
+        seed: with the item's number it decides everything.
+        shares: of the sources, as of ChainSampler.
+    """
+
+    def __init__(self, seed: int, shares: dict[str, float] | None = None):
+        from unmix.weights import INVERSE_FILE, bundled
+
+        super().__init__(seed, shares)
+        self.model = None
+        self.config |= {
+            "kind": "candidates",
+            "candidates": CANDIDATES,
+            "network": file_hash(bundled(INVERSE_FILE)),
+            "settled": rerank.STEPS,
+        }
+
+    def family(self, family: int) -> list[dict[str, np.ndarray]]:
+        """Items of one family: of CANDIDATES, most probable first, errors (CANDIDATES, ERRORS) and
+        leanings (CANDIDATES, BASES, VIEWS) by ``second_hearing``, candidate_order (CANDIDATES,
+        MAX_LENGTH) and log_prob (CANDIDATES,); and right: which of them is the true chain, −1 for
+        none."""
+        from unmix.weights import load_inverse
+
+        self.model = self.model or load_inverse()
+        source, pairs = self.audio_family(family)
+        recordings = torch.from_numpy(np.stack([wet for _, wet in pairs]))
+        heard = extract.extract(recordings, torch.from_numpy(source)[None])
+        heard["level_known"] = torch.ones(len(pairs))
+        items = []
+        for i, beliefs in enumerate(self.model.believe(heard, BEAMS)):
+            (chain, wet), beliefs = pairs[i], beliefs[:CANDIDATES]
+            asked = {name: values[i : i + 1] for name, values in heard.items()}
+            right = [belief.names == chain.canonical().names for belief in beliefs]
+            beliefs, *found = rerank.compare(self.model, beliefs, asked, wet, source)
+            errors, leanings = (values.numpy().astype(np.float16) for values in found)
+            items.append(
+                {
+                    "errors": errors,
+                    "leanings": leanings,
+                    "candidate_order": rerank.orders(beliefs).numpy().astype(np.int8),
+                    "log_prob": np.array([b.log_prob for b in beliefs], np.float32),
+                    "right": np.int8(right.index(True) if any(right) else -1),
+                }
+            )
+        return items
