@@ -17,9 +17,9 @@ import argparse
 from pathlib import Path
 
 from unmix import effects, weights
-from unmix.data.shards import file_hash
 from unmix.networks import checkpoint
 from unmix.networks.model import PARTS
+from unmix.runtime.files import file_hash
 from unmix.training import network
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from unmix import weights
-from unmix.evaluation.refine import held_out
+from unmix.evaluation.held_out import held_out
 from unmix.training.datasets import ChainData
 from unmix.training.network import knob_error
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 import unmix
-from unmix.audio import io, signals
+from unmix.audio import io, synthetic
 from unmix.audio.io import SAMPLE_RATE
-from unmix.evaluation.refine import held_out
+from unmix.evaluation.held_out import held_out
 
 MINUTES = 3
 
@@ -30,7 +30,7 @@ def seconds(recording, **options) -> float:
 def long_recording(seed: int, folder: Path) -> tuple[Path, Path]:
     """Files of three minutes of synthetic music, dry and through three effects."""
     rng, samples = np.random.default_rng(seed), MINUTES * 60 * SAMPLE_RATE
-    dry = signals.synthetic(rng, samples)
+    dry = synthetic.synthetic(rng, samples)
     _, chain, _ = held_out(seed, "synthetic", length=3).example(0)
     files = folder / "dry.wav", folder / "wet.wav"
     for file, sound in zip(files, (dry, chain.render(dry, SAMPLE_RATE)), strict=True):

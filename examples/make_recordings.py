@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 import unmix
-from unmix.audio import io, signals
+from unmix.audio import io, synthetic
+from unmix.runtime import files
 
 HERE = Path(__file__).parent
 DRY_SEED = 7
@@ -38,7 +39,7 @@ CHAINS = {
 
 def main():
     rng = np.random.default_rng(DRY_SEED)
-    dry = signals.synthetic(rng, 4 * io.SAMPLE_RATE)
+    dry = synthetic.synthetic(rng, 4 * io.SAMPLE_RATE)
     dry *= np.float32(0.5 / np.abs(dry).max())
     io.write(HERE / "dry.flac", dry, io.SAMPLE_RATE)
     dry, rate = io.read(HERE / "dry.flac")
@@ -50,7 +51,7 @@ def main():
         if peak > 1:
             raise SystemExit(f"{name}: peak {peak:.2f} would clip in a FLAC file")
         io.write(HERE / f"{name}.flac", recording, rate)
-        io.write_text(HERE / f"{name}.chain.json", chain.to_json() + "\n")
+        files.write_text(HERE / f"{name}.chain.json", chain.to_json() + "\n")
         print(f"{name}: peak {20 * np.log10(peak):.1f} dBFS")
 
 

@@ -22,7 +22,7 @@ from scipy.stats import t as student
 from tqdm import tqdm
 
 from unmix.evaluation.chains import answer, ask, by_length
-from unmix.evaluation.refine import held_out
+from unmix.evaluation.held_out import held_out
 from unmix.networks.inputs import OPTIONAL
 from unmix.networks.model import ModelConfig
 from unmix.training import network

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from unmix import effects
-from unmix.audio import io, signals
+from unmix.audio import io, synthetic
 
 # a shell's background job ignores Ctrl+C, and its children inherit that; some tests send it
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -51,7 +51,7 @@ def unmix_cli(command):
 def dry() -> np.ndarray:
     """A second of music-like sound at 44.1 kHz: float32 (samples,)."""
     rate = io.SAMPLE_RATE
-    return signals.synthetic(np.random.default_rng(3), 2 * rate)[:rate]
+    return synthetic.synthetic(np.random.default_rng(3), 2 * rate)[:rate]
 
 
 @pytest.fixture(scope="session")

@@ -161,3 +161,6 @@ def proxy_render(proxies: dict, audio, order, knobs: dict, switches: dict):
                 wet = proxies[name](audio[rows], knobs[name][rows], switches[name][rows])
                 audio = audio.index_copy(0, rows, wet.to(audio.dtype))
     return audio
+
+
+MAX_LENGTH = 5

@@ -11,19 +11,19 @@ from typer.testing import CliRunner
 
 import unmix
 from unmix import effects
-from unmix.audio import io, signals
+from unmix.audio import io, signals, synthetic
 from unmix.audio.io import SAMPLE_RATE
-from unmix.chain import Chain
+from unmix.chain import MAX_LENGTH, Chain
 from unmix.cli.app import app
 from unmix.cli.tables import answer
-from unmix.data.chains import MAX_LENGTH
 from unmix.errors import UnmixError
-from unmix.evaluation.refine import held_out
-from unmix.features.extract import WINDOW
-from unmix.inference.predict import intervals
+from unmix.evaluation.held_out import held_out
+from unmix.features.spectra import WINDOW
+from unmix.inference.intervals import intervals
 from unmix.networks.model import InverseModel, ModelConfig
-from unmix.recording import alignment
+from unmix.recording import alignment, checks, windows
 from unmix.recording.prepare import prepare
+from unmix.runtime import files
 from unmix.weights import load_reranker
 
 FIRST, LAST = effects.names()[0], effects.names()[-1]
@@ -49,7 +49,7 @@ def wet():
 
 @pytest.fixture(scope="module")
 def dry():
-    return signals.synthetic(np.random.default_rng(4), 6 * SAMPLE_RATE)
+    return synthetic.synthetic(np.random.default_rng(4), 6 * SAMPLE_RATE)
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_the_probe_is_found_behind_every_effect(name):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_probe_is_not_found_in_other_sounds(seed):
-    other = signals.synthetic(np.random.default_rng(seed), WINDOW)
+    other = synthetic.synthetic(np.random.default_rng(seed), WINDOW)
     prepared = prepare(other, SAMPLE_RATE)
     assert prepared.source == "none" and prepared.pair.source is None
     assert "not found" in prepared.pair.notes[0]
@@ -146,7 +146,7 @@ def test_a_turned_polarity_is_turned_back(wet):
 
 
 def test_channels_that_cancel_are_not_mixed(wet):
-    mono, notes = alignment.to_mono(np.stack([wet, -wet]))
+    mono, notes = checks.to_mono(np.stack([wet, -wet]))
     np.testing.assert_array_equal(mono, wet)
     assert "cancel" in notes[0]
 
@@ -175,16 +175,16 @@ def test_windows_tell_much_and_do_not_overlap():
     for place in (3, 7):  # loud and changing there, hardly anything elsewhere
         steps = np.repeat(10 ** (rng.uniform(-40, 0, 20) / 20), WINDOW // 20)
         dry[place * WINDOW : (place + 1) * WINDOW] += noise(place, WINDOW, 0.3) * steps
-    starts = alignment.windows(dry, dry)
+    starts = windows.windows(dry, dry)
     assert sorted(round(start / WINDOW) for start in starts[:2]) == [3, 7]
     gaps = np.diff(sorted(starts))
-    assert len(starts) == 1 + alignment.CHECKS and gaps.min() >= WINDOW
-    assert alignment.windows(dry[:WINDOW], dry[:WINDOW]) == [0]
+    assert len(starts) == 1 + windows.CHECKS and gaps.min() >= WINDOW
+    assert windows.windows(dry[:WINDOW], dry[:WINDOW]) == [0]
 
 
 def test_a_long_recording_is_checked_where_the_search_did_not_hear():
     rng = np.random.default_rng(5)
-    dry = np.concatenate([signals.synthetic(rng, WINDOW) for _ in range(4)])
+    dry = np.concatenate([synthetic.synthetic(rng, WINDOW) for _ in range(4)])
     true = Chain([("phaser", {"rate": 0.37, "phase": 200.0}), ("reverb", {"room_size": 60.0})])
     result = _refined(true, dry)
     assert len(result.checks) >= 2
@@ -214,7 +214,7 @@ def _refined(true, dry, wet=None):
 
 def test_clipping_is_remarked():
     loud = np.clip(noise(4, WINDOW, 1.0), -1, 1)
-    assert "clipped" in alignment.check_recording(loud, SAMPLE_RATE)[0]
+    assert "clipped" in checks.check_recording(loud, SAMPLE_RATE)[0]
 
 
 @pytest.mark.parametrize(
@@ -352,7 +352,7 @@ def test_command_with_a_dry_file_at_another_rate(command, dry):
 def test_refine_command(command, wet):
     start = Chain([(FIRST, {}), (LAST, {"dry_wet": 60})])
     io.write("take.wav", wet, SAMPLE_RATE)
-    io.write_text("start.json", start.to_json())
+    files.write_text("start.json", start.to_json())
     done = command("refine", "start.json", "take.wav", "--steps", "3", "--json")
     assert done.exit_code == 0, done.output
     (entry,) = json.loads(done.stdout)["files"]
@@ -363,7 +363,7 @@ def test_refine_command(command, wet):
 def test_steps_alone_have_a_time_too(command, wet, monkeypatch):
     start = Chain([(FIRST, {}), (LAST, {"dry_wet": 60})])
     io.write("take.wav", wet, SAMPLE_RATE)
-    io.write_text("start.json", start.to_json())
+    files.write_text("start.json", start.to_json())
     monkeypatch.setattr("unmix.cli.app.LEAST_TIME_S", 0.01)
     monkeypatch.setattr("unmix.cli.app.TIME_PER_STEP_S", 0.001)
     words = "refine", "start.json", "take.wav", "--steps", "200"
@@ -389,7 +389,7 @@ def test_wrong_usage(command, wet):
         assert done.exit_code == 2 and message in said, said
     done = command("analyze", "a.wav", "a.wav", "--source", "gone.wav")
     assert (done.exit_code, done.stderr) == (1, "error: gone.wav: no such file\n")
-    io.write_text("file", "in the way")
+    files.write_text("file", "in the way")
     blocked = command("analyze", "a.wav", "--out", "file/below")
     assert blocked.exit_code == 1
     assert "cannot write" in blocked.stderr

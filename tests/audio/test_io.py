@@ -6,6 +6,7 @@ import soundfile
 
 from unmix.audio import io
 from unmix.errors import UnmixError
+from unmix.runtime import files
 
 
 @pytest.fixture
@@ -150,9 +151,9 @@ def test_a_writer_that_fails_leaves_everything_as_it_was(tmp_path):
 
     for error in (RuntimeError("bug"), KeyboardInterrupt(), MemoryError()):
         with pytest.raises(type(error)):
-            io.write_atomic(path, dies_half_way(error))
+            files.write_atomic(path, dies_half_way(error))
     with pytest.raises(UnmixError, match="No space left"):
-        io.write_atomic(path, dies_half_way(OSError(28, "No space left on device")))
+        files.write_atomic(path, dies_half_way(OSError(28, "No space left on device")))
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["answer.json"]
 
@@ -160,7 +161,7 @@ def test_a_writer_that_fails_leaves_everything_as_it_was(tmp_path):
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(UnmixError, match="cannot write"):
-        io.write_text(tmp_path / "file" / "answer.json", "{}")
+        files.write_text(tmp_path / "file" / "answer.json", "{}")
     with pytest.raises(UnmixError, match="cannot write"):
         io.write("/proc/unmix/answer.wav", np.zeros(10), 44_100)
 
@@ -168,7 +169,7 @@ def test_a_folder_that_cannot_be_written(tmp_path):
 def test_folders_are_made_and_files_replaced(tmp_path):
     path = tmp_path / "new" / "deep" / "chain.json"
     for text in ("first", "zweite Fassung: 30 °"):
-        io.write_text(path, text)
+        files.write_text(path, text)
         assert path.read_text(encoding="utf-8") == text
     assert path.stat().st_mode & 0o777 == 0o644  # readable to others, unlike a temporary file
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from unmix.audio import signals
+from unmix.audio import corpus, signals, synthetic
 from unmix.errors import UnmixError
 
 RATE = 44_100
@@ -55,7 +55,7 @@ def test_changing_the_returned_probe_changes_nobody_elses():
 
 
 def test_a_pluck_is_a_sum_of_decaying_sines():
-    pluck = signals._pluck(np.random.default_rng(4), 30_000)
+    pluck = synthetic._pluck(np.random.default_rng(4), 30_000)
     rng = np.random.default_rng(4)
     f0 = 40 * 2 ** rng.uniform(0, 5)
     number = np.arange(1, max(2, min(24, int(16_000 / f0))))[:, None]
@@ -98,7 +98,7 @@ def test_the_chirp_is_logarithmic_from_20_hz_to_20_khz(share):
 
 def test_synthetic_depends_on_the_seed_alone():
     first, again, other = (
-        signals.synthetic(np.random.default_rng(seed), RATE) for seed in (1, 1, 2)
+        synthetic.synthetic(np.random.default_rng(seed), RATE) for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(first, again)
     assert abs(np.corrcoef(first, other)[0, 1]) < 0.5
@@ -107,7 +107,7 @@ def test_synthetic_depends_on_the_seed_alone():
 def test_synthetic_levels_and_variety():
     centroids = []
     for seed in range(60):
-        signal = signals.synthetic(np.random.default_rng(seed), RATE // 2)
+        signal = synthetic.synthetic(np.random.default_rng(seed), RATE // 2)
         assert signal.dtype == np.float32 and signal.shape == (RATE // 2,)
         assert np.isfinite(signal).all()
         assert -30.001 <= 20 * np.log10(np.abs(signal).max()) <= 0.001
@@ -120,7 +120,7 @@ def test_synthetic_levels_and_variety():
 @pytest.mark.parametrize("samples", [1, 2, 100])
 def test_synthetic_of_almost_no_length(samples):
     for seed in range(20):
-        signal = signals.synthetic(np.random.default_rng(seed), samples)
+        signal = synthetic.synthetic(np.random.default_rng(seed), samples)
         assert signal.shape == (samples,) and np.isfinite(signal).all()
 
 
@@ -136,16 +136,16 @@ def write(path, samples, channels=1, rate=RATE):
 
 def test_a_folder_that_is_none_or_holds_no_audio(tmp_path):
     with pytest.raises(UnmixError, match="no such folder"):
-        signals.Folder(tmp_path / "nowhere")
+        corpus.Folder(tmp_path / "nowhere")
     (tmp_path / "readme.txt").write_text("no audio")
     (tmp_path / "folder.wav").mkdir()  # a folder with an audio file's name is not one
     with pytest.raises(UnmixError, match="no audio files"):
-        signals.Folder(tmp_path)
+        corpus.Folder(tmp_path)
 
 
 def test_a_short_file_is_followed_by_silence(tmp_path):
     write(tmp_path / "deep" / "short.wav", 1_000)
-    excerpt = signals.Folder(tmp_path).excerpt(np.random.default_rng(0), 5_000)
+    excerpt = corpus.Folder(tmp_path).excerpt(np.random.default_rng(0), 5_000)
     assert excerpt.dtype == np.float32 and excerpt.shape == (5_000,)
     assert excerpt[:1_000].any() and not excerpt[1_000:].any()
     assert -30.001 <= 20 * np.log10(np.abs(excerpt).max()) <= 0.001
@@ -153,7 +153,7 @@ def test_a_short_file_is_followed_by_silence(tmp_path):
 
 def test_excerpts_are_resampled_mixed_and_seeded(tmp_path):
     write(tmp_path / "a.flac", 96_000, channels=2, rate=48_000)
-    folder = signals.Folder(tmp_path)
+    folder = corpus.Folder(tmp_path)
     excerpt = folder.excerpt(np.random.default_rng(3), 22_050)
     spectrum = np.abs(np.fft.rfft(excerpt * np.hanning(excerpt.size)))
     assert np.argmax(spectrum) * RATE / 22_050 == pytest.approx(441, abs=2)  # the pitch stays
@@ -163,10 +163,10 @@ def test_excerpts_are_resampled_mixed_and_seeded(tmp_path):
 
 def test_a_silent_file_stays_silent(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(2_000), RATE)
-    assert not signals.Folder(tmp_path).excerpt(np.random.default_rng(0), 1_000).any()
+    assert not corpus.Folder(tmp_path).excerpt(np.random.default_rng(0), 1_000).any()
 
 
 def test_a_bad_file_in_the_folder_is_named(tmp_path):
     (tmp_path / "broken.wav").write_text("no audio")
     with pytest.raises(UnmixError, match=r"broken\.wav"):
-        signals.Folder(tmp_path).excerpt(np.random.default_rng(0), 1_000)
+        corpus.Folder(tmp_path).excerpt(np.random.default_rng(0), 1_000)

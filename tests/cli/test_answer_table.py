@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from unmix.analysis.analyze import Result
+from unmix.analysis.result import Result
 from unmix.chain import Chain
 from unmix.cli.tables import answer, effects
-from unmix.effects import Effect, base
+from unmix.effects import Effect, base, registry
 from unmix.effects.controls import Knob, Switch
 
 KNOB = "high_frequency_damping_of_the_side"
@@ -72,7 +72,7 @@ def test_colour_is_for_terminals(chain):
 
 
 def test_controls_with_long_names_are_folded_not_cropped(chain):
-    text = effects.as_text([base.get(chain.names[0])])
+    text = effects.as_text([registry.get(chain.names[0])])
     assert max(map(len, text.splitlines())) <= 80
     lines = text.splitlines()
     (width,) = (line for line in lines if line.lstrip().startswith("width"))

@@ -22,6 +22,7 @@ from unmix import effects, weights
 from unmix.audio import io, signals
 from unmix.chain import Chain
 from unmix.data import shards
+from unmix.data.reader import Reader
 
 
 @pytest.fixture
@@ -297,7 +298,7 @@ def test_gen_data_pairs_with_one_or_two_workers(unmix_cli, tmp_path):
         {path.name: path.read_bytes() for path in (tmp_path / w).iterdir()} for w in ("1", "2")
     )
     assert one == two
-    reader = shards.Reader(tmp_path / "1")
+    reader = Reader(tmp_path / "1")
     assert (reader.manifest["kind"], reader.manifest["effect"]) == ("pairs", name)
     data = reader.load()
     settings = effects.get(name).from_unit(data["knobs"][4], data["switches"][4])
@@ -309,7 +310,7 @@ def test_gen_data_chains(unmix_cli, tmp_path):
     out = tmp_path / "set"
     result = unmix_cli("gen-data", "--chains", "--count", 10, "--out", out, "--workers", 2)
     assert result.returncode == 0, result.stderr
-    orders = shards.Reader(out).load(["order"])["order"]
+    orders = Reader(out).load(["order"])["order"]
     assert (orders[4] >= 0).all() and orders.shape == (10, 5)
     np.testing.assert_array_equal(orders[3][:4], orders[4][:4])  # a family grows step by step
 
@@ -319,7 +320,7 @@ def test_gen_data_chains_on_one_source(unmix_cli, tmp_path):
     ask = ["gen-data", "--chains", "--count", 9, "--out", out, "--source"]
     result = unmix_cli(*ask, "probe", "--quiet")
     assert (result.returncode, result.stderr) == (0, "")
-    assert (shards.Reader(out).load(["on_probe"])["on_probe"] == 1).all()
+    assert (Reader(out).load(["on_probe"])["on_probe"] == 1).all()
     fails(unmix_cli(*ask, "song"), "no source 'song'; use probe, noise")
 
 

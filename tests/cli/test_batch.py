@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from unmix.analysis.analyze import Result
+from unmix.analysis.result import Result
 from unmix.chain import Chain
 from unmix.cli import batch, console
 from unmix.cli.inputs import Recording

@@ -5,8 +5,9 @@ import pytest
 
 from unmix import effects
 from unmix.audio.io import SAMPLE_RATE
-from unmix.chain import Chain, canonical_order
-from unmix.data.chains import AUDIBLE_MSS, FAMILY, MAX_LENGTH, ChainSampler, PairSampler, audible
+from unmix.chain import MAX_LENGTH, Chain, canonical_order
+from unmix.data.chains import AUDIBLE_MSS, FAMILY, ChainSampler, audible
+from unmix.data.pairs import PairSampler
 from unmix.errors import UnmixError
 
 PROBE_ONLY = {"probe": 1.0}

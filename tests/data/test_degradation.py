@@ -6,7 +6,7 @@ import pytest
 from unmix.audio import signals
 from unmix.audio.io import SAMPLE_RATE
 from unmix.data.degradation import BAND_LIMIT_HZ, GAIN_DB, KINDS, NOISE_DB, degrade
-from unmix.evaluation.sequence_metrics import si_sdr_db
+from unmix.dsp.losses import si_sdr_db
 
 PROBE = signals.probe()
 NOISE = signals.fixed("noise")

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from unmix.data import generate as engine
-from unmix.data import shards
+from unmix.data import reader, shards
 from unmix.data.generate import generate
 from unmix.errors import UnmixError
 
@@ -120,7 +120,7 @@ def unbroken(tmp_path_factory) -> dict[str, bytes]:
 def test_items_are_the_samplers(tmp_path):
     lines = []
     manifest = generate(Sampler(), 12, tmp_path, workers=1, shard_items=5, say=lines.append)
-    data = shards.Reader(tmp_path).load()
+    data = reader.Reader(tmp_path).load()
     np.testing.assert_array_equal(data["number"], np.arange(12))
     np.testing.assert_array_equal(data["wave"][7], Sampler().item(7)["wave"])
     assert [record["count"] for record in manifest["shards"]] == [5, 5, 2]
@@ -142,7 +142,7 @@ def test_sigkill_and_resume_give_the_bytes_of_an_unbroken_run(tmp_path, unbroken
     process.communicate()
     assert not json.loads((out / shards.MANIFEST).read_text())["complete"]
     with pytest.raises(UnmixError, match="unfinished"):
-        shards.Reader(out)
+        reader.Reader(out)
     wait_for(lambda: not any(running(pid) for pid in workers), 5)  # nobody is left behind
 
     (out / ".shard-00002-x1.safetensors").write_bytes(b"half a shard")  # as a kill may leave it
@@ -193,14 +193,14 @@ def test_a_set_can_grow_but_not_shrink(tmp_path, unbroken):
 def test_shards_hold_whole_families(tmp_path):
     manifest = generate(Families(), 16, tmp_path, workers=2, shard_items=4)
     assert manifest["shard_items"] == 6
-    data = shards.Reader(tmp_path).load()
+    data = reader.Reader(tmp_path).load()
     np.testing.assert_array_equal(data["family"] * 3 + data["member"], np.arange(16))
 
 
 def test_workers_have_one_thread(tmp_path):
     before = os.environ.get("OMP_NUM_THREADS")
     generate(Threads(), 2, tmp_path, workers=1)
-    assert shards.Reader(tmp_path).load()["threads"].tolist() == [1, 1]
+    assert reader.Reader(tmp_path).load()["threads"].tolist() == [1, 1]
     assert os.environ.get("OMP_NUM_THREADS") == before
 
 
@@ -281,7 +281,7 @@ def test_disk_that_fills_up_leaves_whole_files_only(tmp_path):
 def test_fault_in_a_worker_is_told_and_whole_shards_are_kept(tmp_path):
     with pytest.raises(UnmixError, match=r"^take\.wav: not readable as audio$"):
         generate(Broken(delay=0.1), COUNT, tmp_path, workers=2, shard_items=5)
-    assert [r["first"] for r in shards.read_manifest(tmp_path)["shards"]] == [0, 5]
+    assert [r["first"] for r in reader.read_manifest(tmp_path)["shards"]] == [0, 5]
 
 
 def test_worker_that_dies_is_told(tmp_path):

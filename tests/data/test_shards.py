@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from unmix.data import shards
+from unmix.data.reader import Reader
 from unmix.errors import UnmixError
 
 
@@ -44,7 +45,7 @@ def edit(folder, **changes):
 
 
 def test_load_gives_every_item_in_order(folder):
-    reader = shards.Reader(folder)
+    reader = Reader(folder)
     assert reader.count == 10
     assert set(reader.names) == {"wave", "half", "none", "order"}
     for name, array in stacked(0, 10).items():
@@ -55,7 +56,7 @@ def test_load_gives_every_item_in_order(folder):
 
 
 def test_chosen_items_come_in_the_order_asked_for(folder):
-    reader = shards.Reader(folder)
+    reader = Reader(folder)
     chosen = [9, 0, 4, 3, 4]
     loaded = reader.load(["wave", "none", "order"], np.array(chosen))
     np.testing.assert_array_equal(loaded["order"][:, 0], chosen)
@@ -66,7 +67,7 @@ def test_chosen_items_come_in_the_order_asked_for(folder):
 
 
 def test_a_shard_that_is_cut_or_goes_while_it_is_read(folder):
-    reader = shards.Reader(folder)
+    reader = Reader(folder)
     reader.load(indices=[3])
     path = folder / shards.shard_name(0)
     path.write_bytes(path.read_bytes()[:-1])
@@ -79,7 +80,7 @@ def test_a_shard_that_is_cut_or_goes_while_it_is_read(folder):
 
 
 def test_shards_come_one_by_one(folder):
-    parts = list(shards.Reader(folder).shards(["order"]))
+    parts = list(Reader(folder).shards(["order"]))
     assert [len(part["order"]) for part in parts] == [4, 4, 2]
     np.testing.assert_array_equal(np.concatenate([p["order"] for p in parts])[:, 0], np.arange(10))
 
@@ -96,40 +97,40 @@ def test_nothing_but_shards_and_manifest_is_left(folder):
 
 
 def test_verify_finds_one_flipped_bit(folder):
-    reader = shards.Reader(folder)
+    reader = Reader(folder)
     reader.verify()
     path = folder / shards.shard_name(2)
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    shards.Reader(folder)  # the size is right
+    Reader(folder)  # the size is right
     with pytest.raises(UnmixError, match=r"shard-00002\.safetensors: does not match its hash"):
         reader.verify()
 
 
 def test_unknown_tensor(folder):
     with pytest.raises(UnmixError, match="no tensor 'wet'; there are half, none, order, wave"):
-        shards.Reader(folder).load(["wet"])
+        Reader(folder).load(["wet"])
 
 
 def test_missing_and_foreign_folders(tmp_path):
     with pytest.raises(UnmixError, match="no such folder"):
-        shards.Reader(tmp_path / "nowhere")
+        Reader(tmp_path / "nowhere")
     with pytest.raises(UnmixError, match=r"no manifest\.json in it"):
-        shards.Reader(tmp_path)
+        Reader(tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(UnmixError, match="is a file"):
-        shards.Reader(tmp_path / "file")
+        Reader(tmp_path / "file")
     (tmp_path / shards.MANIFEST).write_text('{"name": "an app"}')
     with pytest.raises(UnmixError, match="belongs to another program"):
-        shards.Reader(tmp_path)
+        Reader(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "{", "\xff", '{"format": "unmix-data", "version": 1}'])
 def test_damaged_manifest(folder, text):
     (folder / shards.MANIFEST).write_text(text, encoding="latin-1")
     with pytest.raises(UnmixError, match=r"manifest\.json: damaged"):
-        shards.Reader(folder)
+        Reader(folder)
 
 
 def test_manifest_that_points_elsewhere_is_damaged(folder):
@@ -137,19 +138,19 @@ def test_manifest_that_points_elsewhere_is_damaged(folder):
     records[0]["file"] = "../shard-00000.safetensors"
     edit(folder, shards=records)
     with pytest.raises(UnmixError, match="damaged"):
-        shards.Reader(folder)
+        Reader(folder)
 
 
 def test_other_version_and_unfinished(folder):
     edit(folder, version=2)
     with pytest.raises(UnmixError, match="data format 2; this program reads 1"):
-        shards.Reader(folder)
+        Reader(folder)
     records = json.loads((folder / shards.MANIFEST).read_text())["shards"]
     edit(folder, version=1, complete=False, shards=records[:2])
     with pytest.raises(
         UnmixError, match="unfinished, 8 of 10 items; run the same gen-data command"
     ):
-        shards.Reader(folder)
+        Reader(folder)
 
 
 def test_missing_cut_and_swapped_shards(folder):
@@ -157,16 +158,16 @@ def test_missing_cut_and_swapped_shards(folder):
     data = first.read_bytes()
     first.unlink()
     with pytest.raises(UnmixError, match=r"shard-00000\.safetensors: is missing"):
-        shards.Reader(folder)
+        Reader(folder)
     first.write_bytes(data[:-1])
     with pytest.raises(UnmixError, match="bytes, not"):
-        shards.Reader(folder)
+        Reader(folder)
     first.write_bytes(bytes(len(data)))
     with pytest.raises(UnmixError, match=r"shard-00000\.safetensors: is damaged"):
-        shards.Reader(folder).load()
+        Reader(folder).load()
     first.write_bytes(second.read_bytes())
     with pytest.raises(UnmixError, match=r"shard-00000\.safetensors: belongs to another data set"):
-        shards.Reader(folder).load()
+        Reader(folder).load()
 
 
 def test_a_folder_below_a_file_cannot_be_written(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from unmix.audio import signals
+from unmix.audio import synthetic
 from unmix.dsp.envelope import attack_release, linear_scan
 
 
@@ -25,7 +25,7 @@ def db(power):
 @pytest.mark.parametrize("rates", [(0.5, 0.02), (0.05, 0.002), (0.005, 0.0002)])
 def test_follows_the_plain_recursion_within_a_hundredth_of_a_db(samples, rates):
     rng = np.random.default_rng(samples)
-    power = np.stack([signals.synthetic(rng, samples) ** 2, rng.random(samples) ** 4])
+    power = np.stack([synthetic.synthetic(rng, samples) ** 2, rng.random(samples) ** 4])
     got = attack_release(torch.from_numpy(power), *(torch.full((2,), rate) for rate in rates))
     want = np.stack([plain(row, *rates) for row in power])
     assert np.abs(db(got) - db(want)).max() < 0.01

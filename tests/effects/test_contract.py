@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from unmix import effects
-from unmix.effects.base import LANES
+from unmix.effects.batch import LANES
 from unmix.errors import UnmixError
 
 RATE = 44_100

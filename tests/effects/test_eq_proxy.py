@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from unmix import effects, weights
-from unmix.data.chains import PairSampler
+from unmix.data.pairs import PairSampler
 from unmix.dsp.losses import esr
 from unmix.effects.eq.device import GAIN_DB, Q_RANGE
 from unmix.effects.eq.proxy import EqualizerProxy

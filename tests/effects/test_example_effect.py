@@ -13,7 +13,7 @@ import torch
 
 import unmix.effects as package
 from unmix import effects
-from unmix.effects import base
+from unmix.effects import registry
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "tremolo.py"
@@ -25,12 +25,12 @@ def tremolo(tmp_path, monkeypatch):
     before = effects.names()
     shutil.copy(EXAMPLE, tmp_path)
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
-    base._registry.cache_clear()
+    registry._registry.cache_clear()
     importlib.invalidate_caches()
     yield effects.get("tremolo")
     monkeypatch.undo()
     del sys.modules["unmix.effects.tremolo"], package.tremolo
-    base._registry.cache_clear()
+    registry._registry.cache_clear()
     assert effects.names() == before
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from unmix import effects
-from unmix.audio import signals
+from unmix.audio import synthetic
 from unmix.dsp.losses import esr, mss
 
 OTT = effects.get("ott")
@@ -15,7 +15,7 @@ RATE = 44_100
 def items(count, samples, seed, **fixed):
     """Dry, wet, knobs, switches of random settings; ``fixed`` ones in units."""
     rng = np.random.default_rng(seed)
-    dry = np.stack([signals.synthetic(rng, samples) for _ in range(count)])
+    dry = np.stack([synthetic.synthetic(rng, samples) for _ in range(count)])
     settings = [OTT.sample(rng) | fixed for _ in range(count)]
     wet = np.stack([OTT.render(x, RATE, s) for x, s in zip(dry, settings, strict=True)])
     knobs = np.stack([OTT.to_unit(s)[0] for s in settings])

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from unmix import effects
-from unmix.audio import signals
+from unmix.audio import synthetic
 from unmix.dsp.losses import esr
 from unmix.dsp.statespace import BlockOperators, filter_blocks
 from unmix.effects.phaser.proxy import allpass_chain
@@ -36,19 +36,19 @@ def run(proxy, audio, settings):
     ],
 )
 def test_untrained_it_is_close_to_the_real_phaser(proxy, settings):
-    audio = signals.synthetic(np.random.default_rng(5), 44_100)
+    audio = synthetic.synthetic(np.random.default_rng(5), 44_100)
     real = torch.tensor(FX.render(audio, 44_100, settings))
     assert 10 * torch.log10(esr(run(proxy, audio, settings), real)) < -30
 
 
 def test_dry_returns_the_input(proxy):
-    audio = signals.synthetic(np.random.default_rng(6), 10_000)
+    audio = synthetic.synthetic(np.random.default_rng(6), 10_000)
     assert torch.equal(run(proxy, audio, {"dry_wet": 0, "depth": 90}), torch.tensor(audio))
 
 
 @pytest.mark.parametrize("samples", [1, 2, 31, 32, 33, 1000, 8193])
 def test_any_length_and_a_prefix_sounds_the_same(proxy, samples):
-    audio = signals.synthetic(np.random.default_rng(7), 9_000)
+    audio = synthetic.synthetic(np.random.default_rng(7), 9_000)
     settings = {"rate": 3, "depth": 70, "feedback": 50, "dry_wet": 70}
     part = run(proxy, audio[:samples], settings)
     assert part.shape == (samples,)
@@ -57,7 +57,7 @@ def test_any_length_and_a_prefix_sounds_the_same(proxy, samples):
 
 def test_a_batch_of_different_settings_equals_one_by_one(proxy):
     rng = np.random.default_rng(8)
-    audio = torch.tensor(np.stack([signals.synthetic(rng, 4_000) for _ in range(3)]))
+    audio = torch.tensor(np.stack([synthetic.synthetic(rng, 4_000) for _ in range(3)]))
     knobs = torch.tensor(rng.random((3, len(FX.knobs))), dtype=torch.float32)
     together = proxy(audio, knobs, NO_SWITCH.expand(3, 0))
     alone = [proxy(audio[i : i + 1], knobs[i : i + 1], NO_SWITCH) for i in range(3)]
@@ -66,7 +66,7 @@ def test_a_batch_of_different_settings_equals_one_by_one(proxy):
 
 def test_a_gradient_reaches_audio_and_every_knob(proxy):
     rng = np.random.default_rng(9)
-    audio = torch.tensor(signals.synthetic(rng, 20_000))[None].requires_grad_()
+    audio = torch.tensor(synthetic.synthetic(rng, 20_000))[None].requires_grad_()
     knobs = torch.full((1, len(FX.knobs)), 0.4, requires_grad=True)
     proxy(audio, knobs, NO_SWITCH).square().sum().backward()
     assert audio.grad.isfinite().all() and audio.grad.any()
@@ -74,7 +74,7 @@ def test_a_gradient_reaches_audio_and_every_knob(proxy):
 
 
 def test_the_phase_is_a_circle(proxy):
-    audio = torch.tensor(signals.synthetic(np.random.default_rng(10), 8_000))[None]
+    audio = torch.tensor(synthetic.synthetic(np.random.default_rng(10), 8_000))[None]
     knobs = torch.full((1, len(FX.knobs)), 0.6)
     circular = torch.tensor(FX.panel.circular)
     start, end = knobs.masked_fill(circular, 0.0), knobs.masked_fill(circular, 1.0)
@@ -83,7 +83,7 @@ def test_the_phase_is_a_circle(proxy):
 
 
 def test_autocast_does_not_spoil_it(proxy):
-    audio = signals.synthetic(np.random.default_rng(11), 8_000)
+    audio = synthetic.synthetic(np.random.default_rng(11), 8_000)
     plain = run(proxy, audio, {})
     with torch.autocast("cpu", torch.bfloat16):
         mixed = run(proxy, audio, {})

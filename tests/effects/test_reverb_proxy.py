@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from unmix import effects, weights
-from unmix.data.chains import PairSampler
+from unmix.data.pairs import PairSampler
 from unmix.dsp.losses import esr
 from unmix.effects.reverb.proxy import COMBS, ReverbProxy
 

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from unmix import effects, weights
-from unmix.data.chains import PairSampler
+from unmix.data.pairs import PairSampler
 from unmix.dsp.losses import esr
 from unmix.effects.saturator.device import CURVES, apply_curve
 from unmix.effects.saturator.proxy import SaturatorProxy

@@ -12,10 +12,10 @@ from unmix import effects
 from unmix.chain import Chain
 from unmix.cli.tables.metrics import chains as chain_tables
 from unmix.errors import UnmixError
-from unmix.evaluation import chains, refine
-from unmix.features.extract import unpack
+from unmix.evaluation import baselines, chains, held_out, refine, scoring
+from unmix.features.packing import unpack
 from unmix.inference.reranker import Reranker
-from unmix.networks.model import Belief
+from unmix.networks.posterior import Belief
 from unmix.nn.mixture_density import Mixture, to_normal
 
 SHARP = 1e3  # precision of a belief that knows
@@ -70,7 +70,7 @@ class Informed(nn.Module):
 
 
 def measured(tell, count=6, length=3, **options):
-    sampler = refine.held_out(5, "probe", length=length)
+    sampler = held_out.held_out(5, "probe", length=length)
     model = Informed(sampler, tell, **options)
     return chains.chains(count, seed=5, length=length, model=model)
 
@@ -90,7 +90,7 @@ class Doubting(Informed):
 
 
 def test_a_second_hearing_beside_the_network_alone():
-    sampler = refine.held_out(5, "probe", length=3)
+    sampler = held_out.held_out(5, "probe", length=3)
     reranker = Reranker().eval()
     with torch.no_grad():
         reranker.weights.bias.fill_(-0.01)  # errors count against a candidate
@@ -174,7 +174,7 @@ def test_a_lost_level_is_not_told_to_the_network():
             return super().believe(heard, beams)
 
     for kind in ("gain", "noise"):
-        sampler = refine.held_out(5, "probe", 1.0, degradation=kind, length=1)
+        sampler = held_out.held_out(5, "probe", 1.0, degradation=kind, length=1)
         model = Listening(sampler, lambda chain: chain.canonical())
         chains.chains(1, seed=5, length=1, model=model, degrade=kind)
     assert known == [0, 1]
@@ -184,21 +184,21 @@ def test_baselines_answer_from_the_training_set(tmp_path):
     """Asked for items of the data set itself, the nearest neighbour is the item."""
     from unmix.data.chains import ChainSampler
     from unmix.data.generate import generate
-    from unmix.data.shards import Reader
+    from unmix.data.reader import Reader
 
     generate(ChainSampler(3, shares={"probe": 1.0}), 20, tmp_path / "data", workers=1)
     items = Reader(tmp_path / "data").load()
     asked = []
     for i in (3, 8, 19):
-        chain = chains._item_chain(items, i)
+        chain = baselines._item_chain(items, i)
         heard = {k: unpack(k, torch.from_numpy(v[i : i + 1])) for k, v in items.items()}
         every = {name: np.ones(len(effects.get(name).knobs), bool) for name in chain.names}
-        vector = chains.coarse(heard)[0].numpy()
+        vector = scoring.coarse(heard)[0].numpy()
         asked.append({"chain": chain, "audible": every, "tie": 0, "coarse": vector})
-    rows = chains._baselines(tmp_path / "data", asked)
+    rows = baselines._baselines(tmp_path / "data", asked)
     for row in rows["nearest neighbour"]:
         assert row["equivalence"] and row["top5"]
-        assert max(refine.last(row["audible"])) < 1e-6
+        assert max(held_out.last(row["audible"])) < 1e-6
     commonest = {row["named"] for row in rows["most frequent"]}
     orders = [tuple(row) for row in items["order"].tolist()]
     assert len(commonest) == 1
@@ -215,17 +215,17 @@ def test_knob_errors_by_hand():
     first = turn.low + 0.1 * (turn.high - turn.low)
     answer, true = (Chain([(name, {turn.name: value})]) for value in (last, first))
     audible = {name: np.array([k is turn for k in fx.knobs])}
-    found = refine.knob_errors(answer, true, audible)
+    found = held_out.knob_errors(answer, true, audible)
     assert found["audible"] == [(name, turn.name, pytest.approx(0.2, abs=1e-6))]
-    assert sum(refine.last(found["knobs"])) == pytest.approx(0.2, abs=1e-6)
-    assert refine.last(found["switches"]) == [True] * len(fx.switches)
-    assert not any(refine.knob_errors(Chain(), true, audible).values())
+    assert sum(held_out.last(found["knobs"])) == pytest.approx(0.2, abs=1e-6)
+    assert held_out.last(found["switches"]) == [True] * len(fx.switches)
+    assert not any(held_out.knob_errors(Chain(), true, audible).values())
 
 
 def test_a_band_without_gain_has_no_audible_frequency():
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, 22_050).astype(np.float32)
     chain = Chain([("eq", {"gain_2": 0.0, "gain_3": 12.0})])
-    flags = refine.audible_knobs(noise, chain)["eq"]
+    flags = held_out.audible_knobs(noise, chain)["eq"]
     audible = dict(zip((k.name for k in effects.get("eq").knobs), flags, strict=True))
     assert audible["gain_2"] and audible["gain_3"] and audible["freq_3"] and audible["q_3"]
     assert not audible["freq_2"] and not audible["q_2"]
@@ -241,16 +241,16 @@ def test_refine_is_never_worse_by_the_real_render():
 def test_an_evaluation_that_was_broken_off_goes_on(tmp_path):
     path, about = tmp_path / "items.json", {"seed": 3}
     options = {"seed": 3, "steps": 2, "length": 1}
-    first = refine.refine(1, **options, items=refine.Items(path, about))
-    again = refine.refine(1, **options, items=refine.Items(path, about), model=object())
+    first = refine.refine(1, **options, items=held_out.Items(path, about))
+    again = refine.refine(1, **options, items=held_out.Items(path, about), model=object())
     assert again["all"] == first["all"]  # a model that cannot answer was not asked
-    both = refine.refine(2, **options, items=refine.Items(path, about))
-    assert both["count"] == 2 and len(refine.Items(path, about).rows) == 2
+    both = refine.refine(2, **options, items=held_out.Items(path, about))
+    assert both["count"] == 2 and len(held_out.Items(path, about).rows) == 2
     with pytest.raises(UnmixError, match="another evaluation"):
-        refine.Items(path, {"seed": 4})
+        held_out.Items(path, {"seed": 4})
     path.write_text("[]")
     with pytest.raises(UnmixError, match="not the items"):
-        refine.Items(path, about)
+        held_out.Items(path, about)
 
 
 def test_bad_counts():

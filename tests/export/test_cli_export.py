@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from unmix import effects, export
-from unmix.analysis.analyze import Result
+from unmix.analysis.result import Result
 from unmix.chain import Chain
 from unmix.cli import batch
 from unmix.cli.app import app

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from unmix import effects
-from unmix.analysis.analyze import Result
+from unmix.analysis.result import Result
 from unmix.chain import Chain
 from unmix.cli import batch
 from unmix.errors import UnmixError

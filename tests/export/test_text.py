@@ -5,7 +5,7 @@ import pytest
 from measure import esr_db
 
 from unmix import effects, export
-from unmix.analysis.analyze import Result
+from unmix.analysis.result import Result
 from unmix.chain import Chain
 
 NAMES = effects.names()

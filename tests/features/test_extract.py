@@ -8,7 +8,8 @@ import torch
 
 from unmix.audio import signals
 from unmix.audio.io import SAMPLE_RATE
-from unmix.features import extract
+from unmix.dsp import stft
+from unmix.features import extract, packing, spectra
 
 NOISE = torch.from_numpy(signals.fixed("noise"))[None]
 
@@ -25,8 +26,8 @@ def test_transfer_reads_a_known_filter():
     """y[n] = (x[n] + x[n−1]) / 2 has |H| = cos(ω/2) and a linear phase of −ω/2."""
     delayed = torch.nn.functional.pad(NOISE, (1, 0))[:, :-1]
     h = extract.extract((NOISE + delayed) / 2, NOISE)["transfer"][0]
-    h[0] += extract.level_db((NOISE + delayed) / 2) - extract.level_db(NOISE)
-    edges = np.geomspace(18, 20_500, extract.BANDS + 2)[1:-1]
+    h[0] += stft.level_db((NOISE + delayed) / 2) - stft.level_db(NOISE)
+    edges = np.geomspace(18, 20_500, spectra.BANDS + 2)[1:-1]
     omega = 2 * np.pi * edges / SAMPLE_RATE
     above = edges > 200  # lower bands are one bin wide
     expected_db = 20 * np.log10(np.cos(omega / 2))
@@ -36,7 +37,7 @@ def test_transfer_reads_a_known_filter():
 
 
 def test_coherence_falls_with_noise():
-    other = torch.from_numpy(np.random.default_rng(0).standard_normal(extract.WINDOW)).float()
+    other = torch.from_numpy(np.random.default_rng(0).standard_normal(spectra.WINDOW)).float()
     h = extract.extract(other[None], NOISE)["transfer"][0]
     assert float(h[1].mean()) < 0.1
 
@@ -58,11 +59,11 @@ def test_link_tells_a_filter_behind_a_wave_shaper_from_one_before():
     assert high_band(NOISE) > 0.999
     assert high_band(behind) > high_band(before) + 0.2
     inverted = extract.extract(-NOISE, NOISE)["link"][0, :, 20:150]
-    assert float((inverted[: extract.MELS] + 1).abs().max()) < 0.01
+    assert float((inverted[: spectra.MELS] + 1).abs().max()) < 0.01
 
 
 def test_mel_places_a_tone():
-    t = torch.arange(extract.WINDOW) / SAMPLE_RATE
+    t = torch.arange(spectra.WINDOW) / SAMPLE_RATE
     peaks = [
         int(extract.log_mel(torch.sin(2 * np.pi * hz * t)[None])[0, :, 100].argmax())
         for hz in (100, 1_000, 10_000)
@@ -71,13 +72,13 @@ def test_mel_places_a_tone():
 
 
 def test_score_sees_a_gain_that_falls_half_way_and_tells_bass_notes_apart():
-    step = torch.ones(extract.WINDOW)
-    step[extract.WINDOW // 2 :] = 0.1
+    step = torch.ones(spectra.WINDOW)
+    step[spectra.WINDOW // 2 :] = 0.1
     heard = extract.extract(NOISE * step, NOISE)
     follow = (heard["score"] - heard["source_score"])[0].mean(-1)  # dB over time
     assert abs(float(follow[5:40].mean() - follow[48:82].mean()) - 20) < 0.1
     assert float(heard["score_link"][0, 0, 5:40].min()) > 0.999
-    t = torch.arange(extract.WINDOW) / SAMPLE_RATE
+    t = torch.arange(spectra.WINDOW) / SAMPLE_RATE
     places = [
         int(extract.extract(torch.sin(2 * np.pi * hz * t)[None], None)["score"][0, 40].argmax())
         for hz in (100, 200, 210, 400)
@@ -97,9 +98,9 @@ def test_some_features_alone_are_the_same():
 
 def test_packed_features_come_back():
     heard = extract.extract(NOISE * 0.25, NOISE)
-    packed = extract.pack({name: values.numpy() for name, values in heard.items()})
-    for name, (_, step) in extract.BYTES.items():
-        back = extract.unpack(name, torch.from_numpy(packed[name]))
+    packed = packing.pack({name: values.numpy() for name, values in heard.items()})
+    for name, (_, step) in packing.BYTES.items():
+        back = packing.unpack(name, torch.from_numpy(packed[name]))
         outside = (heard[name] < -103).float()  # beyond the range of a byte
         assert float(((back - heard[name]).abs() * (1 - outside)).max()) <= 0.51 * step, name
 
@@ -116,11 +117,11 @@ def test_spectra_are_those_of_torch():
             return_complex=True,
             pad_mode="constant",
         )
-        assert torch.allclose(extract.short_spectra(audio, n_fft, hop), expected, atol=1e-6)
+        assert torch.allclose(stft.short_spectra(audio, n_fft, hop), expected, atol=1e-6)
 
 
 def test_clipping_shows_in_the_frame_statistics():
-    noise = torch.randn(1, extract.WINDOW, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(1, spectra.WINDOW, generator=torch.Generator().manual_seed(0))
     clean, clipped = (
         extract.frame_stats(x)[0, :, 50:300].mean(-1) for x in (noise, (3 * noise).clamp(-1, 1))
     )
@@ -131,7 +132,7 @@ def test_clipping_shows_in_the_frame_statistics():
 def test_what_rings_on_below_any_file_is_silence():
     """Filters may hold one tiny number for ever; near its own peak it is no clipping."""
     shares = [
-        float(extract.frame_stats(torch.full((1, extract.WINDOW), size))[0, 3, 100])
+        float(extract.frame_stats(torch.full((1, spectra.WINDOW), size))[0, 3, 100])
         for size in (1e-40, 1e-8, 1e-5)
     ]
     assert shares == [0, 0, 40]
@@ -141,7 +142,7 @@ def test_two_threads_make_pictures_of_two_signals_at_once():
     both = Barrier(2, timeout=20)
 
     class Signal:
-        @extract.once
+        @spectra.once
         def waits(self):
             both.wait()
             self.made = getattr(self, "made", 0) + 1
@@ -154,6 +155,6 @@ def test_two_threads_make_pictures_of_two_signals_at_once():
 
 
 def test_silence_is_finite_and_unknown_source_is_zeros():
-    heard = extract.extract(torch.zeros(1, extract.WINDOW), None)
+    heard = extract.extract(torch.zeros(1, spectra.WINDOW), None)
     assert all(torch.isfinite(part).all() for part in heard.values())
     assert float(heard["known"]) == 0 and float(heard["source_mel"].abs().sum()) == 0

@@ -6,19 +6,19 @@ import torch
 
 from unmix.audio import signals
 from unmix.audio.io import SAMPLE_RATE
-from unmix.features import extract, nonlinear_coherence
+from unmix.features import extract, nonlinear_coherence, spectra
 
 NOISE = torch.from_numpy(signals.fixed("noise"))
 FORWARD = len(nonlinear_coherence.FORWARD)
 
 
-def spectra(*signals):
-    return [extract.Spectra(signal.float()).long for signal in signals]
+def long_spectra(*sounds):
+    return [spectra.Spectra(signal.float()).long for signal in sounds]
 
 
 def shares(recording, source=NOISE):
     """{what explains: (BANDS,)} as shares."""
-    found = extract.shaped(extract.Spectra(recording), extract.Spectra(source))
+    found = extract.shaped(spectra.Spectra(recording), spectra.Spectra(source))
     rows = nonlinear_coherence.TYPICAL * np.exp(found) - nonlinear_coherence.FLOOR
     names = [
         *(f"forward {i}" for i in range(FORWARD)),
@@ -38,15 +38,17 @@ def filtered(audio):
 
 def test_shares_are_those_of_independent_parts():
     generator = torch.Generator().manual_seed(0)
-    first, second, third = torch.randn(3, extract.WINDOW, generator=generator)
-    sums = nonlinear_coherence.products(*spectra(first, second, first + 2 * second + 3 * third))
+    first, second, third = torch.randn(3, spectra.WINDOW, generator=generator)
+    sums = nonlinear_coherence.products(
+        *long_spectra(first, second, first + 2 * second + 3 * third)
+    )
     explained, rest = (share[50:].mean() for share in nonlinear_coherence.shares(sums))
     assert explained == pytest.approx(4 / 14, abs=0.03)
     assert rest == pytest.approx(9 / 14, abs=0.05)  # few frames: a little is explained by chance
 
 
 def test_products_are_sums_over_time():
-    a, b = spectra(NOISE[:20_000], NOISE[20_000:40_000])
+    a, b = long_spectra(NOISE[:20_000], NOISE[20_000:40_000])
     sums = nonlinear_coherence.products(a, b)
     assert np.allclose(sums[0, 1], (a * b.conj()).sum(0), rtol=1e-3, atol=1e-9)
     assert np.array_equal(sums[1, 0], sums[0, 1].conj())
@@ -70,8 +72,8 @@ def test_a_shaper_at_the_front_shows_forward_and_one_at_the_end_backward():
 
 def test_gain_of_the_recording_changes_nothing_and_that_of_the_source_does():
     wet = torch.tanh(5 * NOISE)
-    loud = extract.shaped(extract.Spectra(wet), extract.Spectra(NOISE))
-    quiet = extract.shaped(extract.Spectra(0.01 * wet), extract.Spectra(NOISE))
+    loud = extract.shaped(spectra.Spectra(wet), spectra.Spectra(NOISE))
+    quiet = extract.shaped(spectra.Spectra(0.01 * wet), spectra.Spectra(NOISE))
     assert np.allclose(loud, quiet, atol=1e-2)
     assert not np.allclose(
         shares(wet, 0.1 * NOISE)["forward 0"], shares(wet)["forward 0"], atol=0.02
@@ -79,14 +81,14 @@ def test_gain_of_the_recording_changes_nothing_and_that_of_the_source_does():
 
 
 def test_silence_is_explained_by_nothing():
-    silence = torch.zeros(extract.WINDOW)
-    t = torch.arange(extract.WINDOW) / SAMPLE_RATE
+    silence = torch.zeros(spectra.WINDOW)
+    t = torch.arange(spectra.WINDOW) / SAMPLE_RATE
     for wet, dry in ((silence, NOISE), (NOISE, silence), (silence, silence)):
-        found = extract.shaped(extract.Spectra(wet), extract.Spectra(dry))
+        found = extract.shaped(spectra.Spectra(wet), spectra.Spectra(dry))
         assert (
-            found.shape == (nonlinear_coherence.SHAPING, extract.BANDS)
+            found.shape == (nonlinear_coherence.SHAPING, spectra.BANDS)
             and found.dtype == np.float32
         )
         assert np.isfinite(found).all()
     tone = torch.sin(2 * np.pi * 440 * t)
-    assert np.isfinite(extract.shaped(extract.Spectra(tone), extract.Spectra(NOISE))).all()
+    assert np.isfinite(extract.shaped(spectra.Spectra(tone), spectra.Spectra(NOISE))).all()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from unmix import effects
-from unmix.inference.predict import covered, intervals, unit_intervals
+from unmix.inference.intervals import covered, intervals, unit_intervals
 from unmix.nn.mixture_density import Mixture, from_normal
 
 CIRCULAR = [n for n in effects.names() if effects.get(n).panel.circular.any()]

@@ -9,22 +9,15 @@ import torch
 from unmix import effects, weights
 from unmix.audio import signals
 from unmix.chain import Chain
-from unmix.evaluation.refine import hear, held_out, knob_errors
+from unmix.evaluation.held_out import hear, held_out, knob_errors
 from unmix.features import bandwidth
-from unmix.inference import rerank
-from unmix.inference.rerank import (
-    BASES,
-    CELLS,
-    ERRORS,
-    ON_SCORE,
-    VIEWS,
-    errors,
-    hear_again,
-    leanings,
-    settle,
-)
+from unmix.inference import rerank, resynthesis
+from unmix.inference.bias_correction import settle
+from unmix.inference.order_test import BASES, VIEWS, leanings
+from unmix.inference.rerank import hear_again
 from unmix.inference.reranker import Reranker
-from unmix.networks.model import Belief
+from unmix.inference.residuals import CELLS, ERRORS, ON_SCORE, errors
+from unmix.networks.posterior import Belief
 from unmix.search.starts import prediction
 
 SETTINGS = [
@@ -37,11 +30,14 @@ TRUE, SWAPPED = Chain(SETTINGS), Chain(SETTINGS[::-1])
 @pytest.fixture
 def told(monkeypatch):
     """Beliefs that carry their chain, instead of mixtures, and stay."""
-    monkeypatch.setattr("unmix.inference.rerank.settle", lambda model, beliefs, *_: beliefs)
-    nowhere = torch.zeros(2, BASES, VIEWS)
-    monkeypatch.setattr("unmix.inference.rerank.leanings", lambda *_: nowhere)
     monkeypatch.setattr(
-        "unmix.inference.rerank._chains", lambda beliefs: [belief.mixtures for belief in beliefs]
+        "unmix.inference.bias_correction.settle", lambda model, beliefs, *_: beliefs
+    )
+    nowhere = torch.zeros(2, BASES, VIEWS)
+    monkeypatch.setattr("unmix.inference.order_test.leanings", lambda *_: nowhere)
+    monkeypatch.setattr(
+        "unmix.inference.resynthesis._chains",
+        lambda beliefs: [belief.mixtures for belief in beliefs],
     )
 
 
@@ -116,7 +112,7 @@ def test_a_lead_is_heard_by_the_effects_and_not_compared(told):
 def test_a_band_limit_is_given_to_the_renders_too(told, pair):
     recording, source = bandwidth.low_pass(pair[0], 15_000.0), pair[1]
     beliefs, heard = [belief(TRUE, 0.0)], asked(recording, source)
-    limit = rerank.limit_of(beliefs, recording, source)
+    limit = resynthesis.limit_of(beliefs, recording, source)
     assert limit == pytest.approx(15_000.0, abs=50)
     without, given = (errors(beliefs, heard, recording, source, hz)[0] for hz in (None, limit))
     level = slice(len(ON_SCORE) * CELLS, len(ON_SCORE) * CELLS + 3)
@@ -156,7 +152,7 @@ def test_the_unlikely_stay_as_they_were(model):
     beliefs = model.believe(heard)[0]
     settled = settle(model, beliefs, heard, recording, dry)
     assert [b.names for b in settled] == [b.names for b in beliefs]
-    likely = [b.log_prob - beliefs[0].log_prob > np.log(rerank.LIKELY) for b in beliefs]
+    likely = [b.log_prob - beliefs[0].log_prob > np.log(resynthesis.LIKELY) for b in beliefs]
     assert 0 < sum(likely) < len(likely)
     assert [a is not b for a, b in zip(settled, beliefs, strict=True)] == likely
 

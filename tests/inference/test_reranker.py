@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from unmix.inference.rerank import BASES, ERRORS, VIEWS
+from unmix.inference.order_test import BASES, VIEWS
 from unmix.inference.reranker import Reranker
+from unmix.inference.residuals import ERRORS
 
 
 def candidates(seed=0):

@@ -5,8 +5,9 @@ import math
 
 import torch
 
-from unmix.features import extract
-from unmix.features.extract import SAMPLE_RATE, SCORE_FRAMES, SCORE_HOP
+from unmix.features import extract, spectra
+from unmix.features.extract import SAMPLE_RATE
+from unmix.features.spectra import SCORE_FRAMES, SCORE_HOP
 from unmix.networks.branches import SweepReader
 from unmix.networks.relation_branches import LevelReader, TextureReader
 
@@ -52,15 +53,15 @@ def test_a_wandering_notch_can_be_learned():
     parameters = [*reader.parameters(), *rate.parameters()]
     optimizer = torch.optim.AdamW(parameters, 3e-3)
     seconds = torch.arange(SCORE_FRAMES)[:, None] * SCORE_HOP / SAMPLE_RATE
-    bands = torch.arange(extract.BANDS)
+    bands = torch.arange(spectra.BANDS)
 
     def batch(count):
         hertz = 0.5 * 8 ** torch.rand(count)
         phase = 2 * math.pi * torch.rand(count, 1, 1)
         place = 48 + 30 * torch.sin(2 * math.pi * hertz[:, None, None] * seconds + phase)
-        source = torch.randn(count, SCORE_FRAMES, extract.BANDS)
+        source = torch.randn(count, SCORE_FRAMES, spectra.BANDS)
         notch = -2 * torch.exp(-(((bands - place) / 4) ** 2))
-        link = torch.zeros(count, extract.LINK, SCORE_FRAMES, extract.BANDS)
+        link = torch.zeros(count, extract.LINK, SCORE_FRAMES, spectra.BANDS)
         recording = source + notch + 0.1 * torch.randn_like(source)
         return (recording, source, link), hertz.log()
 
@@ -80,7 +81,7 @@ def noise(count=2, seed=0):
     """A source, and a recording that has 10 dB more where the source is above -40 dB, else 6 dB
     less; both as ``look`` gives them, with a link of 0.6 + 0.3j."""
     generator = torch.Generator().manual_seed(seed)
-    shape = count, SCORE_FRAMES, extract.BANDS
+    shape = count, SCORE_FRAMES, spectra.BANDS
     source = 1.5 * torch.rand(shape, generator=generator) - 0.75
     source += source.sign() * 0.25  # nothing near the threshold
     recording = source + torch.where(source > 0, 0.5, -0.3)

@@ -10,9 +10,9 @@ import torch
 from networks import SMALL
 
 from unmix import effects
-from unmix.chain import canonical_order
-from unmix.data.chains import LENGTH_SHARES, MAX_LENGTH, ChainSampler
-from unmix.networks.decoder import CORES, ChainDecoder
+from unmix.chain import MAX_LENGTH, canonical_order
+from unmix.data.chains import ChainSampler
+from unmix.networks.decoder import CORES, LENGTH_SHARES, ChainDecoder
 from unmix.networks.inputs import OPTIONAL
 from unmix.networks.model import PARTS, InverseModel, ModelConfig
 from unmix.training.datasets import ChainData

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from unmix import effects
-from unmix.audio import signals
+from unmix.audio import synthetic
 from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import Chain
 from unmix.dsp import losses
@@ -28,7 +28,7 @@ def test_the_judge_measures_the_real_render(dry):
 
 def test_what_came_before_is_heard_and_not_compared():
     """A window that begins in the tail of a reverb: with its lead the true chain explains it."""
-    source = signals.synthetic(np.random.default_rng(3), 4 * SAMPLE_RATE)
+    source = synthetic.synthetic(np.random.default_rng(3), 4 * SAMPLE_RATE)
     true = Chain([("reverb", {"room_size": 80.0, "dry_wet": 60.0})])
     late = true.render(source, SAMPLE_RATE)[SAMPLE_RATE:]
     assert Judge(late, source).distance(true) < 1e-3

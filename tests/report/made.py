@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from unmix import effects
-from unmix.analysis.analyze import Excerpt, Result
+from unmix.analysis.result import Excerpt, Result
 from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import Chain
 

@@ -11,7 +11,7 @@ import soundfile
 from made import blind, known
 
 from unmix import effects
-from unmix.analysis.analyze import Result
+from unmix.analysis.result import Result
 from unmix.audio.io import SAMPLE_RATE, rms_db
 from unmix.chain import Chain
 from unmix.effects.plotdata import Axis, Image

@@ -9,7 +9,7 @@ from unmix import effects
 from unmix.audio import signals
 from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import Chain
-from unmix.effects.base import LANES
+from unmix.effects.batch import LANES
 from unmix.recording.judge import Judge
 from unmix.recording.objective import SOFT_DB, Pictures, Waveform, around
 from unmix.search.gauss_newton import REUSE, Fit

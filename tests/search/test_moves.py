@@ -7,7 +7,7 @@ from fits import fitting, moved
 
 from unmix import effects
 from unmix.chain import Chain
-from unmix.search import lfo_grid, moves
+from unmix.search import lfo_grid, lfo_moves, moves, proxy_descent
 
 
 @pytest.mark.parametrize("rate", [0.3, 2.7])
@@ -22,11 +22,11 @@ def test_a_sweep_is_found_from_anywhere(rate):
         wrong = {effect.sweep.rate: 1.0, effect.sweep.depth: 20.0, effect.sweep.phase: 200.0}
         start = Chain([("saturator", {"drive": 6.0}), (name, settings | wrong)])
         found = fitting(true, start)
-        assert moves.sweep(found)
+        assert lfo_moves.sweep(found)
         for _ in range(2):
             for _ in range(6):
                 found.descend()
-            moves.sweep(found)
+            lfo_moves.sweep(found)
         for _ in range(6):
             found.descend()
         assert dict(found.chain.steps)[name][effect.sweep.rate] == pytest.approx(rate, rel=0.02)
@@ -42,7 +42,7 @@ def test_a_fast_sweep_is_found_in_front_of_a_long_reverb():
     wrong = {"rate": 0.2, "depth": 20.0, "centre": 500.0, "feedback": 28.0, "phase": 200.0}
     start = moved(true, "phaser", dry_wet=30.0, **wrong)
     found = fitting(true, moved(start, "reverb", dry_wet=27.0))
-    assert moves.sweep(found)
+    assert lfo_moves.sweep(found)
     phaser = dict(found.chain.steps)["phaser"]
     assert phaser["rate"] == pytest.approx(1.6, abs=0.02)
     assert phaser["depth"] == pytest.approx(65, abs=5)
@@ -99,13 +99,13 @@ def test_a_slide_goes_along_the_valley_of_a_slow_lfo():
     found = stuck(fitting(true, moved(true, "phaser", **like)))
     before = found.cost
     for _ in range(2):
-        moves.slide(found)
+        lfo_moves.slide(found)
         stuck(found)
     assert found.cost < 0.2 * before
     rate = dict(found.chain.steps)["phaser"]["rate"]
     assert abs(np.log(rate / 0.08)) < abs(np.log(0.16 / 0.08)) / 2
     fast = Chain([("phaser", {"rate": 2.0})])
-    assert not moves.slide(fitting(fast, moved(fast, "phaser", centre=1_100.0)))
+    assert not lfo_moves.slide(fitting(fast, moved(fast, "phaser", centre=1_100.0)))
 
 
 def test_a_glide_finds_the_rate_of_a_slow_lfo_among_its_steps():
@@ -118,12 +118,12 @@ def test_a_glide_finds_the_rate_of_a_slow_lfo_among_its_steps():
     found.finish(12)
     before = found.error()
     assert before > 1e-6
-    assert not moves.glide(found, late=lambda: True)
-    assert moves.glide(found) and found.error() < 0.1 * before
+    assert not lfo_moves.glide(found, late=lambda: True)
+    assert lfo_moves.glide(found) and found.error() < 0.1 * before
     rate = dict(found.chain.steps)["phaser"]["rate"]
     assert abs(rate - 0.07) < 2 * effect.sweep.grain_hz
-    assert not moves.glide(fitting(true, true))  # nothing is left to find
-    assert not moves.glide(fitting(true, moved(true, "eq", gain_2=8.0)))  # too far
+    assert not lfo_moves.glide(fitting(true, true))  # nothing is left to find
+    assert not lfo_moves.glide(fitting(true, moved(true, "eq", gain_2=8.0)))  # too far
 
 
 def test_an_lfo_is_borrowed_where_it_is_nearer():
@@ -132,9 +132,9 @@ def test_an_lfo_is_borrowed_where_it_is_nearer():
     turned = Chain([eq, ("phaser", {"rate": 0.3, "phase": 200.0})])
     found, without = fitting(true, turned), fitting(true, Chain([eq]))
     before = found.cost
-    moves.borrow(found, [without])
+    lfo_moves.borrow(found, [without])
     assert found.cost == before
-    moves.borrow(found, [without, fitting(true, true)])
+    lfo_moves.borrow(found, [without, fitting(true, true)])
     assert found.cost < 0.1 * before and found.swept == found.cost
     assert dict(found.chain.steps)["phaser"]["rate"] == pytest.approx(1.3, rel=1e-4)
 
@@ -144,13 +144,19 @@ def test_a_bad_proxy_does_no_harm():
     found = fitting(true, moved(true, "reverb", room_size=59.0))
     before = found.cost
     torch.manual_seed(0)
-    moves.follow(found, {"reverb": effects.get("reverb").build_proxy().requires_grad_(False)}, 3)
+    proxy_descent.follow(
+        found, {"reverb": effects.get("reverb").build_proxy().requires_grad_(False)}, 3
+    )
     assert found.cost <= before
 
 
 def test_an_empty_chain_stays_as_it_is():
     found = fitting(Chain(), Chain())
-    assert not moves.kick(found) and not moves.sweep(found) and not moves.follow(found, {}, 3)
-    assert not moves.flip(found) and not moves.scan(found) and not moves.slide(found)
-    assert not moves.glide(found)
+    assert (
+        not moves.kick(found)
+        and not lfo_moves.sweep(found)
+        and not proxy_descent.follow(found, {}, 3)
+    )
+    assert not moves.flip(found) and not moves.scan(found) and not lfo_moves.slide(found)
+    assert not lfo_moves.glide(found)
     assert found.chain == Chain()

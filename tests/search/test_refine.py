@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from unmix import effects
-from unmix.audio import signals
+from unmix.audio import synthetic
 from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import Chain
 from unmix.recording.judge import Judge
@@ -58,7 +58,7 @@ def test_the_same_seed_gives_the_same_answer(dry, two_effects):
 
 
 def test_a_perfect_start_stays():
-    dry = signals.synthetic(np.random.default_rng(9), SAMPLE_RATE)
+    dry = synthetic.synthetic(np.random.default_rng(9), SAMPLE_RATE)
     true = Chain([(effects.names()[-1], {})])
     recording = true.render(dry, SAMPLE_RATE)
     found = refine(recording, dry, [Start(true)], proxies(true.names[0]), 10)

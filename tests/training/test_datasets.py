@@ -7,11 +7,15 @@ import pytest
 import torch
 
 from unmix import effects
-from unmix.data.chains import FAMILY, LENGTH_SHARES, MAX_LENGTH, ChainSampler, PairSampler
+from unmix.chain import MAX_LENGTH
+from unmix.data.chains import FAMILY, ChainSampler
 from unmix.data.generate import generate
-from unmix.data.shards import MANIFEST, Reader
+from unmix.data.pairs import PairSampler
+from unmix.data.reader import Reader
+from unmix.data.shards import MANIFEST
 from unmix.errors import UnmixError
-from unmix.features import extract
+from unmix.features import packing
+from unmix.networks.decoder import LENGTH_SHARES
 from unmix.training.datasets import HIDDEN_SHARES, ChainData, Resident
 
 
@@ -22,7 +26,7 @@ def test_data_of_several_folders_come_back_as_written(data, more):
     batch = chains.batch(np.array([0, 7, 2 * FAMILY + 5]), "cpu")
     for name in ("mel", "source_mel", "order"):
         rows = [first[name][0], first[name][7], second[name][5]]
-        expected = extract.unpack(name, torch.from_numpy(np.stack(rows)))
+        expected = packing.unpack(name, torch.from_numpy(np.stack(rows)))
         assert torch.equal(batch[name], expected), name
     places = [chains.place(item) for item in (0, 2 * FAMILY - 1, 2 * FAMILY, 3 * FAMILY - 1)]
     assert places == [(0, 0), (0, 2 * FAMILY - 1), (1, 0), (1, FAMILY - 1)]

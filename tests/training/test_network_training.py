@@ -12,7 +12,7 @@ from unmix.data.chains import FAMILY
 from unmix.data.shards import MANIFEST
 from unmix.errors import UnmixError
 from unmix.networks.model import PARTS, InverseModel
-from unmix.training import network
+from unmix.training import hybrid, network
 from unmix.training.datasets import ChainData
 
 
@@ -121,7 +121,7 @@ def test_spectral_term_gives_the_heads_a_gradient(data, more, monkeypatch):
     chains, configs = ChainData.open(data, more)
     torch.manual_seed(0)
     model = InverseModel(SMALL)
-    term = network.SpectralTerm(configs, seconds=0.5)
+    term = hybrid.SpectralTerm(configs, seconds=0.5)
     loss = term(model, chains, 2 * FAMILY + 3, np.random.default_rng(0))
     loss.backward()
     assert float(loss.detach()) > 0

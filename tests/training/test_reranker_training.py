@@ -11,7 +11,8 @@ from unmix import weights
 from unmix.data.chains import FAMILY
 from unmix.data.generate import generate
 from unmix.errors import UnmixError
-from unmix.inference.rerank import BASES, ERRORS, VIEWS
+from unmix.inference.order_test import BASES, VIEWS
+from unmix.inference.residuals import ERRORS
 from unmix.networks import checkpoint
 from unmix.training.candidates import CANDIDATES, CandidateSampler
 from unmix.training.progress import METRICS, read_metrics

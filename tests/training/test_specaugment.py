@@ -3,19 +3,19 @@
 import numpy as np
 import torch
 
-from unmix.features import extract, nonlinear_coherence
+from unmix.features import extract, nonlinear_coherence, packing, spectra
 from unmix.training import specaugment
 
 SHAPES = {
-    "mel": (extract.MELS, extract.FRAMES),
-    "source_mel": (extract.MELS, extract.FRAMES),
-    "stats": (extract.FRAME_STATS, extract.FRAMES),
-    "link": (extract.LINK * extract.MELS, extract.LINK_FRAMES),
-    "transfer": (extract.TRANSFER, extract.BANDS),
-    "shaped": (nonlinear_coherence.SHAPING, extract.BANDS),
-    "score": (extract.SCORE_FRAMES, extract.BANDS),
-    "source_score": (extract.SCORE_FRAMES, extract.BANDS),
-    "score_link": (extract.LINK, extract.SCORE_FRAMES, extract.BANDS),
+    "mel": (spectra.MELS, spectra.FRAMES),
+    "source_mel": (spectra.MELS, spectra.FRAMES),
+    "stats": (extract.FRAME_STATS, spectra.FRAMES),
+    "link": (extract.LINK * spectra.MELS, extract.LINK_FRAMES),
+    "transfer": (extract.TRANSFER, spectra.BANDS),
+    "shaped": (nonlinear_coherence.SHAPING, spectra.BANDS),
+    "score": (spectra.SCORE_FRAMES, spectra.BANDS),
+    "source_score": (spectra.SCORE_FRAMES, spectra.BANDS),
+    "score_link": (extract.LINK, spectra.SCORE_FRAMES, spectra.BANDS),
     "amplitudes": (extract.AMPLITUDES,),
     "source_amplitudes": (extract.AMPLITUDES,),
 }
@@ -38,7 +38,7 @@ def test_every_input_of_the_network_is_masked_and_nothing_else():
     assert bool((batch["level"] == 1).all())
     for name in SHAPES:
         assert batch[name].shape == (COUNT, *SHAPES[name])
-        silence, _ = extract.BYTES.get(name, (0.0, 1))
+        silence, _ = packing.BYTES.get(name, (0.0, 1))
         assert set(batch[name].unique().tolist()) == {1.0, silence}, name
 
 

@@ -9,7 +9,6 @@ from unmix import effects
 from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import Chain
 from unmix.dsp import losses
-from unmix.evaluation import sequence_metrics
 from unmix.runtime.workers import together
 
 UNDETERMINED_MOVE, UNDETERMINED_ESR_DB = 0.2, -30.0
@@ -17,7 +16,7 @@ UNDETERMINED_MOVE, UNDETERMINED_ESR_DB = 0.2, -30.0
 
 def _esr_db(estimate: np.ndarray, target: np.ndarray) -> float:
     pair = torch.from_numpy(np.stack([estimate, target]))
-    return float(sequence_metrics.ratio_db(float(losses.esr(*pair))))
+    return float(losses.ratio_db(float(losses.esr(*pair))))
 
 
 def moved(source: np.ndarray, chain: Chain, amount: float, least: float = -np.inf) -> dict:

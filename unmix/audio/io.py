@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import os
 import struct
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from unmix.errors import UnmixError
+from unmix.runtime.files import write_atomic
 
 SAMPLE_RATE = 44_100
+
+
 MIN_RATE, MAX_RATE = 8_000, 192_000
+
+
 STREAMED_LENGTH = 0x7FFFF000  # programs that write to a pipe put this or more for "unknown"
+
+
 OGG_LARGEST_PAGE = 27 + 255 + 255 * 255  # bytes: header, segment table, segments
 
 
@@ -120,37 +126,6 @@ def _ogg_is_cut_short(file) -> bool:
         return True
     last_page, segments = page[5] & 4, page[27 : 27 + page[26]]
     return not last_page or len(page) < 27 + len(segments) + sum(segments)
-
-
-def write_atomic(path, writer) -> None:
-    """Call ``writer(temporary_path)``, then fsync and rename to ``path``: whole file or none.
-
-    Raises:
-        UnmixError: the folder cannot be written.
-    """
-    path = Path(path)
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # the stem is cut, so that a name of the greatest allowed length leaves room for the rest
-        prefix, suffix = f".{path.stem[:40]}-", path.suffix[:40]
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=suffix)
-        os.close(handle)
-        writer(temporary)
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UnmixError(f"cannot write {path}: {error.strerror or error}") from None
-    finally:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
-
-
-def write_text(path, text: str) -> None:
-    """Write a text file as temp + fsync + rename."""
-    write_atomic(path, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
 
 
 def write(path, audio: np.ndarray, sample_rate: int, subtype: str = "FLOAT") -> None:

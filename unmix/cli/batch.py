@@ -8,14 +8,15 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from unmix.analysis.analyze import Result
-from unmix.audio.io import write, write_text
+from unmix.analysis.result import Result
+from unmix.audio.io import write
 from unmix.cli import provenance, summary
 from unmix.cli.console import coloured, hushed, remark, say
 from unmix.cli.inputs import Recording
 from unmix.cli.progress import Bars
 from unmix.cli.tables import answer
 from unmix.errors import UnmixError
+from unmix.runtime.files import write_text
 from unmix.runtime.interrupt import interruptible
 
 

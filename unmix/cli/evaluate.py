@@ -57,8 +57,8 @@ def _finish(figures: dict, tables, json: bool, out: Path | None = None, plot=Non
     if json:
         typer.echo(text)
     if out:
-        from unmix.audio.io import write_text
         from unmix.report.metric_plots import save
+        from unmix.runtime.files import write_text
 
         out.mkdir(parents=True, exist_ok=True)
         write_text(out / f"{plot.__name__}.json", text + "\n")
@@ -263,7 +263,7 @@ def refine(
     hush(quiet)
     from unmix.cli import provenance
     from unmix.cli.tables import metrics
-    from unmix.evaluation import refine
+    from unmix.evaluation import held_out, refine
     from unmix.report import metric_plots
 
     check_time(time)
@@ -286,7 +286,7 @@ def refine(
         workers=workers,
         rivals=rivals,
         length=length,
-        items=refine.Items(out / "refine.items.json" if out else None, about),
+        items=held_out.Items(out / "refine.items.json" if out else None, about),
         seconds=time,
         reranker=_reranker(once),
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from unmix.audio.signals import AUDIO_SUFFIXES
+from unmix.audio.corpus import AUDIO_SUFFIXES
 
 WILD = "*?["
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from unmix.data.shards import file_hash
+from unmix.analysis.result import FORMAT, FORMAT_VERSION
+from unmix.runtime.files import file_hash
 
-FORMAT, FORMAT_VERSION = "unmix-result", 1
 DECISIVE = ("sha256", "options", "unmix", "weights")  # the same: the result would be the same
 
 

@@ -9,7 +9,7 @@ from io import StringIO
 from pathlib import Path
 
 from unmix import effects
-from unmix.audio.io import write_text
+from unmix.runtime.files import write_text
 
 FORMAT, FORMAT_VERSION = "unmix-summary", 1
 COLUMNS = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -127,9 +128,11 @@ def effects(
     else:
         say(effects.as_text(chosen))
     if picture:
+        from unmix.cli.progress import steps
         from unmix.report import control_plots, metric_plots
 
-        remark(f"wrote {metric_plots.save(control_plots.picture(chosen[0]), picture)}")
+        bar = partial(steps, what=f"{name}: render")
+        remark(f"wrote {metric_plots.save(control_plots.picture(chosen[0], bar), picture)}")
     elif name and not json:
         remark(f"\nA picture of what they change: unmix effects {name} --picture {name}.png")
 

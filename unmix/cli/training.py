@@ -79,8 +79,9 @@ def gen_data(
     if source is not None and effect is not None:
         raise typer.BadParameter("--source belongs to --chains and --candidates")
     hush(quiet)
-    from unmix.data.chains import ChainSampler, PairSampler
+    from unmix.data.chains import ChainSampler
     from unmix.data.generate import generate
+    from unmix.data.pairs import PairSampler
 
     folder = str(sources.resolve()) if sources else None
     shares = {source: 1.0} if source else None
@@ -136,7 +137,7 @@ def train_proxy(
         raise typer.BadParameter("give --minutes, --steps or both")
     check_device(device)
     hush(quiet)
-    from unmix.data.shards import Reader
+    from unmix.data.reader import Reader
     from unmix.training.proxy import train_proxy as run
 
     result = run(

@@ -6,114 +6,44 @@ chains: labels and features of the recording. Nothing here is written to disk (s
 
 from __future__ import annotations
 
-import hashlib
-import json
-
 import numpy as np
 import torch
 
 from unmix import effects
-from unmix.audio import signals
+from unmix.audio import corpus, signals, synthetic
 from unmix.audio.io import SAMPLE_RATE
-from unmix.chain import Chain, canonical_order
+from unmix.chain import MAX_LENGTH, Chain, canonical_order
 from unmix.data.degradation import KINDS, degrade
+from unmix.data.sampler import _CHAINS, _TEST, _peak_ok, _Sampler
 from unmix.dsp import losses
 from unmix.errors import UnmixError
-from unmix.features import extract
+from unmix.features import extract, packing, spectra
 
-MAX_LENGTH = 5
 FAMILY = 2 * MAX_LENGTH - 1
-# of chains of one to five effects in what a network learns (training.chain_data.ChainData.draw)
-LENGTH_SHARES = (0.1, 0.2, 0.2, 0.2, 0.3)
-PEAK_RANGE_DB = (-30.0, 6.0)
+
+
 AUDIBLE_MSS = 0.15  # an effect nearer than this to its own absence is drawn again
+
+
 AUDIBLE_SIZES = (1024, 128)
+
+
 DRAWS = 12
-QUIET_SHARE = 0.3
+
+
 SOURCE_SHARES = {"probe": 0.6, "noise": 0.03, "chirp": 0.03, "impulse": 0.02, "synthetic": 0.32}
+
+
 EMPTY_SHARE = 0.05
+
+
 DEGRADED_SHARE = 0.25
-_PAIRS, _CHAINS, _TEST = 1, 2, 3  # keeps the random streams of the purposes apart
-
-
-def _peak_ok(audio: np.ndarray) -> bool:
-    peak = np.abs(audio).max()
-    return 10 ** (PEAK_RANGE_DB[0] / 20) <= peak <= 10 ** (PEAK_RANGE_DB[1] / 20)
 
 
 def audible(wet: np.ndarray, without: np.ndarray) -> bool:
     """Whether two renders (samples,) are at least AUDIBLE_MSS apart (multi-scale STFT)."""
     pair = [torch.from_numpy(np.ascontiguousarray(x))[None] for x in (wet, without)]
     return float(losses.mss(*pair, sizes=AUDIBLE_SIZES, overlap=1)) >= AUDIBLE_MSS
-
-
-class _Sampler:
-    """Shared by both: the configuration that decides every bit, and its fingerprint."""
-
-    config: dict
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes when anything changes that decides the samples."""
-        return hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()
-
-
-class PairSampler(_Sampler):
-    """Pairs (dry, wet) of one effect with random knobs on random material.
-
-    Args:
-        effect: its name.
-        seed: with the item's number it decides everything.
-        seconds: length of an excerpt.
-        folder: a folder of audio that a share of the material comes from.
-        folder_share: that share.
-        probe_share: share of excerpts from the probe, which the recordings of refine are made of.
-    """
-
-    def __init__(
-        self,
-        effect: str,
-        seed: int,
-        seconds: float = 1.5,
-        folder=None,
-        folder_share: float = 0.5,
-        probe_share: float = 0.2,
-    ):
-        self.effect = effects.get(effect)
-        self.samples = round(seconds * SAMPLE_RATE)
-        self.folder = signals.Folder(folder) if folder else None
-        self.config = {
-            "kind": "pairs",
-            "effect": effect,
-            "seed": seed,
-            "seconds": seconds,
-            "folder": str(folder) if folder else None,
-            "folder_share": folder_share,
-            "probe_share": probe_share,
-        }
-
-    def _dry(self, rng: np.random.Generator) -> np.ndarray:
-        if self.folder and rng.random() < self.config["folder_share"]:
-            dry = self.folder.excerpt(rng, self.samples)
-        elif rng.random() < self.config["probe_share"]:
-            probe = signals.probe()
-            start = rng.integers(max(1, probe.size - self.samples))
-            piece = probe[start : start + self.samples]
-            return np.pad(piece, (0, self.samples - piece.size))
-        else:
-            dry = signals.synthetic(rng, self.samples)
-        if rng.random() < QUIET_SHARE:  # peaks down to −60 dBFS
-            dry = dry * np.float32(10 ** (rng.uniform(-30, 0) / 20))
-        return dry
-
-    def item(self, i: int) -> dict[str, np.ndarray]:
-        """dry (T,), wet (T,), knobs (K,) in 0…1, switches (S,)."""
-        rng = np.random.default_rng([_PAIRS, self.config["seed"], i])
-        dry = self._dry(rng)
-        settings = self.effect.sample(rng)
-        knobs, switches = self.effect.to_unit(settings)
-        wet = self.effect.render(dry, SAMPLE_RATE, settings)
-        return {"dry": dry, "wet": wet, "knobs": knobs, "switches": switches}
 
 
 class ChainSampler(_Sampler):
@@ -159,7 +89,7 @@ class ChainSampler(_Sampler):
             raise UnmixError(f"no source {sorted(unknown)[0]!r}; use {', '.join(SOURCE_SHARES)}")
         if degradation not in (None, *KINDS):
             raise UnmixError(f"no degradation {degradation!r}; use {', '.join(KINDS)}")
-        self.folder = signals.Folder(folder) if folder else None
+        self.folder = corpus.Folder(folder) if folder else None
         self.config = {
             "kind": "chains",
             "seed": seed,
@@ -189,8 +119,8 @@ class ChainSampler(_Sampler):
         if kind != "synthetic":
             return signals.fixed(kind)
         if self.folder and rng.random() < self.config["folder_share"]:
-            return self.folder.excerpt(rng, extract.WINDOW)
-        return signals.synthetic(rng, extract.WINDOW)
+            return self.folder.excerpt(rng, spectra.WINDOW)
+        return synthetic.synthetic(rng, spectra.WINDOW)
 
     def _grow(self, rng, source: np.ndarray, order: list[str]):
         """Settings and renders of every beginning of a chain, or None if no audible draw came."""
@@ -287,7 +217,7 @@ class ChainSampler(_Sampler):
         source = torch.from_numpy(source)[None]
         recordings = torch.from_numpy(np.stack([wet for _, wet in pairs]))
         heard = extract.extract(recordings, source)
-        heard = extract.pack({name: values.numpy() for name, values in heard.items()})
+        heard = packing.pack({name: values.numpy() for name, values in heard.items()})
         return [
             {k: v[i] for k, v in heard.items()} | on_probe | labels(chain)
             for i, (chain, _) in enumerate(pairs)

@@ -9,7 +9,7 @@ import numpy as np
 
 from unmix.audio.io import SAMPLE_RATE, resample
 from unmix.features import bandwidth
-from unmix.recording import alignment
+from unmix.recording import alignment, windows
 
 GAIN_DB = 12.0
 LATENCY_S = 0.5
@@ -28,13 +28,13 @@ def _latency(recording, source, rng):
     """Late by an unknown time, then aligned as an analysis does it, with what it gets wrong."""
     late = np.pad(recording, (int(rng.uniform(0, LATENCY_S) * SAMPLE_RATE), 0))
     lag = alignment.match(late, source).lag
-    return alignment.fit(alignment.shift(late, lag), recording.size)
+    return windows.fit(alignment.shift(late, lag), recording.size)
 
 
 def _rate(recording, source, rng):
     """To another sample rate and back."""
     there = resample(recording, SAMPLE_RATE, OTHER_RATE)
-    return alignment.fit(resample(there, OTHER_RATE, SAMPLE_RATE), recording.size)
+    return windows.fit(resample(there, OTHER_RATE, SAMPLE_RATE), recording.size)
 
 
 def _band(recording, source, rng):

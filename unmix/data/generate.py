@@ -18,7 +18,7 @@ from shutil import disk_usage
 
 import numpy as np
 
-from unmix.data import shards
+from unmix.data import reader, shards
 from unmix.errors import UnmixError
 from unmix.runtime.workers import Pool, cores
 
@@ -69,7 +69,7 @@ def _previous(out: Path, sampler, count: int) -> dict | None:
     """The manifest in ``out``, or None in a new or empty folder; UnmixError if it is not ours."""
     if not out.exists() or set(out.iterdir()) <= set(_strays(out)):
         return None
-    manifest = shards.read_manifest(out)
+    manifest = reader.read_manifest(out)
     if manifest["unmix"] != version("unmix"):
         made = manifest["unmix"]
         raise UnmixError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+import numpy as np
 import torch
 
 FFT_SIZES = (2048, 1024, 512, 256, 128, 64)
@@ -67,3 +68,16 @@ def mss(
         log_l1 = ((s + LOG_FLOOR).log() - (s_hat + LOG_FLOOR).log()).abs().mean((-2, -1))
         total = total + convergence + log_l1
     return total / len(sizes)
+
+
+def ratio_db(ratio) -> np.ndarray:
+    """10·log10 of a ratio (an ESR), not below −120 dB."""
+    return 10 * np.log10(np.maximum(ratio, 1e-12))
+
+
+def si_sdr_db(estimate: np.ndarray, target: np.ndarray) -> float:
+    """Scale-invariant signal-to-distortion ratio in dB (Le Roux et al. 2019, equation 3)."""
+    x, y = np.asarray(estimate, np.float64), np.asarray(target, np.float64)
+    projected = y * (x @ y) / max(y @ y, 1e-20)
+    error = max(np.sum((projected - x) ** 2), 1e-12 * np.sum(y**2), 1e-20)
+    return float(10 * np.log10(max(projected @ projected, 1e-20) / error))

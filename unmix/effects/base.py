@@ -1,26 +1,23 @@
 """What every effect is, and the registry that finds them.
 
-A new effect is one new file in this package with one subclass of :class:`Effect`. Only proxies want
-torch, and it is slow to import: the effects here keep theirs in ``proxies/``, for ``build_proxy``.
+A new effect is one new file or folder in this package with one subclass of :class:`Effect`. Only
+proxies want torch, and it is slow to import: an effect names its proxy, and ``build_proxy`` imports
+it.
 """
 
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
 from unmix.audio.io import SAMPLE_RATE, as_channels, resample
+from unmix.effects.batch import _filled
 from unmix.effects.controls import Knob, Panel, Switch
 from unmix.effects.plotdata import Curve
 from unmix.errors import UnmixError
-
-SUPPORT = ("base", "black_box", "controls", "plotdata")  # modules here that are no effects
-LANES = 16  # sounds that ``Effect.side_by_side`` takes: as many as a processor adds up at once
 
 
 @dataclass(frozen=True)
@@ -57,21 +54,6 @@ class Filter:
     q: str
 
 
-def _filled(items: list) -> list:
-    """One for every lane: after the last the first again."""
-    return [*items, *items[:1] * (LANES - len(items))]
-
-
-def by_lanes(items: Sequence) -> list[Sequence]:
-    """Groups of as many as there are lanes; the last may be shorter."""
-    return [items[n : n + LANES] for n in range(0, len(items), LANES)]
-
-
-def in_rows(audio: np.ndarray, count: int) -> np.ndarray:
-    """The first sounds of (samples, LANES), each in one piece: (count, samples)."""
-    return np.ascontiguousarray(audio.T[:count])
-
-
 class Effect:
     """One device of the chain. Subclasses give the class attributes and ``process``.
 
@@ -82,6 +64,7 @@ class Effect:
         linear_time_invariant: two such neighbours may swap without a difference in sound.
         sweep: the knobs of its LFO, if it has one.
         filters: the knobs of each filter with a gain in dB, if it is an equaliser.
+        proxy_class: "module:Class" of its proxy, which is built with the effect's panel.
         min_sample_rate: below this rate ``render`` works at 44.1 kHz inside and resamples back.
     """
 
@@ -93,6 +76,7 @@ class Effect:
     linear_time_invariant: bool = False
     sweep: Sweep | None = None
     filters: tuple[Filter, ...] = ()
+    proxy_class: str | None = None
     min_sample_rate: int = SAMPLE_RATE
 
     def __init__(self):
@@ -161,7 +145,10 @@ class Effect:
 
     def build_proxy(self):
         """A fresh, untrained proxy: a torch module called as ``proxy(audio, knobs, switches)``."""
-        raise NotImplementedError
+        if self.proxy_class is None:
+            raise NotImplementedError
+        module, _, name = self.proxy_class.partition(":")
+        return getattr(importlib.import_module(module), name)(self.panel)
 
     def render(self, audio: np.ndarray, sample_rate: int, settings: dict) -> np.ndarray:
         """Run audio through the true effect.
@@ -232,31 +219,3 @@ class Effect:
     def from_unit(self, knobs, switches) -> dict:
         """Knobs (K,) in 0…1 and option numbers (S,) -> settings in units."""
         return self.panel.from_unit(knobs, switches)
-
-
-@cache
-def _registry() -> dict[str, Effect]:
-    import unmix.effects as package
-
-    found = []
-    for info in pkgutil.iter_modules(package.__path__):
-        if info.name in SUPPORT:
-            continue
-        name = f"unmix.effects.{info.name}"
-        importlib.import_module(name)
-        homes = name, f"{name}.device"
-        found += [cls for cls in Effect.__subclasses__() if cls.__module__ in homes]
-    return {cls.name: cls() for cls in sorted(found, key=lambda cls: cls.order)}
-
-
-def names() -> tuple[str, ...]:
-    """Names of all effects, in registry order."""
-    return tuple(_registry())
-
-
-def get(name: str) -> Effect:
-    """The effect of that name; UnmixError if there is none."""
-    try:
-        return _registry()[name]
-    except (KeyError, TypeError):
-        raise UnmixError(f"no effect {name!r}; the effects are {', '.join(names())}") from None

@@ -8,58 +8,23 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from unmix import effects
-from unmix.chain import Chain, canonical_order, equivalents
+from unmix.chain import Chain
 from unmix.data.chains import ChainSampler
 from unmix.errors import UnmixError
 from unmix.evaluation import sequence_metrics
-from unmix.evaluation.refine import audible_knobs, hear, held_out, knob_errors, last, mean
-from unmix.features.extract import unpack
-from unmix.inference.predict import covered, unit_intervals
+from unmix.evaluation.baselines import _baselines
+from unmix.evaluation.held_out import audible_knobs, hear, held_out, last, mean
+from unmix.evaluation.scoring import SHARES, _coverage, _score, coarse
 from unmix.inference.rerank import hear_again
 from unmix.recording.judge import Judge
 from unmix.runtime.workers import each
 
-SHARES = (0.5, 0.8, 0.9)  # of the intervals whose coverage is measured
-TOP = 5
-NEIGHBOURS = 25  # nearest items that are looked through for TOP different chains
 MIXED = "mixed"  # degraded as training recordings are
+
+
 NOTHING = "–"  # in the confusion table: no effect where one was, or the other way round
-
-
-def _coverage(belief, true: Chain, generator: torch.Generator) -> dict[float, list[bool]]:
-    """{share: whether each knob of the effects named rightly lies in its interval}."""
-    result = {share: [] for share in SHARES}
-    for name, settings in true.steps:
-        if name not in belief.mixtures:
-            continue
-        knobs, _ = effects.get(name).to_unit(settings)
-        for share in SHARES:
-            found = unit_intervals(name, belief.mixtures[name], share, generator)
-            result[share] += covered(name, found, knobs)
-    return result
-
-
-def _score(answer: Chain, ranked: list[tuple[str, ...]], true: Chain, audible, tie: int) -> dict:
-    """How right an answer is: a chain in canonical form, and the best orders of effects.
-
-    ``tie`` picks the order in which the true chain counts as made, of those that sound the same.
-    """
-    orders, right = equivalents(true.names), canonical_order(true.names)
-    return {
-        "length": len(true.names),
-        "true": right,
-        "named": answer.names,
-        "equivalence": answer.names == right,
-        "raw": answer.names == orders[tie % len(orders)],
-        "ceiling": 1 / len(orders),
-        "set": set(answer.names) == set(right),
-        "top5": right in ranked[:TOP],
-        "edit": sequence_metrics.edit_distance(answer.names, right),
-        **knob_errors(answer, true, audible),
-    }
 
 
 @dataclass(frozen=True)
@@ -279,80 +244,3 @@ def _by_knob(rows: list[dict]) -> dict[str, dict[str, dict]]:
         }
         for name in effects.names()
     }
-
-
-def coarse(heard: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Features (batch B, as ``features.extract`` gives them) as vectors in which distances mean
-    something: pictures averaged over 4 bands and 5 frames, in units of about one spread: (B, D)."""
-    scales = {"mel": 0.05, "source_mel": 0.05, "link": 1.0}
-    parts = [
-        F.avg_pool2d(heard[name].float()[:, None], (4, 5)).flatten(1) * scale
-        for name, scale in scales.items()
-    ]
-    transfer = heard["transfer"].float() * torch.tensor([0.05, 1, 1, 1])[:, None]
-    level = (heard["level"] - heard["source_level"]).float() * heard["known"].float() / 10
-    return torch.cat([*parts, transfer.flatten(1), level[:, None]], 1)
-
-
-def _baselines(training, asked: list[dict]) -> dict[str, list[dict]]:
-    """Scores of two answers that need no network, for the items that were asked of the network.
-
-    "most frequent": the most frequent chain of the training set, each knob at its mean there (its
-    mean direction, if circular) and each switch at its commonest option. "nearest neighbour": chain
-    and settings of the training item whose ``coarse`` features are nearest.
-    """
-    from unmix.data.shards import Reader
-
-    questions = torch.from_numpy(np.stack([item["coarse"] for item in asked]))
-    near = torch.full((len(asked), NEIGHBOURS), torch.inf), torch.zeros(len(asked), NEIGHBOURS)
-    labels, first = [], 0
-    for shard in Reader(training).shards():
-        vectors = coarse({k: unpack(k, torch.from_numpy(v)) for k, v in shard.items()})
-        distances = torch.cdist(
-            questions.double(), vectors.double(), compute_mode="use_mm_for_euclid_dist"
-        ).float()  # twins differ by less than the rounding of single precision
-        numbers = first + torch.arange(len(vectors)).expand(len(asked), -1)
-        together = torch.cat([near[0], distances], 1), torch.cat([near[1], numbers], 1)
-        best = together[0].topk(NEIGHBOURS, largest=False)
-        near = best.values, together[1].gather(1, best.indices)
-        labels.append({k: v for k, v in shard.items() if k == "order" or "." in k})
-        first += len(vectors)
-    labels = {key: np.concatenate([part[key] for part in labels]) for key in labels[0]}
-    frequent, orders = _most_frequent(labels)
-    rows = {"most frequent": [], "nearest neighbour": []}
-    for item, numbers in zip(asked, near[1].long().tolist(), strict=True):
-        rest = item["chain"], item["audible"], item["tie"]
-        rows["most frequent"].append(_score(frequent, orders, *rest))
-        found = [_item_chain(labels, number) for number in numbers]
-        ranked = list(dict.fromkeys(chain.names for chain in found))
-        rows["nearest neighbour"].append(_score(found[0], ranked, *rest))
-    return rows
-
-
-def _names(order) -> tuple[str, ...]:
-    return tuple(effects.names()[i] for i in order if i >= 0)
-
-
-def _item_chain(labels: dict, i: int) -> Chain:
-    """The chain of one item of a data set (dataset.labels)."""
-    names = _names(labels["order"][i])
-    rows = [(labels[f"knobs.{name}"][i], labels[f"switches.{name}"][i]) for name in names]
-    return Chain(
-        (name, effects.get(name).from_unit(*row)) for name, row in zip(names, rows, strict=True)
-    )
-
-
-def _most_frequent(labels: dict) -> tuple[Chain, list[tuple[str, ...]]]:
-    """The most frequent chain with mean settings, and the orders of effects by frequency."""
-    found = Counter(map(tuple, labels["order"].tolist())).most_common()
-    steps = []
-    for name in _names(found[0][0]):
-        effect = effects.get(name)
-        rows = (labels["order"] == found[0][0]).all(1)
-        knobs, switches = labels[f"knobs.{name}"][rows], labels[f"switches.{name}"][rows]
-        turn = np.exp(2j * np.pi * knobs).mean(0)
-        direction = np.angle(turn) / (2 * np.pi) % 1.0
-        middle = np.where(effect.panel.circular, direction, knobs.mean(0))
-        commonest = [np.bincount(column).argmax() for column in switches.T]
-        steps.append((name, effect.from_unit(middle, commonest)))
-    return Chain(steps), [_names(order) for order, _ in found]

@@ -16,10 +16,10 @@ import torch
 from unmix import effects
 from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import proxy_render
-from unmix.data.chains import ChainSampler, PairSampler
+from unmix.data.chains import ChainSampler
+from unmix.data.pairs import PairSampler
 from unmix.dsp import losses
 from unmix.errors import UnmixError
-from unmix.evaluation import sequence_metrics
 from unmix.runtime.workers import each
 from unmix.search.starts import Rows, Start
 
@@ -36,7 +36,7 @@ def _batch(*arrays: np.ndarray) -> list[torch.Tensor]:
 
 
 def _esr_db(estimate: torch.Tensor, target: torch.Tensor) -> float:
-    return float(sequence_metrics.ratio_db(float(losses.esr(estimate, target))))
+    return float(losses.ratio_db(float(losses.esr(estimate, target))))
 
 
 def _spread(errors: list[float]) -> dict:

@@ -18,8 +18,8 @@ from unmix.chain import Chain
 from unmix.errors import UnmixError
 from unmix.recording.judge import Judge
 from unmix.runtime.workers import together
-from unmix.search.moves import STEP_SIZES, proxy_step
 from unmix.search.point import Position
+from unmix.search.proxy_descent import STEP_SIZES, proxy_step
 from unmix.search.starts import Rows, Start
 
 SIGMA = 0.2  # first step size of CMA-ES, in knobs of 0…1

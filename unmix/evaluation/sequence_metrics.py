@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 
 def edit_distance(a: Sequence, b: Sequence) -> int:
     """Levenshtein distance: insertions, deletions and replacements that turn a into b."""
@@ -37,16 +35,3 @@ def alignment(a: Sequence, b: Sequence) -> list[tuple]:
             j -= 1
             pairs.append((None, b[j]))
     return pairs[::-1]
-
-
-def ratio_db(ratio) -> np.ndarray:
-    """10·log10 of a ratio (an ESR), not below −120 dB."""
-    return 10 * np.log10(np.maximum(ratio, 1e-12))
-
-
-def si_sdr_db(estimate: np.ndarray, target: np.ndarray) -> float:
-    """Scale-invariant signal-to-distortion ratio in dB (Le Roux et al. 2019, equation 3)."""
-    x, y = np.asarray(estimate, np.float64), np.asarray(target, np.float64)
-    projected = y * (x @ y) / max(y @ y, 1e-20)
-    error = max(np.sum((projected - x) ** 2), 1e-12 * np.sum(y**2), 1e-20)
-    return float(10 * np.log10(max(projected @ projected, 1e-20) / error))

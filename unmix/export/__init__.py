@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from unmix.errors import UnmixError
 
 if TYPE_CHECKING:
-    from unmix.analysis.analyze import Result
+    from unmix.analysis.result import Result
     from unmix.chain import Chain
 
 FORMATS = ("json", "script", "reaper", "text")
@@ -46,7 +46,7 @@ def write(
         UnmixError: a folder that cannot be written, or an effect that a format cannot express;
             raised after all other formats are written.
     """
-    from unmix.audio.io import write_text
+    from unmix.runtime.files import write_text
 
     written, failed = [], []
     for format_name in expand(formats):

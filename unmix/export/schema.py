@@ -7,7 +7,7 @@ a value may overshoot the end of its range by a millionth of the range, as round
 from __future__ import annotations
 
 from unmix import chain, effects
-from unmix.cli import provenance
+from unmix.analysis import result
 from unmix.effects import Effect
 from unmix.effects.controls import Knob, Switch
 
@@ -31,8 +31,8 @@ def result_schema() -> dict:
     entry = {"properties": {"file": name, "error": fault}, "anyOf": [heard, failed]}
     files = {"type": "array", "items": entry}
     documents = [
-        _document(provenance.FORMAT, provenance.FORMAT_VERSION, _result()),
-        _document(provenance.FORMAT, provenance.FORMAT_VERSION, {"files": files}),
+        _document(result.FORMAT, result.FORMAT_VERSION, _result()),
+        _document(result.FORMAT, result.FORMAT_VERSION, {"files": files}),
     ]
     return head | {"oneOf": documents} | _defs()
 

@@ -11,7 +11,7 @@ from unmix.effects import Effect
 from unmix.effects.controls import Knob
 
 if TYPE_CHECKING:
-    from unmix.analysis.analyze import Result
+    from unmix.analysis.result import Result
 
 WIDTH = 80
 

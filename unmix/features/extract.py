@@ -6,165 +6,47 @@ pictures are relative to its own level, so that an unknown recording gain change
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 import torch
 
-from unmix.audio.io import SAMPLE_RATE
-from unmix.dsp.band_sums import Bank, band_cross, band_powers, frame_moments, totals
-from unmix.dsp.losses import hann
+from unmix.dsp.band_sums import band_cross, band_powers, frame_moments, totals
+from unmix.dsp.stft import _POWER_FLOOR, _decibels, _decibels_of, band_bank, short_spectra
 from unmix.features import nonlinear_coherence
-from unmix.features.amplitude_histogram import AMPLITUDES, amplitudes, reference
+from unmix.features.amplitude_histogram import AMPLITUDES
+from unmix.features.spectra import (
+    BAND_RANGE_HZ,
+    BANDS,
+    FRAMES,
+    HOP,
+    LONG_FFT,
+    MELS,
+    N_FFT,
+    SCORE_FRAMES,
+    Spectra,
+    _mel_runs,
+    _score_runs,
+)
 from unmix.runtime.workers import together
 
-WINDOW = 4 * SAMPLE_RATE
-N_FFT, HOP, MELS = 2048, 512, 80
-FRAMES = 1 + WINDOW // HOP
 FRAME_STATS = 4
+
+
 NEAR_PEAK = 0.9
-LONG_FFT, LONG_HOP, BANDS = 8192, 2048, 96
-BAND_RANGE_HZ = 18, 20_500
+
+
 TRANSFER = 4
+
+
 LINK = 2
+
+
 LINK_SMOOTH = 5  # frames that a cross-spectrum is averaged over
+
+
 LINK_FRAMES = 1 + (FRAMES - 1) // 2
-SCORE_FFT, SCORE_HOP = 4096, 2048
-SCORE_FRAMES = 1 + WINDOW // SCORE_HOP
+
+
 VERSION = 5  # data sets with features of another version are not mixed
-# in data sets one byte a number: {name: (value of 0, one step)}; 0.5 dB, or 1/127 of a coherence
-BYTES = {
-    **dict.fromkeys(("mel", "source_mel", "score", "source_score"), (-40.0, 0.5)),
-    **dict.fromkeys(("link", "score_link"), (0.0, 1 / 127)),
-}
-FLOOR_DB = -120.0
-_POWER_FLOOR = 10 ** (FLOOR_DB / 10)
-
-
-@cache
-def _mel_bank() -> torch.Tensor:
-    """(N_FFT/2 + 1, MELS) triangular mel filters, 20 Hz to 20 kHz."""
-    from unmix.dsp.torchaudio import torchaudio
-
-    return torchaudio.functional.melscale_fbanks(
-        N_FFT // 2 + 1, 20.0, 20_000.0, MELS, SAMPLE_RATE, mel_scale="slaney"
-    )
-
-
-@cache
-def _mel_runs() -> Bank:
-    return Bank.of(_mel_bank().T.numpy())
-
-
-@cache
-def band_bank(n_fft: int, bands: int, low_hz: float, high_hz: float) -> torch.Tensor:
-    """(bands, n_fft/2 + 1): log-spaced triangles between two frequencies, each of sum 1."""
-    freqs = np.fft.rfftfreq(n_fft, 1 / SAMPLE_RATE)
-    edges = np.geomspace(low_hz, high_hz, bands + 2)
-    width = freqs[1]
-    rows = []
-    for low, mid, high in zip(edges[:-2], edges[1:-1], edges[2:], strict=True):
-        low, high = min(low, mid - width), max(high, mid + width)  # at least one bin inside
-        row = np.interp(freqs, [low, mid, high], [0, 1, 0])
-        rows.append(row / row.sum())
-    return torch.tensor(np.array(rows), dtype=torch.float32)
-
-
-@cache
-def _score_runs() -> Bank:
-    return Bank.of(band_bank(SCORE_FFT, BANDS, *BAND_RANGE_HZ).numpy())
-
-
-def short_spectra(audio: torch.Tensor, n_fft: int, hop: int) -> torch.Tensor:
-    """(…, samples) -> complex (…, n_fft/2 + 1, frames), Hann window of sum 1.
-
-    As ``torch.stft`` with zeros around, which takes two to four times as long at these sizes.
-    """
-    padded = torch.nn.functional.pad(audio, (n_fft // 2, n_fft // 2))
-    frames = padded.unfold(-1, n_fft, hop) * hann(n_fft, str(audio.device))
-    return torch.fft.rfft(frames).mT
-
-
-def power_of(spectra: torch.Tensor) -> torch.Tensor:
-    return spectra.real.square() + spectra.imag.square()
-
-
-def level_db(audio: torch.Tensor) -> torch.Tensor:
-    """RMS level over the last dimension in dB re full scale, not below FLOOR_DB."""
-    return _decibels(audio.square().mean(-1))
-
-
-def _decibels(power: torch.Tensor) -> torch.Tensor:
-    return 10 * torch.log10(power + _POWER_FLOOR)
-
-
-def _decibels_of(power: np.ndarray) -> np.ndarray:
-    return 10 * np.log10(power + np.float32(_POWER_FLOOR))
-
-
-def _long_spectra(audio: torch.Tensor) -> np.ndarray:
-    """(signals, samples) -> complex64 (signals, frames, bins)."""
-    return short_spectra(audio, LONG_FFT, LONG_HOP).mT.numpy()
-
-
-class once:
-    """As ``functools.cached_property``, which up to Python 3.11 has one lock for all instances: no
-    two threads compute it at once, not even of two signals."""
-
-    def __init__(self, make):
-        self.make = make
-
-    def __get__(self, signal, owner=None):
-        made = signal.__dict__[self.make.__name__] = self.make(signal)
-        return made
-
-
-class Spectra:
-    """The spectra of one signal (WINDOW,), each complex64 (frames, bins), and its band powers; made
-    when they are asked for."""
-
-    def __init__(self, audio: torch.Tensor):
-        self.audio, self.level = audio, float(level_db(audio))
-
-    def _of(self, n_fft: int, hop: int) -> np.ndarray:
-        return short_spectra(self.audio, n_fft, hop).mT.numpy()
-
-    @once
-    def mel(self) -> np.ndarray:
-        return self._of(N_FFT, HOP)
-
-    @once
-    def long(self) -> np.ndarray:
-        return _long_spectra(self.audio)
-
-    @once
-    def score(self) -> np.ndarray:
-        return self._of(SCORE_FFT, SCORE_HOP)
-
-    @once
-    def forward(self) -> np.ndarray:
-        """Of the copies that ``shaping`` makes of a source: (copies, frames, bins)."""
-        return _long_spectra(nonlinear_coherence.forward(self.audio))
-
-    @once
-    def backward(self) -> np.ndarray:
-        """Of those that it makes of a recording."""
-        return _long_spectra(nonlinear_coherence.backward(self.audio))
-
-    @once
-    def mel_powers(self) -> np.ndarray:
-        """(MELS, FRAMES)."""
-        return band_powers(self.mel, _mel_runs())
-
-    @once
-    def score_powers(self) -> np.ndarray:
-        """(BANDS, SCORE_FRAMES)."""
-        return band_powers(self.score, _score_runs())
-
-    @once
-    def amplitudes(self) -> np.ndarray:
-        """(AMPLITUDES,), less those of the reference."""
-        return amplitudes(self.audio.numpy()) - reference()
 
 
 def log_mel(audio: torch.Tensor) -> torch.Tensor:
@@ -280,26 +162,6 @@ def score_link(recording: Spectra, source: Spectra) -> np.ndarray:
     return (cross / strength).transpose(0, 2, 1)
 
 
-def pack(heard: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Features as a data set keeps them: int8 where BYTES says so, float16 elsewhere."""
-    packed = {}
-    for name, values in heard.items():
-        if name in BYTES:
-            zero, step = BYTES[name]
-            packed[name] = np.clip(np.rint((values - zero) / step), -127, 127).astype(np.int8)
-        else:
-            packed[name] = values.astype(np.float16)
-    return packed
-
-
-def unpack(name: str, values: torch.Tensor) -> torch.Tensor:
-    """What ``pack`` made of one feature as float32; other tensors as they are."""
-    if name in BYTES:
-        zero, step = BYTES[name]
-        return values.float() * step + zero
-    return values.float() if values.dtype == torch.float16 else values
-
-
 def _mel(signal: Spectra) -> np.ndarray:
     """(MELS, FRAMES) in dB relative to the signal's level."""
     return _decibels_of(signal.mel_powers) - np.float32(signal.level)
@@ -307,6 +169,8 @@ def _mel(signal: Spectra) -> np.ndarray:
 
 # {picture: its shape, and how it is made of the spectra of recording and source}
 _OF_RECORDING = {"mel": _mel, "score": score, "amplitudes": lambda y: y.amplitudes}
+
+
 _OF_SOURCE = {
     "source_mel": ((MELS, FRAMES), lambda y, x: _mel(x)),
     "source_score": ((SCORE_FRAMES, BANDS), lambda y, x: score(x)),
@@ -316,6 +180,8 @@ _OF_SOURCE = {
     "link": ((LINK * MELS, LINK_FRAMES), link),
     "score_link": ((LINK, SCORE_FRAMES, BANDS), score_link),
 }
+
+
 PICTURES = (*_OF_RECORDING, *_OF_SOURCE, "stats")
 
 

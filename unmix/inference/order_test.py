@@ -11,6 +11,14 @@ nuisance parameters: Cox and Hinkley, "Theoretical Statistics", 1974, section 9.
 from __future__ import annotations
 
 import numpy as np
+import torch
+
+from unmix.chain import Chain
+from unmix.features import extract
+from unmix.features.spectra import Spectra
+from unmix.inference.residuals import QUIET_DB
+from unmix.inference.resynthesis import _Believed, _likely, _renders, _window
+from unmix.runtime.workers import together
 
 SAME = 1e-6  # of the largest eigenvalue: directions below are those of others
 
@@ -39,3 +47,72 @@ def toward(recording: np.ndarray, others: np.ndarray, nudged: np.ndarray) -> np.
     b = np.stack(b)
     e = e - b / 2
     return (e * b).sum(1) / (np.linalg.norm(e, axis=1) * np.linalg.norm(b, axis=1) + 1e-9)
+
+
+NUDGE, NUDGE_TURNS = 0.1, 0.01  # of a knob in normal space, of an angle
+
+
+BASES = 2  # the most probable beliefs, from which others are looked at
+
+
+MOST_DB = 3.0  # that levels differ there
+
+
+VIEWS = 2  # levels and link
+
+
+def _nudged(believed: _Believed) -> list:
+    """The chain of a lone belief with each of its knobs moved a little, to its middle."""
+    chains = []
+    for name, medians in believed.medians.items():
+        nudge = torch.where(medians > 0, -NUDGE, NUDGE)
+        nudge = torch.where(believed.circular[name], NUDGE_TURNS, nudge)
+        for one in torch.eye(medians.shape[1]):
+            chains += believed.chains(believed.medians | {name: medians + one * nudge})
+    return chains
+
+
+def leanings(
+    beliefs: list,
+    heard: dict,
+    recording: np.ndarray,
+    source: np.ndarray,
+    limit: float | None = None,
+) -> torch.Tensor:
+    """How the recording leans to K beliefs: (K, BASES, VIEWS), by ``unmix.leanings``.
+
+    From each of the BASES first beliefs, at its knobs, to those with the same effects in other
+    orders, by the levels on the score and by its link with the source; 0 for all others, and for
+    and from those that are not LIKELY. Arguments as of ``errors``.
+    """
+    found = torch.zeros(len(beliefs), BASES, VIEWS)
+    likely = beliefs[: _likely(beliefs)]
+    wet, dry = (Spectra(_window(audio, recording.size)) for audio in (recording, source))
+    loud = heard["score"][0].numpy() > QUIET_DB
+
+    def views(y: Spectra) -> tuple[np.ndarray, np.ndarray]:
+        return extract.score(y)[loud], extract.score_link(y, dry)[:, loud].ravel()
+
+    for place, base in enumerate(likely[:BASES]):
+        others = [
+            row
+            for row, belief in enumerate(likely)
+            if belief is not base and set(belief.order) == set(base.order)
+        ]
+        if not others:
+            continue
+        believed = _Believed([base])
+        (chain,) = believed.chains(believed.medians)
+        settings = dict(chain.steps)
+        chains = [Chain([(name, settings[name]) for name in beliefs[row].names]) for row in others]
+        chains = [chain, *chains, *_nudged(believed)]
+        renders = _renders(chains, source, recording.size, limit, chain.steps)
+        seen = zip(*together(views, [wet, *map(Spectra, renders)]), strict=True)
+        levels, links = (np.stack(view).astype(np.float64) for view in seen)
+        levels = np.clip(levels - levels[1], -MOST_DB, MOST_DB)
+        levels = np.vstack([levels, np.ones_like(levels[:1])])  # a gain is like a knob
+        for view, off in enumerate((levels, links - links[1])):
+            reordered, nudged = np.split(off[2:], [len(others)])
+            lean = toward(off[0], reordered, nudged)
+            found[others, place, view] = torch.from_numpy(lean).float()
+    return found

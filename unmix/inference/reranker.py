@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from unmix import effects
-from unmix.data.chains import MAX_LENGTH
-from unmix.inference.rerank import BASES, ERRORS, VIEWS
+from unmix.chain import MAX_LENGTH
+from unmix.inference.order_test import BASES, VIEWS
+from unmix.inference.residuals import ERRORS
 from unmix.networks.heads import chain_code
 
 FARTHEST = 5.0  # spreads from the mean that an error counts at most

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from unmix.features import extract
+from unmix.features import extract, spectra
 from unmix.features.amplitude_histogram import AMPLITUDES
 from unmix.features.nonlinear_coherence import SHAPING
 from unmix.networks.inputs import SCALARS, SCORES
@@ -49,7 +49,7 @@ class ScoreReader(nn.Module):
         super().__init__()
         first, second = widths
         self.cnn = nn.Sequential(
-            nn.Conv1d((2 + extract.LINK) * extract.SCORE_FRAMES, first, 3, padding=1),
+            nn.Conv1d((2 + extract.LINK) * spectra.SCORE_FRAMES, first, 3, padding=1),
             ResidualBlock(first),
             nn.Conv1d(first, second, 3, stride=2, padding=1),
             ResidualBlock(second),
@@ -59,7 +59,7 @@ class ScoreReader(nn.Module):
             nn.GELU(),
             nn.Flatten(),
         )
-        self.outputs = channels * (extract.BANDS // 4)
+        self.outputs = channels * (spectra.BANDS // 4)
 
     def forward(self, score, source_score, score_link):
         picture = torch.cat([score, source_score, score_link.flatten(1, 2)], 1)
@@ -91,7 +91,7 @@ class SweepReader(nn.Module):
             stages += [nn.Conv2d(inputs, width, 3, stride=(1, 2), padding=1), nn.GELU()]
             inputs = width
         self.cnn = nn.Sequential(*stages)
-        bands = extract.BANDS // 2 ** len(widths)
+        bands = spectra.BANDS // 2 ** len(widths)
         self.gather = nn.Sequential(
             nn.Conv1d(inputs * bands, channels, 1),
             ResidualBlock(channels),
@@ -103,7 +103,7 @@ class SweepReader(nn.Module):
             "log_bins", torch.arange(self.BINS.start, self.BINS.stop).log() / 2, persistent=False
         )
         self.sharpness = nn.Parameter(torch.full((tracks, 1), 8.0))
-        self.outputs = tracks * extract.SCORE_FRAMES + 4 * tracks + tracks * bins
+        self.outputs = tracks * spectra.SCORE_FRAMES + 4 * tracks + tracks * bins
 
     def forward(self, score, source_score, score_link):
         picture = torch.cat([torch.stack([score - source_score, source_score], 1), score_link], 1)
@@ -140,7 +140,7 @@ class FrequencyReader(nn.Sequential):
             nn.GELU(),
             nn.Flatten(),
         )
-        self.outputs = channels * (extract.BANDS // 4)
+        self.outputs = channels * (spectra.BANDS // 4)
 
 
 class StatsReader(nn.Sequential):
@@ -154,7 +154,7 @@ class StatsReader(nn.Sequential):
             nn.GELU(),
             nn.Flatten(),
         )
-        frames = extract.FRAMES
+        frames = spectra.FRAMES
         for _ in range(2):
             frames = (frames + 3) // 4
         self.outputs = channels * frames
@@ -176,7 +176,7 @@ class ShapingReader(nn.Sequential):
     def __init__(self, width=64):
         super().__init__(
             nn.Flatten(),
-            nn.Linear(SHAPING * extract.BANDS, width),
+            nn.Linear(SHAPING * spectra.BANDS, width),
             nn.GELU(),
             nn.Linear(width, width),
             nn.GELU(),

@@ -10,8 +10,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from unmix.audio.io import write_atomic
 from unmix.errors import UnmixError
+from unmix.runtime.files import write_atomic
 
 LAST, BEST = "last.safetensors", "best.safetensors"
 HEADER = "unmix"  # key of the JSON text in the safetensors header

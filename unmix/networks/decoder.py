@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from unmix import effects
-from unmix.data.chains import LENGTH_SHARES, MAX_LENGTH
+from unmix.chain import MAX_LENGTH
 from unmix.nn.poincare import Ball, HyperplaneLogits, MobiusGRUCell
 
 TANGENT_RADIUS = 2.0  # encoder outputs enter the ball no farther out than this
@@ -167,3 +167,7 @@ def evened(chains: list[tuple[tuple[int, ...], float]]) -> list[tuple[tuple[int,
     gained = [(chain, p + gains[len(chain)]) for chain, p in chains]
     total = 1 + sum(math.exp(p) for _, p in gained) - sum(math.exp(p) for _, p in chains)
     return [(chain, p - math.log(total)) for chain, p in gained]
+
+
+# of chains of one to five effects in what a network learns (training.chain_data.ChainData.draw)
+LENGTH_SHARES = (0.1, 0.2, 0.2, 0.2, 0.3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from unmix.features import extract
+from unmix.features import extract, spectra
 from unmix.networks.branches import (
     AmplitudeReader,
     FrequencyReader,
@@ -54,7 +54,7 @@ class Encoder(nn.Module):
         shaping_width=64,
     ):
         super().__init__()
-        channels = 2 * extract.MELS + extract.FRAME_STATS + SCALARS
+        channels = 2 * spectra.MELS + extract.FRAME_STATS + SCALARS
         stages: list[nn.Module] = []
         for i, width in enumerate(widths):
             kernel = 5 if i == 0 else 3
@@ -64,7 +64,7 @@ class Encoder(nn.Module):
             ]
             channels = width
         self.first = stages.pop(0)
-        self.link = nn.Conv1d(extract.LINK * extract.MELS, widths[0], 3, padding=1)
+        self.link = nn.Conv1d(extract.LINK * spectra.MELS, widths[0], 3, padding=1)
         self.cnn = nn.Sequential(*stages, nn.GroupNorm(1, channels), nn.GELU())
         self.attention = nn.Conv1d(channels, heads, 1)
         self.values = nn.Conv1d(channels, channels // 3, 1)
@@ -86,7 +86,7 @@ class Encoder(nn.Module):
         self.shaping = ShapingReader(shaping_width)
         self.join_shaping = nn.Linear(self.shaping.outputs, size, bias=False)
         nn.init.zeros_(self.join_shaping.weight)
-        frames = extract.FRAMES
+        frames = spectra.FRAMES
         for _ in widths:
             frames = (frames + 1) // 2
         pooled = channels + heads * (channels // 3) + timeline * frames

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from unmix import effects
-from unmix.data.chains import MAX_LENGTH
+from unmix.chain import MAX_LENGTH
 from unmix.networks.branches import KnobReader
 from unmix.nn.mixture_density import Mixture, MixtureDensity, split
 

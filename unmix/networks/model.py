@@ -8,15 +8,18 @@ import torch
 from torch import nn
 
 from unmix import effects
-from unmix.data.chains import MAX_LENGTH
+from unmix.chain import MAX_LENGTH
 from unmix.networks.branches import KnobReader
 from unmix.networks.decoder import ChainDecoder
 from unmix.networks.encoder import Encoder
 from unmix.networks.heads import Heads
 from unmix.networks.inputs import OPTIONAL, PICTURES, look
+from unmix.networks.posterior import Belief
 from unmix.runtime.workers import together
 
 PARTS = {"chain": ("encoder", "decoder"), "knobs": ("heads",)}  # that learn apart
+
+
 UNREAD = {"chain": set(), "knobs": PICTURES.keys() - KnobReader.READS}  # pictures, by part
 
 
@@ -50,29 +53,6 @@ class ModelConfig:
     def from_dict(values: dict) -> ModelConfig:
         tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         return ModelConfig(**tuples)
-
-
-@dataclass
-class Belief:
-    """What the network believes of one recording, given one chain.
-
-    Attributes:
-        order: effect numbers in registry order.
-        log_prob: of the chain.
-        mixtures: {effect: Mixture of batch 1} given the most probable switches.
-        switches: {effect: (S,) option numbers}, the most probable ones.
-        switch_log_probs: {effect: list of (options,) tensors}.
-    """
-
-    order: tuple[int, ...]
-    log_prob: float
-    mixtures: dict
-    switches: dict
-    switch_log_probs: dict
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(effects.names()[i] for i in self.order)
 
 
 class InverseModel(nn.Module):

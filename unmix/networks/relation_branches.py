@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from unmix.features import extract
+from unmix.features import spectra
 from unmix.networks.branches import ResidualBlock, attend
 
 
@@ -47,7 +47,7 @@ class LevelReader(nn.Module):
         rows = len(self.LEVELS)
         for _ in range(2):
             rows = (rows + 1) // 2
-        self.outputs = channels * rows * (extract.BANDS // 4)
+        self.outputs = channels * rows * (spectra.BANDS // 4)
 
     def forward(self, score, source_score, score_link):
         with torch.no_grad(), torch.autocast(score.device.type, enabled=False):
@@ -126,7 +126,7 @@ class TextureReader(nn.Module):
             nn.GroupNorm(1, third),
             nn.GELU(),
         )
-        self.gather = nn.Conv1d(third * (extract.BANDS // 8), channels, 1)
+        self.gather = nn.Conv1d(third * (spectra.BANDS // 8), channels, 1)
         self.attention = nn.Conv1d(channels, heads, 1)
         self.values = nn.Conv1d(channels, values, 1)
         self.outputs = 2 * channels + heads * values
@@ -134,7 +134,7 @@ class TextureReader(nn.Module):
     def forward(self, score, source_score, score_link):
         gain = (score - source_score).clamp(-3, 3)
         size = (score_link.square().sum(1) + 1e-8).sqrt()
-        place = torch.linspace(-1, 1, extract.BANDS, device=score.device).expand_as(score)
+        place = torch.linspace(-1, 1, spectra.BANDS, device=score.device).expand_as(score)
         planes = [gain, source_score, score, size, place]
         found = self.cnn(torch.cat([torch.stack(planes, 1), score_link], 1))
         found = F.gelu(self.gather(found.transpose(2, 3).flatten(1, 2)))  # (B, channels, frames)

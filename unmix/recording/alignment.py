@@ -7,34 +7,50 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from unmix.audio.io import SAMPLE_RATE, rms_db
+from unmix.audio.io import SAMPLE_RATE
 from unmix.errors import UnmixError
-from unmix.features import extract
-from unmix.features.extract import WINDOW
+from unmix.features import extract, spectra
+from unmix.features.spectra import WINDOW
+from unmix.recording.checks import MIN_SAMPLES, SILENCE_DB
+from unmix.recording.windows import _window_notes, fit, loudest, windows
 
-MIN_SAMPLES = 4410  # 0.1 s
-SILENCE_DB = -90.0  # peak below which a recording counts as silent
 SEARCH_SAMPLES = 60 * SAMPLE_RATE  # of both signals, to find the latency
+
+
 BAND_HZ = (60.0, 16_000.0)
+
+
 # In 160 recordings of the probe behind random chains of up to five effects the peak was 11.6 to
 # several hundred, below FOUND in 3; in 250 other sounds it was 17.1 at most.
 FOUND = 18.0
+
+
 HEARD, RESEMBLING = 10.0, 0.3  # peak and likeness below which nothing speaks for the source
+
+
 # Of 200 random chains (held-out seeds 1 and 2), the first edge aligned 186 to the sample on the
 # probe and 177 on synthetic material; of those of seed 1 the first high correlation 36 and 32.
 ARRIVAL = 0.2  # share of the highest edge of the impulse response that counts as the arrival …
+
+
 ARRIVAL_SAMPLES = 3000  # … at most this much before the peak: the longest delay of a diffuse effect
+
+
 BEHIND = 40  # or so many samples behind it, …
+
+
 CLEAR = 1.3  # and times the highest edge where nothing can have arrived
+
+
 REGULAR, NEAR_HZ = 0.1, 50.0  # the deconvolution does not divide by much less power than nearby
-CLIPPED_SHARE = 1e-4
-HOP = SAMPLE_RATE // 10
+
+
 LEAD = WINDOW
-CHECKS = 3
+
+
 # In 200 recordings of the probe behind random chains the figure of ``turned`` was −0.04 at least,
 # and above 0.06 in four of five.
 TURNED, TURNED_BANDS = -0.06, 20
-RANGE_DB, START_SHARE = 60.0, 0.9
 
 
 @dataclass(frozen=True)
@@ -98,41 +114,6 @@ class Pair:
         return self.recording[: self.valid], dry
 
 
-def to_mono(channels: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """(channels, samples) -> (samples,) and remarks: the mean, or the loudest if that cancels."""
-    count = len(channels)
-    if count == 1:
-        return channels[0], []
-    mean = channels.mean(0)
-    levels = [rms_db(channel) for channel in channels]
-    if rms_db(mean) < max(levels) - 30:
-        loudest = int(np.argmax(levels))
-        return channels[loudest], [
-            f"The {count} channels cancel each other; channel {loudest + 1} alone was analysed."
-        ]
-    if np.array_equal(channels, np.broadcast_to(channels[:1], channels.shape)):
-        return channels[0], [f"The {count} channels are the same; one was analysed."]
-    return mean, [f"The mean of the {count} channels was analysed."]
-
-
-def check_recording(mono: np.ndarray, sample_rate: int) -> list[str]:
-    """Remarks on a recording (samples,); UnmixError if there is nothing to analyse in it."""
-    if mono.size * SAMPLE_RATE < MIN_SAMPLES * sample_rate:
-        raise UnmixError(f"holds {mono.size} samples; at least 0.1 s is needed")
-    peak = float(np.abs(mono).max())
-    if not np.isfinite(peak):
-        raise UnmixError("holds NaN or infinite samples; export it again")
-    if peak < 10 ** (SILENCE_DB / 20):
-        raise UnmixError("is silent; check the cable and the recording level")
-    clipped = float(np.mean(np.abs(mono) >= 0.9999 * peak))
-    if 0.99 <= peak <= 1.0 and clipped > CLIPPED_SHARE:
-        return [
-            f"{100 * clipped:.2g} % of the samples lie at full scale: unless an effect did that, "
-            "the recording is clipped; record it at a lower level."
-        ]
-    return []
-
-
 def _spectra(recording: np.ndarray, source: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """Spectra of both, and the samples of the transform: enough that nothing wraps around."""
     from scipy.fft import next_fast_len, rfft
@@ -190,7 +171,7 @@ def likeness(recording: np.ndarray, source: np.ndarray) -> float:
     overlap = min(recording.size, source.size, WINDOW)
     if overlap < MIN_SAMPLES:
         return 0.0
-    frames = 1 + (overlap - extract.N_FFT // 2) // extract.HOP  # whole ones
+    frames = 1 + (overlap - spectra.N_FFT // 2) // spectra.HOP  # whole ones
     a, b = _picture(recording, frames), _picture(source, frames)
     return float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum() + 1e-12))
 
@@ -210,63 +191,16 @@ def match(recording: np.ndarray, source: np.ndarray) -> Match:
     return Match(lag, peak, likeness(recording[max(lag, 0) :], source[max(-lag, 0) :]))
 
 
-def fit(signal: np.ndarray, samples: int) -> np.ndarray:
-    """(n,) -> (samples,): cut, or followed by silence."""
-    return np.ascontiguousarray(np.pad(signal[:samples], (0, max(0, samples - signal.size))))
-
-
 def shift(recording: np.ndarray, lag: int) -> np.ndarray:
     """Take ``lag`` samples of latency out; a negative one puts silence in front."""
     return recording[lag:] if lag >= 0 else np.pad(recording, (-lag, 0))
 
 
-def _energies(signal: np.ndarray) -> np.ndarray:
-    """Of each whole step of HOP samples."""
-    steps = signal[: signal.size // HOP * HOP].reshape(-1, HOP)
-    return np.einsum("ij,ij->i", steps, steps, dtype=np.float64)
-
-
-def loudest(signal: np.ndarray, samples: int) -> int:
-    """Start of the window of most energy, whole steps of HOP; the very start if that has a quarter
-    of it."""
-    if signal.size <= samples:
-        return 0
-    total = np.concatenate([[0.0], np.cumsum(_energies(signal))])
-    energy = total[samples // HOP :] - total[: -(samples // HOP)]
-    return 0 if energy[0] >= 0.25 * energy.max() else HOP * int(energy.argmax())
-
-
-def windows(recording: np.ndarray, source: np.ndarray) -> list[int]:
-    """Starts of windows that tell most, the best first, without overlap; at most 1 + CHECKS.
-
-    A window tells much where both signals are well above their floor most of the time, at levels
-    that differ: the mean of the lower level of the two in dB over RANGE_DB below its highest, plus
-    its standard deviation, over steps of HOP. The very start of a file, where nothing rings on and
-    an LFO stands where its knob says, is the best if it reaches START_SHARE of the highest figure.
-    """
-    if recording.size <= WINDOW:
-        return [0]
-    levels = []
-    for signal in (recording, source):
-        level = 10 * np.log10(_energies(signal) / HOP + 1e-15)
-        levels.append(np.maximum(level - level.max(), -RANGE_DB) + RANGE_DB)
-    frames = np.lib.stride_tricks.sliding_window_view(np.minimum(*levels), WINDOW // HOP)
-    score = frames.mean(1) + frames.std(1)
-    if score[0] >= START_SHARE * score.max():
-        score[0] = np.inf
-    found = []
-    while len(found) <= CHECKS and score.max() > 0:
-        best = int(score.argmax())
-        found.append(best * HOP)
-        score[max(0, best - WINDOW // HOP + 1) : best + WINDOW // HOP] = 0
-    return found or [0]
-
-
 def turned(recording: np.ndarray, source: np.ndarray) -> bool:
     """Whether the polarity of a recording (WINDOW,) is turned beyond doubt against its source: the
     bass, which filters hardly delay, follows it with the opposite sign."""
-    y, x = (extract.Spectra(torch.from_numpy(signal)) for signal in (recording, source))
-    real = extract.link(y, x)[: extract.MELS]
+    y, x = (spectra.Spectra(torch.from_numpy(signal)) for signal in (recording, source))
+    real = extract.link(y, x)[: spectra.MELS]
     return float(real[:TURNED_BANDS].mean()) < TURNED
 
 
@@ -335,10 +269,3 @@ def _lag_notes(lag: int) -> list[str]:
         f"The recording starts {abs(lag)} samples ({1000 * abs(lag) / SAMPLE_RATE:.1f} ms) {way}; "
         "that was taken out."
     ]
-
-
-def _window_notes(start: int, samples: int) -> list[str]:
-    if samples <= WINDOW:
-        return []
-    first, last, whole = (n / SAMPLE_RATE for n in (start, start + WINDOW, samples))
-    return [f"The part from {first:.1f} s to {last:.1f} s of {whole:.1f} s was analysed."]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 
 from unmix.audio.io import SAMPLE_RATE
-from unmix.features import extract
+from unmix.dsp import stft
 
 SHAPES = ((2048, 1024, 80), (512, 256, 32))  # FFT size, hop and bands of each picture
 RANGE_HZ = (20.0, 20_500.0)
@@ -19,13 +19,13 @@ EVEN_FLOOR = 1e-3  # … down to that share of its loudest moment
 
 def levels(audio: torch.Tensor, n_fft: int, hop: int, bands: int) -> torch.Tensor:
     """(B, samples) -> (B, bands, frames) in dB re full scale, not below FLOOR."""
-    bank = extract.band_bank(n_fft, bands, *RANGE_HZ)
+    bank = stft.band_bank(n_fft, bands, *RANGE_HZ)
     return torch.stack([_levels(x, n_fft, hop, bank) for x in audio])
 
 
 def _levels(audio: torch.Tensor, n_fft: int, hop: int, bank: torch.Tensor) -> torch.Tensor:
     """The same of one sound, (samples,): what it needs stays in the cache."""
-    spectra = extract.short_spectra(audio, n_fft, hop).mT.numpy()
+    spectra = stft.short_spectra(audio, n_fft, hop).mT.numpy()
     power = spectra.real**2 + spectra.imag**2  # a third of the time that torch needs
     return 10 * torch.log10(bank @ torch.from_numpy(power).mT + FLOOR)
 

@@ -11,7 +11,7 @@ import numpy as np
 from unmix.audio import signals
 from unmix.audio.io import SAMPLE_RATE, as_channels, read, resample
 from unmix.errors import UnmixError
-from unmix.recording import alignment
+from unmix.recording import alignment, checks
 from unmix.recording.judge import Judge
 
 KINDS = ("auto", *signals.FIXED_KINDS, "none")  # of sources that are not a file
@@ -59,8 +59,8 @@ def prepare(
     else:
         channels = as_channels(audio)
     gain_db = _gain_db(gain)
-    mono, notes = alignment.to_mono(channels)
-    notes += alignment.check_recording(mono, sample_rate)
+    mono, notes = checks.to_mono(channels)
+    notes += checks.check_recording(mono, sample_rate)
     recording = resample(mono, sample_rate, SAMPLE_RATE) * np.float32(10 ** (-(gain_db or 0) / 20))
     kind, dry, dry_rate, more = _source(str(source), recording)
     notes += more
@@ -105,7 +105,7 @@ def _source(source: str, recording: np.ndarray):
             return "probe", probe, SAMPLE_RATE, ["The probe was found in the recording."]
         return "none", None, SAMPLE_RATE, ["The probe was not found in the recording."]
     channels, rate = read(source)
-    mono, notes = alignment.to_mono(channels)
-    if np.abs(mono).max() < 10 ** (alignment.SILENCE_DB / 20):
+    mono, notes = checks.to_mono(channels)
+    if np.abs(mono).max() < 10 ** (checks.SILENCE_DB / 20):
         raise UnmixError(f"the source {source} is silent")
     return "file", mono, rate, [f"Source: {note[0].lower()}{note[1:]}" for note in notes]

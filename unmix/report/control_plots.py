@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from unmix.effects import Effect
 from unmix.effects.controls import Knob, Switch
 from unmix.report.control_sweep import FLOOR_DB, Course, courses
@@ -10,11 +12,11 @@ COLUMNS = 3
 WIDTH, HEIGHT = 4.3, 3.0  # inches of a plot
 
 
-def picture(effect: Effect):
+def picture(effect: Effect, progress: Callable = iter):
     """A figure with a plot for every switch and knob; seconds of work, see ``courses``."""
     from matplotlib.figure import Figure
 
-    found = courses(effect)
+    found = courses(effect, progress)
     columns = 2 if len(found) in (2, 4) else min(COLUMNS, len(found))
     rows = -(-len(found) // columns)
     figure = Figure(figsize=(WIDTH * columns, HEIGHT * rows + 0.8), layout="constrained")

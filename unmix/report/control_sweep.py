@@ -11,7 +11,6 @@ import numpy as np
 
 from unmix.audio import signals
 from unmix.audio.io import SAMPLE_RATE
-from unmix.cli import progress
 from unmix.effects import Effect
 from unmix.effects.controls import Knob, Switch
 
@@ -143,13 +142,14 @@ class Course:
     change: float
 
 
-def courses(effect: Effect) -> list[Course]:
+def courses(effect: Effect, progress: Callable = iter) -> list[Course]:
     """What every control changes, all others at their defaults where that is enough.
 
-    With a bar, as the search for another control that must be moved takes seconds.
+    ``progress`` wraps the controls as tqdm would: the search for another control that must be
+    moved takes seconds.
     """
     found = []
-    for control in progress.steps(effect.knobs + effect.switches, f"{effect.name}: render"):
+    for control in progress(effect.knobs + effect.switches):
         course = _course(effect, control, {}, VALUES)
         if course.change < ENOUGH_DB:
             tries = (_course(effect, control, moved, 3) for moved in _moves(effect, control))

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 
 from unmix import effects
-from unmix.analysis.analyze import Excerpt, Result
+from unmix.analysis.result import Excerpt, Result
 from unmix.audio.io import SAMPLE_RATE
+from unmix.dsp import stft
 from unmix.effects.plotdata import FREQUENCY, Axis, Curve, Image, Line, time_axis
-from unmix.features import extract
+from unmix.features.spectra import N_FFT
 
 ROWS, COLUMNS = 180, 420  # of a spectrogram, about
 RANGE_DB = 80.0
@@ -24,11 +25,11 @@ NEAREST = 1e-4  # a distance below which nothing is drawn
 def _levels(audio: np.ndarray) -> np.ndarray:
     """(samples,) -> (ROWS, about COLUMNS) power in log-spaced bands, 1 for a full-scale sine."""
     hop = max(64, math.ceil(audio.size / COLUMNS))
-    spectra = extract.short_spectra(torch.from_numpy(audio), extract.N_FFT, hop)
+    spectra = stft.short_spectra(torch.from_numpy(audio), N_FFT, hop)
     step = (FREQUENCY.high / FREQUENCY.low) ** (1 / (ROWS - 1))
     ends = FREQUENCY.low / step, FREQUENCY.high * step  # the first band is centred on ``low``
-    bank = extract.band_bank(extract.N_FFT, ROWS, *ends)
-    return (bank @ extract.power_of(spectra)).numpy().astype(np.float64) * FULL_SCALE_SINE
+    bank = stft.band_bank(N_FFT, ROWS, *ends)
+    return (bank @ stft.power_of(spectra)).numpy().astype(np.float64) * FULL_SCALE_SINE
 
 
 def spectrograms(excerpt: Excerpt) -> list[Curve]:

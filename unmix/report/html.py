@@ -10,9 +10,9 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from unmix.analysis.analyze import Result
-from unmix.audio.io import write_text
+from unmix.analysis.result import Result
 from unmix.report import players, sections
+from unmix.runtime.files import write_text
 
 NO_SOUNDS = '<p class="note">This result came without its sounds: no players, no spectrograms.</p>'
 ASSETS = files("unmix.report") / "assets"

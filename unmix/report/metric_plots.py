@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unmix.audio.io import write_atomic
+from unmix.runtime.files import write_atomic
 
 DPI = 120
 LEAST_MSS = 1e-6  # on a scale of decades

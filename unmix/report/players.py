@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unmix.analysis.analyze import Excerpt
+from unmix.analysis.result import Excerpt
 from unmix.audio.io import SAMPLE_RATE, rms_db
 
 PEAK = 0.98  # what the page plays stays below full scale

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from unmix import effects
-from unmix.analysis.analyze import Result
+from unmix.analysis.result import Result
 from unmix.effects.plotdata import Axis, Curve
 from unmix.report import colormap, dials, figure_data, metric_plots
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 
 from unmix import effects
-from unmix.analysis.analyze import Result
 from unmix.analysis.diagnostics import NOT_EXPLAINED_MSS
+from unmix.analysis.result import Result
 from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import Chain
 from unmix.report import dials, figure_data, svg

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from unmix.effects.base import LANES
+from unmix.effects.batch import LANES
 from unmix.recording.judge import Judge
 from unmix.runtime.workers import together
 from unmix.search.point import Position

@@ -17,7 +17,7 @@ import torch
 from unmix import effects
 from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import Chain
-from unmix.effects.base import LANES, by_lanes, in_rows
+from unmix.effects.batch import LANES, by_lanes, in_rows
 from unmix.recording.judge import Judge
 from unmix.runtime.workers import together
 from unmix.search.starts import Start

@@ -18,7 +18,7 @@ import numpy as np
 from unmix.chain import Chain, canonical_order
 from unmix.recording.judge import Judge
 from unmix.runtime.workers import apart
-from unmix.search import band_moves, moves, neighbourhood
+from unmix.search import band_moves, lfo_moves, moves, neighbourhood, proxy_descent
 from unmix.search.gauss_newton import Fit
 from unmix.search.ranking import SOLVED, Candidate
 from unmix.search.starts import Start
@@ -153,9 +153,9 @@ class Search:
             if fit.start.log_prob is None:
                 moves.kick(fit)
             if fit not in ahead:
-                moves.borrow(fit, ahead)
+                lfo_moves.borrow(fit, ahead)
             if not self.late():
-                moves.sweep(fit)
+                lfo_moves.sweep(fit)
             self.descend(fit, steps)
 
         ahead = fits[:AHEAD]
@@ -189,11 +189,11 @@ class Search:
         down = min(steps - through, DESCEND)
 
         def work(fit: Fit) -> None:
-            for jump in (moves.kick, moves.sweep):
+            for jump in (moves.kick, lfo_moves.sweep):
                 if not self.late():
                     jump(fit)
             if through and fit.cost > FOLLOW_ABOVE and not self.late():
-                moves.follow(fit, self.proxies, through, self.device)
+                proxy_descent.follow(fit, self.proxies, through, self.device)
                 self.count(through)
             self.descend(fit, down, steps - through - down)
 
@@ -255,11 +255,11 @@ class Search:
             if fit.cost > FREED_AGAIN * fit.freed:
                 return False
             before = fit.freed = fit.cost
-            if not self.late() and moves.glide(fit, self.late):
+            if not self.late() and lfo_moves.glide(fit, self.late):
                 self.meet(fit.as_start())
                 return True
             self.relocate(fit)
-            for jump in (moves.flip, moves.scan, moves.slide):
+            for jump in (moves.flip, moves.scan, lfo_moves.slide):
                 if not self.late():
                     jump(fit)
             return fit.cost < STANDS * before
@@ -378,7 +378,7 @@ class Search:
                 if self.late() or not fit.descend():
                     break
             fit.finish(steps, self.late)
-            if moves.glide(fit, self.late):
+            if lfo_moves.glide(fit, self.late):
                 fit.finish(steps, self.late)
             self.meet(fit.as_start())
 

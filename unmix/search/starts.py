@@ -11,12 +11,17 @@ import torch
 
 from unmix import effects
 from unmix.chain import Chain
+from unmix.networks.posterior import believed_chain
 from unmix.nn.mixture_density import Mixture, from_normal, to_normal
 
 SAMPLES = 24  # drawn from the belief of each chain, beside its medians
+
+
 LIKELY_OPTION = 0.02  # options at least this probable are tried from the start
-SPREAD = 0.3  # of starts around a given chain, in normal space
+
+
 TURN = 6.0  # one turn of a circular knob in optimiser units: like the width of the normal space
+SPREAD = 0.3  # of starts around a given chain, in normal space
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,16 +37,6 @@ class Start:
     chain: Chain
     log_prob: float | None = None
     mixtures: dict[str, Mixture] = field(default_factory=dict)
-
-
-def believed_chain(belief, knobs: dict[str, torch.Tensor], switches: dict | None = None) -> Chain:
-    """The chain of an inverse.model.Belief with {effect: (K,) in 0…1}, and its most probable
-    switches if none are given."""
-    switches = belief.switches if switches is None else switches
-    return Chain(
-        (name, effects.get(name).from_unit(knobs[name].tolist(), switches[name].tolist()))
-        for name in belief.names
-    )
 
 
 def _start(belief, knobs: dict[str, torch.Tensor], switches: dict | None = None) -> Start:

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from unmix.data.chains import ChainSampler
-from unmix.data.shards import file_hash
 from unmix.features import extract
-from unmix.inference import rerank
+from unmix.inference import bias_correction, rerank
+from unmix.runtime.files import file_hash
 
 CANDIDATES = 6  # of each recording
 BEAMS = 2 * CANDIDATES
@@ -31,7 +31,7 @@ class CandidateSampler(ChainSampler):
             "kind": "candidates",
             "candidates": CANDIDATES,
             "network": file_hash(bundled(INVERSE_FILE)),
-            "settled": rerank.STEPS,
+            "settled": bias_correction.STEPS,
         }
 
     def family(self, family: int) -> list[dict[str, np.ndarray]]:

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from unmix import effects
-from unmix.data.chains import FAMILY, MAX_LENGTH, ChainSampler
+from unmix.chain import MAX_LENGTH
+from unmix.data.chains import FAMILY, ChainSampler
 from unmix.data.generate import stack_items
-from unmix.data.shards import Reader
+from unmix.data.reader import Reader
 from unmix.errors import UnmixError
-from unmix.features import extract
+from unmix.features import extract, packing
 from unmix.training import specaugment
 
 VALIDATION_SEED = 1_000_000  # added to the run's seed; `evaluate` uses seeds below it
@@ -112,7 +113,7 @@ class ChainData:
         result = {}
         for name in parts[0]:
             values = torch.cat([torch.as_tensor(part[name]) for part in parts])
-            result[name] = extract.unpack(name, values.to(device, non_blocking=True))
+            result[name] = packing.unpack(name, values.to(device, non_blocking=True))
         return result | {"level_known": torch.ones_like(result["known"])}
 
     def conceal(self, batch: dict) -> dict:

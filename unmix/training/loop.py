@@ -27,9 +27,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from unmix.audio.io import write_text
 from unmix.errors import UnmixError
 from unmix.networks import checkpoint
+from unmix.runtime.files import write_text
 from unmix.runtime.interrupt import interruptible
 from unmix.training import distributed
 from unmix.training.progress import Report, Silence

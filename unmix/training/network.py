@@ -10,21 +10,19 @@ import numpy as np
 import torch
 
 from unmix import effects
-from unmix.chain import proxy_render
-from unmix.data.chains import MAX_LENGTH, ChainSampler
-from unmix.data.shards import file_hash, read_manifest
-from unmix.dsp.losses import mss
+from unmix.chain import MAX_LENGTH
+from unmix.data.reader import read_manifest
 from unmix.errors import UnmixError
-from unmix.features import extract
 from unmix.networks import checkpoint
 from unmix.networks.decoder import CORES
 from unmix.networks.model import PARTS, UNREAD, InverseModel, ModelConfig
+from unmix.runtime.files import file_hash
 from unmix.training import distributed
 from unmix.training.datasets import HIDDEN_SHARES, ChainData, validation_data
+from unmix.training.hybrid import HYBRID, SpectralTerm, _half_on_cpu
 from unmix.training.loop import FitConfig, FitResult, fit, learn_only
 
 MODEL = "model.safetensors"
-HYBRID = "hybrid"
 
 
 @dataclass(frozen=True)
@@ -43,58 +41,6 @@ class Weights:
     def symbolic(self, parts: dict):
         """Of everything that is compared with labels, as far as ``parts`` has it."""
         return sum(getattr(self, name) * value for name, value in parts.items())
-
-
-def _half_on_cpu(device: str) -> torch.autocast:
-    """bfloat16 convolutions where the processor has instructions for them (about twice as fast)."""
-    fast = torch.device(device).type == "cpu" and torch.cpu._is_avx512_bf16_supported()
-    return torch.autocast("cpu", torch.bfloat16, enabled=fast)
-
-
-class SpectralTerm:
-    """The part of the hybrid loss that is heard: MSS between recordings and what the proxies make
-    of the network's knobs, with the true chain and switches.
-
-    One family is rendered again from its seed at each call: the data set holds no audio.
-    """
-
-    def __init__(self, configs: list[dict], seconds: float = 2.0, device: str = "cpu"):
-        from unmix.weights import load_proxy
-
-        self.samplers = [
-            ChainSampler(**{key: config[key] for key in ChainSampler.OPTIONS}) for config in configs
-        ]
-        if any(s.config != config for s, config in zip(self.samplers, configs, strict=True)):
-            raise UnmixError(
-                "the data are of another version, whose sound cannot be rendered again for the "
-                "spectral term; make them again with gen-data, or train with --hybrid-steps 0"
-            )
-        self.proxies = {name: load_proxy(name, device) for name in effects.names()}
-        self.samples = round(seconds * extract.SAMPLE_RATE)
-        self.device = device
-
-    def __call__(self, model: InverseModel, data: ChainData, item: int, rng) -> torch.Tensor:
-        """Mean MSS over the family of an item, on one excerpt of ``seconds``; differentiable.
-
-        The proxies hear the source from its beginning: envelopes and tails need their past.
-        """
-        n, row = data.place(item)
-        family, member = divmod(row, self.samplers[n].family_size)
-        source, pairs = self.samplers[n].audio_family(family)
-        indices = item - member + np.arange(len(pairs))
-        batch = data.batch(indices, self.device)
-        with _half_on_cpu(self.device):
-            _, mixtures = model.knob_losses(model.look(batch), batch)
-        knobs, switches = {}, {}
-        for name, (rows, mixture) in mixtures.items():
-            knobs[name] = batch[f"knobs.{name}"].index_copy(0, rows, mixture.centre())
-            switches[name] = batch[f"switches.{name}"]
-        end = int(rng.integers(self.samples, extract.WINDOW + 1))
-        dry = torch.from_numpy(source[:end]).to(self.device).expand(len(pairs), -1)
-        recordings = torch.from_numpy(np.stack([wet[:end] for _, wet in pairs])).to(self.device)
-        answer = proxy_render(self.proxies, dry, batch["order"], knobs, switches)
-        excerpt = slice(end - self.samples, end)
-        return mss(answer[:, excerpt], recordings[:, excerpt]).mean()
 
 
 def chain_figures(model, batch: dict, beams: int = 10) -> dict[str, float]:

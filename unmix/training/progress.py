@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from unmix.audio.io import SAMPLE_RATE, write_atomic, write_text
+from unmix.audio.io import SAMPLE_RATE
 from unmix.errors import UnmixError
+from unmix.runtime.files import write_atomic, write_text
 
 METRICS, CURVES = "metrics.jsonl", "curves.png"
 

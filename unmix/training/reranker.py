@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from unmix.data.shards import Reader, file_hash
+from unmix.data.reader import Reader
 from unmix.errors import UnmixError
 from unmix.inference.reranker import Reranker
 from unmix.networks.checkpoint import begin_from
+from unmix.runtime.files import file_hash
 from unmix.training.loop import FitConfig, FitResult, fit, learn_only
 
 NAMES = ("errors", "leanings", "candidate_order", "log_prob", "right")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 
-from unmix.features import extract
+from unmix.features import extract, packing
 from unmix.networks.inputs import AMPLITUDES, SCORES
 
 WIDEST = 0.25  # of a mask, as a share of the whole time or of all bands
@@ -70,7 +70,7 @@ def mask(batch: dict, share: float) -> dict:
             if name in group:
                 left_out = chosen & (group_of == number)
                 keeps.append(~left_out.reshape(-1, *[1] * (values.ndim - 1)))
-        silence, _ = extract.BYTES.get(name, (0.0, 1))
+        silence, _ = packing.BYTES.get(name, (0.0, 1))
         for keep in keeps:
             values = torch.where(keep, values, silence)
         result[name] = values.reshape(shape)

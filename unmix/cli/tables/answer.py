@@ -5,7 +5,7 @@ from __future__ import annotations
 from io import StringIO
 
 from unmix import effects
-from unmix.analysis.analyze import Result
+from unmix.analysis.result import Result
 from unmix.chain import Chain
 
 WIDTH = 80

@@ -6,7 +6,7 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-from unmix.data.shards import file_hash
+from unmix.runtime.files import file_hash
 
 PACKAGES = ("torch", "torchaudio", "numpy", "scipy", "numba", "pedalboard", "soundfile", "geoopt")
 

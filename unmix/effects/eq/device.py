@@ -9,7 +9,8 @@ import numpy as np
 from numba import njit
 
 from unmix.audio.io import SAMPLE_RATE
-from unmix.effects.base import LANES, Effect, Filter
+from unmix.effects.base import Effect, Filter
+from unmix.effects.batch import LANES
 from unmix.effects.controls import Knob, Switch
 from unmix.effects.plotdata import FREQUENCY, Axis, Curve, Line, response_db
 
@@ -121,6 +122,7 @@ class Equalizer(Effect):
 
     name = "eq"
     order = 2
+    proxy_class = "unmix.effects.eq.proxy:EqualizerProxy"
     description = "Equaliser with four bands: cut, shelf or bell at the ends, bells between."
     knobs = tuple(knob for band in BANDS for knob in _band_knobs(band))
     switches = tuple(
@@ -136,11 +138,6 @@ class Equalizer(Effect):
             settings[f"gain_{band}"] == 0 and not self.mode(settings, band).endswith("cut")
             for band in BANDS
         )
-
-    def build_proxy(self):
-        from unmix.effects.eq.proxy import EqualizerProxy
-
-        return EqualizerProxy(self.panel)
 
     def curves(self, settings, heard, sample_rate=SAMPLE_RATE, lead=0):
         hz = FREQUENCY.grid(480)

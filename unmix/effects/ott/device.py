@@ -8,7 +8,8 @@ import numpy as np
 from numba import njit
 
 from unmix.audio.io import SAMPLE_RATE
-from unmix.effects.base import LANES, Effect
+from unmix.effects.base import Effect
+from unmix.effects.batch import LANES
 from unmix.effects.controls import Knob
 from unmix.effects.plotdata import Axis, Curve, Line, time_axis
 
@@ -194,6 +195,7 @@ class OTT(Effect):
 
     name = "ott"
     order = 3
+    proxy_class = "unmix.effects.ott.proxy:OTTProxy"
     description = "Multiband compressor that lifts the quiet and holds down the loud."
     knobs = (
         Knob("amount", "%", 0, 100, "linear", 100, "depth of the compression"),
@@ -287,11 +289,6 @@ class OTT(Effect):
             gains.sum(0, out=y[start : start + BLOCK])
             start += BLOCK
         return y
-
-    def build_proxy(self):
-        from unmix.effects.ott.proxy import OTTProxy
-
-        return OTTProxy(self.panel)
 
     def side_by_side(self, audio, settings, smooth=False):
         values = {knob.name: self.lanes(settings, knob.name) for knob in self.knobs}

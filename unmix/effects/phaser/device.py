@@ -8,7 +8,8 @@ import numpy as np
 from numba import njit
 
 from unmix.audio.io import SAMPLE_RATE
-from unmix.effects.base import LANES, Effect, Sweep
+from unmix.effects.base import Effect, Sweep
+from unmix.effects.batch import LANES
 from unmix.effects.controls import Knob
 from unmix.effects.plotdata import FREQUENCY, Axis, Curve, Image, Line, response_db, time_axis
 
@@ -74,6 +75,7 @@ class Phaser(Effect):
 
     name = "phaser"
     order = 4
+    proxy_class = "unmix.effects.phaser.proxy:PhaserProxy"
     description = "Phaser: notches that sweep through the spectrum."
     knobs = (
         Knob("rate", "Hz", 0.05, 5, "log", 0.5, "speed of the sweep"),
@@ -172,8 +174,3 @@ class Phaser(Effect):
         sweep = Line("cutoff of the stages", seconds, low * (high / low) ** place)
         note = "Dark lines are notches. Measured with the sweep held still at each moment."
         return [Curve("Notches over time", time, FREQUENCY, (sweep,), image, note, timeline=True)]
-
-    def build_proxy(self):
-        from unmix.effects.phaser.proxy import PhaserProxy
-
-        return PhaserProxy(self.panel)

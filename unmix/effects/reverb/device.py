@@ -6,7 +6,8 @@ import numpy as np
 from numba import njit
 
 from unmix.audio.io import SAMPLE_RATE
-from unmix.effects.base import LANES, Effect
+from unmix.effects.base import Effect
+from unmix.effects.batch import LANES
 from unmix.effects.controls import Knob
 from unmix.effects.plotdata import Axis, Curve, Line
 
@@ -85,6 +86,7 @@ class Reverb(Effect):
 
     name = "reverb"
     order = 5
+    proxy_class = "unmix.effects.reverb.proxy:ReverbProxy"
     description = "Reverb: a room of eight combs and four all-passes (Freeverb)."
     knobs = (
         Knob("room_size", "%", 0, 90, "linear", 50, "length of the tail"),
@@ -92,11 +94,6 @@ class Reverb(Effect):
         Knob("dry_wet", "%", 0, 100, "linear", 30, "share of the room; 0 % is the dry sound"),
     )
     linear_time_invariant = True
-
-    def build_proxy(self):
-        from unmix.effects.reverb.proxy import ReverbProxy
-
-        return ReverbProxy(self.panel)
 
     def curves(self, settings, heard, sample_rate=SAMPLE_RATE, lead=0):
         from scipy.signal import butter, sosfilt

@@ -32,6 +32,7 @@ class Saturator(Effect):
 
     name = "saturator"
     order = 1
+    proxy_class = "unmix.effects.saturator.proxy:SaturatorProxy"
     description = "Distortion: drives the signal into one of four curves."
     knobs = (
         Knob("drive", "dB", 0, 36, "linear", 12, "gain in front of the curve"),
@@ -40,11 +41,6 @@ class Saturator(Effect):
     )
     switches = (Switch("curve", CURVES, "analog", "tanh, clipped sine, hard clip or sine folder"),)
     min_sample_rate = 0
-
-    def build_proxy(self):
-        from unmix.effects.saturator.proxy import SaturatorProxy
-
-        return SaturatorProxy(self.panel)
 
     def curves(self, settings, heard, sample_rate=SAMPLE_RATE, lead=0):
         peak = 1.0 if heard is None else float(np.abs(heard).max(initial=0))

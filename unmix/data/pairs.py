@@ -1,0 +1,70 @@
+"""Random (dry, wet) pairs of one effect, for its proxy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from unmix import effects
+from unmix.audio import corpus, signals, synthetic
+from unmix.audio.io import SAMPLE_RATE
+from unmix.data.sampler import _PAIRS, _Sampler
+
+QUIET_SHARE = 0.3
+
+
+class PairSampler(_Sampler):
+    """Pairs (dry, wet) of one effect with random knobs on random material.
+
+    Args:
+        effect: its name.
+        seed: with the item's number it decides everything.
+        seconds: length of an excerpt.
+        folder: a folder of audio that a share of the material comes from.
+        folder_share: that share.
+        probe_share: share of excerpts from the probe, which the recordings of refine are made of.
+    """
+
+    def __init__(
+        self,
+        effect: str,
+        seed: int,
+        seconds: float = 1.5,
+        folder=None,
+        folder_share: float = 0.5,
+        probe_share: float = 0.2,
+    ):
+        self.effect = effects.get(effect)
+        self.samples = round(seconds * SAMPLE_RATE)
+        self.folder = corpus.Folder(folder) if folder else None
+        self.config = {
+            "kind": "pairs",
+            "effect": effect,
+            "seed": seed,
+            "seconds": seconds,
+            "folder": str(folder) if folder else None,
+            "folder_share": folder_share,
+            "probe_share": probe_share,
+        }
+
+    def _dry(self, rng: np.random.Generator) -> np.ndarray:
+        if self.folder and rng.random() < self.config["folder_share"]:
+            dry = self.folder.excerpt(rng, self.samples)
+        elif rng.random() < self.config["probe_share"]:
+            probe = signals.probe()
+            start = rng.integers(max(1, probe.size - self.samples))
+            piece = probe[start : start + self.samples]
+            return np.pad(piece, (0, self.samples - piece.size))
+        else:
+            dry = synthetic.synthetic(rng, self.samples)
+        if rng.random() < QUIET_SHARE:  # peaks down to −60 dBFS
+            dry = dry * np.float32(10 ** (rng.uniform(-30, 0) / 20))
+        return dry
+
+    def item(self, i: int) -> dict[str, np.ndarray]:
+        """dry (T,), wet (T,), knobs (K,) in 0…1, switches (S,)."""
+        rng = np.random.default_rng([_PAIRS, self.config["seed"], i])
+        dry = self._dry(rng)
+        settings = self.effect.sample(rng)
+        knobs, switches = self.effect.to_unit(settings)
+        wet = self.effect.render(dry, SAMPLE_RATE, settings)
+        return {"dry": dry, "wet": wet, "knobs": knobs, "switches": switches}
