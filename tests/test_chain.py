@@ -227,10 +227,10 @@ def test_later_is_where_the_lfo_stands_then():
         seconds = 0.7
         waited = np.pad(sound, (round(seconds * 44_100), 0))
         expected = chain.render(waited, 44_100)[-sound.size :]
-        told = chain.later(seconds).render(sound, 44_100)
+        told = chain.at_time(seconds).render(sound, 44_100)
         error = np.sum((told - expected) ** 2) / np.sum(expected**2)
         assert error < 1e-4, name
-        back = chain.later(seconds).later(-seconds)
+        back = chain.at_time(seconds).at_time(-seconds)
         assert dict(back.steps)[name][effect.sweep.phase] == pytest.approx(
             dict(chain.steps)[name][effect.sweep.phase]
         )

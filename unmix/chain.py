@@ -54,9 +54,9 @@ class Chain:
         settings = dict(self.steps)
         return Chain([(name, settings[name]) for name in canonical_order(self.names)])
 
-    def later(self, seconds: float) -> Chain:
+    def at_time(self, seconds: float) -> Chain:
         """The same devices for sound that begins so much later: their LFOs have run on."""
-        return Chain((name, effects.get(name).later(s, seconds)) for name, s in self.steps)
+        return Chain((name, effects.get(name).at_time(s, seconds)) for name, s in self.steps)
 
     def to_json(self) -> str:
         """JSON text: {"format", "version", "chain": [{"effect": …, "settings": {…}}, …]}."""

@@ -147,7 +147,7 @@ def test_side_by_side_is_what_the_device_does(fx, count):
     drawn = [fx.panel.complete(fx.sample(rng)) for _ in range(LANES)]
     edges = [fx.panel.complete(settings) for settings in corners(fx)]
     for settings in (drawn[:count], (edges + drawn)[:count]):
-        wet = fx.side_by_side(audio, settings)
+        wet = fx.render_batch(audio, settings)
         assert wet.shape == audio.shape and wet.dtype == np.float32
         for n, own in enumerate(settings):
             real = fx.render(audio[:, n], RATE, own)

@@ -16,7 +16,7 @@ def noise(samples=22_050, peak=0.5):
 
 
 def drawn(fx, heard=None, **settings):
-    return fx.curves(fx.panel.complete(settings), heard, RATE)
+    return fx.response_plots(fx.panel.complete(settings), heard, RATE)
 
 
 def line(curve, label):
@@ -28,7 +28,7 @@ def line(curve, label):
 def test_whatever_an_effect_draws_is_whole_and_finite(name, heard):
     fx = effects.get(name)
     for seed in range(3):
-        for curve in fx.curves(fx.sample(np.random.default_rng(seed)), heard, RATE):
+        for curve in fx.response_plots(fx.sample(np.random.default_rng(seed)), heard, RATE):
             assert isinstance(curve, Curve) and curve.title and curve.x.label and curve.y.label
             assert curve.lines or curve.image
             for one in curve.lines:
@@ -79,7 +79,7 @@ def test_ott_gains_over_time_are_those_of_the_device():
 def test_ott_draws_the_gain_that_a_steady_tone_gets(band, hz):
     heard = 0.05 * np.sin(2 * np.pi * hz * np.arange(3 * RATE) / RATE).astype(np.float32)
     settings = OTT.panel.complete({"amount": 70})
-    gains = OTT.curves(settings, heard, RATE)[0]
+    gains = OTT.response_plots(settings, heard, RATE)[0]
     drawn_db = line(gains, f"{band} band").y[-50:].mean()
     second = slice(-RATE // 2, None)
     ratio = np.square(OTT.render(heard, RATE, settings)[second]).mean()
@@ -150,16 +150,18 @@ def test_a_lead_is_heard_and_not_shown():
         fx_curves[0].lines[:1]
         for fx_curves in (
             drawn(PHASER, heard, rate=2, depth=60),
-            PHASER.curves(PHASER.panel.complete({"rate": 2, "depth": 60}), heard, RATE, lead),
+            PHASER.response_plots(
+                PHASER.panel.complete({"rate": 2, "depth": 60}), heard, RATE, lead
+            ),
         )
     )
     there = np.interp(late.x + 0.25, whole.x, whole.y)
     assert np.abs(np.log(late.y / there)).max() < 0.02
-    gains = OTT.curves(OTT.panel.complete({}), heard, RATE, lead)[0]
+    gains = OTT.response_plots(OTT.panel.complete({}), heard, RATE, lead)[0]
     assert gains.x.high == pytest.approx(0.75) and gains.lines[0].x.max() < 0.75
     blocks = OTT.blocks(heard, RATE, OTT.panel.complete({}))
     wanted = np.concatenate([gains_db for _, gains_db in blocks], 1)[0, lead]
     assert gains.lines[0].y[0] == pytest.approx(wanted)
-    whole = OTT.curves(OTT.panel.complete({}), heard, RATE)[0]
+    whole = OTT.response_plots(OTT.panel.complete({}), heard, RATE)[0]
     there = np.interp(gains.lines[0].x + 0.25, whole.lines[0].x, whole.lines[0].y)
     assert gains.lines[0].y == pytest.approx(there, abs=0.05)

@@ -127,7 +127,7 @@ def test_it_repeats_with_its_rate():
 
 def test_the_device_takes_its_rate_in_steps():
     """While the angle is between 4 and 2π: of two rates within a step it makes the same."""
-    grain = PHASER.sweep.grain_hz
+    grain = PHASER.lfo.grain_hz
     moving = {"depth": 40, "phase": 280}  # 4.9, and up to 5.3 in a second of 80 steps
     one, same, other = (
         PHASER.render(noise(), RATE, moving | {"rate": (80 + part) * grain})
@@ -138,13 +138,13 @@ def test_the_device_takes_its_rate_in_steps():
 
 def test_side_by_side_without_steps():
     """The first is what it was, and the others differ from it in proportion."""
-    grain = PHASER.sweep.grain_hz
+    grain = PHASER.lfo.grain_hz
     audio = np.repeat(noise()[:, None], 16, 1)
     settings = [
         PHASER.panel.complete({"depth": 40, "phase": 280, "rate": (80 + part) * grain})
         for part in (0, 0.1, 0.2, 0.4)
     ]
-    stepped, smooth = (PHASER.side_by_side(audio, settings, smooth=way) for way in (False, True))
+    stepped, smooth = (PHASER.render_batch(audio, settings, smooth=way) for way in (False, True))
     np.testing.assert_allclose(stepped[:, 0], smooth[:, 0], atol=1e-6)
     off = np.linalg.norm(smooth[:, 1:4] - smooth[:, :1], axis=0)
     np.testing.assert_allclose(off / off[0], [1, 2, 4], rtol=0.02)

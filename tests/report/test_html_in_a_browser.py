@@ -136,8 +136,8 @@ def test_it_plays_and_switches_at_the_same_position(browser, pages):
       [before, Number(seek.value), (performance.now() - began) / 1000]
     )));"""
     browser.set_script_timeout(PATIENCE_S)
-    start, later, seconds = browser.execute_async_script(script)
-    moved = (later - start) % SECONDS  # it loops
+    start, at_time, seconds = browser.execute_async_script(script)
+    moved = (at_time - start) % SECONDS  # it loops
     assert chosen(browser) == "Source" and moved <= seconds + 0.2
     assert browser.find_element("id", "player").get_attribute("data-playing") == "true"
     assert browser.find_element("id", "status").text == ""

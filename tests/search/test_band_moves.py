@@ -5,7 +5,7 @@ from fits import PROBE, fitting
 
 from unmix import effects
 from unmix.chain import Chain
-from unmix.effects.base import Filter
+from unmix.effects.base import EqBand
 from unmix.search import band_moves, moves
 
 EQ = {"freq_2": 300.0, "gain_2": 4.0, "q_2": 1.2, "gain_3": -4.0}
@@ -42,11 +42,11 @@ def test_each_filter_names_its_knobs_and_is_flat_at_no_gain():
     found = 0
     for name in effects.names():
         effect = effects.get(name)
-        for one in effect.filters:
-            assert isinstance(one, Filter)
+        for one in effect.eq_bands:
+            assert isinstance(one, EqBand)
             knobs = {knob.name: knob for knob in effect.knobs}
             assert {one.freq, one.gain, one.q} <= set(knobs)
-            flat = {other.gain: 0.0 for other in effect.filters}
+            flat = {other.gain: 0.0 for other in effect.eq_bands}
             for place in (knobs[one.freq].low, knobs[one.freq].high):
                 wet = effect.render(PROBE, 44_100, flat | {one.freq: place})
                 assert np.abs(wet - PROBE).max() < 1e-4

@@ -220,10 +220,10 @@ def test_nothing_moves_at_the_answer():
 def test_standing_still_is_the_effect_without_depth():
     for name in effects.names():
         effect = effects.get(name)
-        if effect.sweep:
-            settings = effect.panel.complete({effect.sweep.depth: 0.0})
+        if effect.lfo:
+            settings = effect.panel.complete({effect.lfo.depth: 0.0})
             position = effect.position(settings, np.zeros(1))[0]
-            held = effect.standing(PROBE, settings, position)
+            held = effect.render_frozen(PROBE, settings, position)
             assert np.abs(held - effect.render(PROBE, SAMPLE_RATE, settings)).max() < 1e-4
 
 
@@ -231,12 +231,12 @@ def test_standing_still_side_by_side():
     positions = np.linspace(0, 1, 5)
     for name in effects.names():
         effect = effects.get(name)
-        if effect.sweep:
+        if effect.lfo:
             settings = effect.panel.complete({})
-            held = effect.standing_side_by_side(PROBE, settings, positions)
+            held = effect.render_frozen_batch(PROBE, settings, positions)
             assert held.shape == (PROBE.size, LANES)
             for position, wet in zip(positions, held.T, strict=False):
-                real = effect.standing(PROBE, settings, position)
+                real = effect.render_frozen(PROBE, settings, position)
                 assert np.sum((wet - real) ** 2) < 1e-6 * np.sum(real**2)
 
 

@@ -41,8 +41,8 @@ def test_what_rings_on_does_not_count_as_sounding_at_once():
     early, late = shares[:, :3], shares[:, 30:60]
     assert early.mean() > 0.9 and late.mean() < 0.05
     assert lfo_grid.directness(burst, Chain())[:, 2:20].mean() > 0.98
-    later = lfo_grid.directness(np.pad(burst, (9_000, 0)), reverb, lead=9_000)
-    np.testing.assert_allclose(later, shares, atol=1e-3)
+    at_time = lfo_grid.directness(np.pad(burst, (9_000, 0)), reverb, lead=9_000)
+    np.testing.assert_allclose(at_time, shares, atol=1e-3)
 
 
 def test_another_rate_goes_the_same_way_for_a_part_of_a_turn():

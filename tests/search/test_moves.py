@@ -12,24 +12,24 @@ from unmix.search import lfo_grid, lfo_moves, moves, proxy_descent
 
 @pytest.mark.parametrize("rate", [0.3, 2.7])
 def test_a_sweep_is_found_from_anywhere(rate):
-    names = [name for name in effects.names() if effects.get(name).sweep]
+    names = [name for name in effects.names() if effects.get(name).lfo]
     assert names
     for name in names:
         effect = effects.get(name)
-        settings = effect.sample(np.random.default_rng(3)) | {effect.sweep.rate: rate}
-        settings |= {effect.sweep.depth: 60.0, "feedback": 50.0, "dry_wet": 80.0}
+        settings = effect.sample(np.random.default_rng(3)) | {effect.lfo.rate: rate}
+        settings |= {effect.lfo.depth: 60.0, "feedback": 50.0, "dry_wet": 80.0}
         true = Chain([("saturator", {"drive": 10.0}), (name, settings)])
-        wrong = {effect.sweep.rate: 1.0, effect.sweep.depth: 20.0, effect.sweep.phase: 200.0}
+        wrong = {effect.lfo.rate: 1.0, effect.lfo.depth: 20.0, effect.lfo.phase: 200.0}
         start = Chain([("saturator", {"drive": 6.0}), (name, settings | wrong)])
         found = fitting(true, start)
-        assert lfo_moves.sweep(found)
+        assert lfo_moves.lfo(found)
         for _ in range(2):
             for _ in range(6):
                 found.descend()
-            lfo_moves.sweep(found)
+            lfo_moves.lfo(found)
         for _ in range(6):
             found.descend()
-        assert dict(found.chain.steps)[name][effect.sweep.rate] == pytest.approx(rate, rel=0.02)
+        assert dict(found.chain.steps)[name][effect.lfo.rate] == pytest.approx(rate, rel=0.02)
 
 
 def test_a_fast_sweep_is_found_in_front_of_a_long_reverb():
@@ -42,7 +42,7 @@ def test_a_fast_sweep_is_found_in_front_of_a_long_reverb():
     wrong = {"rate": 0.2, "depth": 20.0, "centre": 500.0, "feedback": 28.0, "phase": 200.0}
     start = moved(true, "phaser", dry_wet=30.0, **wrong)
     found = fitting(true, moved(start, "reverb", dry_wet=27.0))
-    assert lfo_moves.sweep(found)
+    assert lfo_moves.lfo(found)
     phaser = dict(found.chain.steps)["phaser"]
     assert phaser["rate"] == pytest.approx(1.6, abs=0.02)
     assert phaser["depth"] == pytest.approx(65, abs=5)
@@ -121,7 +121,7 @@ def test_a_glide_finds_the_rate_of_a_slow_lfo_among_its_steps():
     assert not lfo_moves.glide(found, late=lambda: True)
     assert lfo_moves.glide(found) and found.error() < 0.1 * before
     rate = dict(found.chain.steps)["phaser"]["rate"]
-    assert abs(rate - 0.07) < 2 * effect.sweep.grain_hz
+    assert abs(rate - 0.07) < 2 * effect.lfo.grain_hz
     assert not lfo_moves.glide(fitting(true, true))  # nothing is left to find
     assert not lfo_moves.glide(fitting(true, moved(true, "eq", gain_2=8.0)))  # too far
 
@@ -154,7 +154,7 @@ def test_an_empty_chain_stays_as_it_is():
     found = fitting(Chain(), Chain())
     assert (
         not moves.kick(found)
-        and not lfo_moves.sweep(found)
+        and not lfo_moves.lfo(found)
         and not proxy_descent.follow(found, {}, 3)
     )
     assert not moves.flip(found) and not moves.scan(found) and not lfo_moves.slide(found)

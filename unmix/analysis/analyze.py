@@ -129,7 +129,7 @@ def refine_chain(
     if prepared.dry is None:
         raise UnmixError("refine needs the source: the probe was not found; use --source")
     generator = torch.Generator().manual_seed(seed)
-    chain = chain.later(prepared.pair.begin_s)  # it is told for the beginning of the source
+    chain = chain.at_time(prepared.pair.begin_s)  # it is told for the beginning of the source
     refines = bool(steps or seconds)
     starts = around(chain, AROUND if refines else 0, generator)
     found = _search(prepared, starts, proxies, steps, device, progress, seconds, stop, polish, seed)
@@ -172,14 +172,14 @@ def _conclude(prepared, prediction: Chain, found, top: int, refined: bool, gener
 
     judge, best = prepared.judge(), found.candidates[0]
     early = -prepared.pair.begin_s  # what is told is for the beginning of the source
-    chain = found.chain.later(early)
+    chain = found.chain.at_time(early)
     answer, checks, open_knobs, esr_before = apart(
         call,
         [
             lambda: chain.render(prepared.dry, prepared.sample_rate),
             lambda: diagnostics.checks(prepared, chain),
             lambda: undetermined(
-                judge.source[judge.lead :], found.chain.later(judge.lead / SAMPLE_RATE)
+                judge.source[judge.lead :], found.chain.at_time(judge.lead / SAMPLE_RATE)
             ),
             lambda: judge.esr_db(prediction),
         ],
@@ -195,7 +195,7 @@ def _conclude(prepared, prediction: Chain, found, top: int, refined: bool, gener
     return Result(
         chain=chain,
         candidates=[
-            (c.chain.later(early), c.probability, c.distance) for c in found.candidates[:top]
+            (c.chain.at_time(early), c.probability, c.distance) for c in found.candidates[:top]
         ],
         distance={
             "before": {"mss": found.before, "esr_db": esr_before},

@@ -21,7 +21,7 @@ def checks(prepared, chain: Chain) -> list[dict[str, float]]:
     (prepare.Prepared) that the search did not hear: {"start_s", "mss", "esr_db"} of each."""
 
     def check(part) -> dict[str, float]:
-        judge, there = Judge(*part.sounds(), prepared.match_gain), chain.later(part.begin_s)
+        judge, there = Judge(*part.sounds(), prepared.match_gain), chain.at_time(part.begin_s)
         mss, esr_db = judge.distance(there), judge.esr_db(there)
         return {"start_s": part.start / SAMPLE_RATE, "mss": mss, "esr_db": esr_db}
 

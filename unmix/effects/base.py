@@ -21,10 +21,10 @@ from unmix.errors import UnmixError
 
 
 @dataclass(frozen=True)
-class Sweep:
+class Lfo:
     """The LFO of an effect: the knobs that say where it stands at each moment.
 
-    An effect with a sweep has ``position`` and ``standing``; a search then finds these knobs
+    An effect with a sweep has ``position`` and ``render_frozen``; a search then finds these knobs
     together, by comparing a recording with the effect standing still at every position.
 
     ``grain_hz`` are the steps in which the device takes its rate, if it has any: between them
@@ -43,7 +43,7 @@ class Sweep:
 
 
 @dataclass(frozen=True)
-class Filter:
+class EqBand:
     """One filter of an equaliser: the knobs that say where it is, how much it does and how wide.
 
     A search looks for a place for each filter, while all other knobs make up for it.
@@ -74,8 +74,8 @@ class Effect:
     knobs: tuple[Knob, ...]
     switches: tuple[Switch, ...] = ()
     linear_time_invariant: bool = False
-    sweep: Sweep | None = None
-    filters: tuple[Filter, ...] = ()
+    lfo: Lfo | None = None
+    eq_bands: tuple[EqBand, ...] = ()
     proxy_class: str | None = None
     min_sample_rate: int = SAMPLE_RATE
 
@@ -95,29 +95,29 @@ class Effect:
         """The knob of that name, which the effect has."""
         return next(knob for knob in self.knobs if knob.name == name)
 
-    def later(self, settings: dict, seconds: float) -> dict:
+    def at_time(self, settings: dict, seconds: float) -> dict:
         """The settings that it has, with its LFO run on, for sound that begins so much later (or
         earlier, if below 0)."""
-        if self.sweep is None:
+        if self.lfo is None:
             return settings
-        phase = self.knob(self.sweep.phase)
+        phase = self.knob(self.lfo.phase)
         span = phase.high - phase.low
-        turned = settings[self.sweep.phase] + span * settings[self.sweep.rate] * seconds
-        return settings | {self.sweep.phase: turned % span}
+        turned = settings[self.lfo.phase] + span * settings[self.lfo.rate] * seconds
+        return settings | {self.lfo.phase: turned % span}
 
     def position(self, values: dict, seconds):
         """Where the LFO stands at times (seconds), 0…1, from knobs in units (arrays that broadcast
-        against the times); only of an effect with a ``sweep``."""
+        against the times); only of an effect with a ``lfo``."""
         raise NotImplementedError
 
-    def standing(self, audio: np.ndarray, settings: dict, position: float) -> np.ndarray:
+    def render_frozen(self, audio: np.ndarray, settings: dict, position: float) -> np.ndarray:
         """``process`` at 44.1 kHz with the LFO held at a position, 0…1."""
         raise NotImplementedError
 
-    def curves(
+    def response_plots(
         self,
         settings: dict,
-        heard: np.ndarray | None,
+        input_audio: np.ndarray | None,
         sample_rate: int = SAMPLE_RATE,
         lead: int = 0,
     ) -> list[Curve]:
@@ -131,16 +131,16 @@ class Effect:
         """
         return []
 
-    def standing_side_by_side(
+    def render_frozen_batch(
         self, audio: np.ndarray, settings: dict, positions: np.ndarray
     ) -> np.ndarray:
-        """``standing`` at up to LANES positions: float32 (samples, LANES), the first ones of which
-        count; as ``side_by_side``."""
-        return np.stack(_filled([self.standing(audio, settings, p) for p in positions]), 1)
+        """``render_frozen`` at up to LANES positions: float32 (samples, LANES), the first ones of which
+        count; as ``render_batch``."""
+        return np.stack(_filled([self.render_frozen(audio, settings, p) for p in positions]), 1)
 
     @staticmethod
     def lanes(settings: Sequence[dict], name: str, default=None) -> np.ndarray:
-        """One knob, in units, or switch of the sounds of ``side_by_side``: (LANES,)."""
+        """One knob, in units, or switch of the sounds of ``render_batch``: (LANES,)."""
         return np.array(_filled([own.get(name, default) for own in settings]))
 
     def build_proxy(self):
@@ -171,7 +171,7 @@ class Effect:
         wet = self.run(as_channels(audio), sample_rate, settings)
         return wet.reshape(np.shape(audio))
 
-    def side_by_side(
+    def render_batch(
         self, audio: np.ndarray, settings: Sequence[dict], smooth: bool = False
     ) -> np.ndarray:
         """``render`` of LANES sounds at 44.1 kHz, for searches, which compare a great many.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-LANES = 16  # sounds that ``Effect.side_by_side`` takes: as many as a processor adds up at once
+LANES = 16  # sounds that ``Effect.render_batch`` takes: as many as a processor adds up at once
 
 
 def _filled(items: list) -> list:

@@ -35,10 +35,12 @@ def _plot(axis, course: Course, effect: Effect) -> None:
     control, view = course.control, course.view
     labels = [in_words(control, value) for value in course.values]
     colours = _colours(control, len(labels))
-    lowest = min(curve.min() for curve in course.curves)
-    highest = max(curve.max() for curve in course.curves)
+    lowest = min(curve.min() for curve in course.response_plots)
+    highest = max(curve.max() for curve in course.response_plots)
     strip = 1.1 * (highest - lowest) if view.strips else 0.0
-    for i, (curve, colour, label) in enumerate(zip(course.curves, colours, labels, strict=True)):
+    for i, (curve, colour, label) in enumerate(
+        zip(course.response_plots, colours, labels, strict=True)
+    ):
         axis.plot(view.x, curve + i * strip, color=colour, lw=1.3, label=label)
     if view.log:
         axis.set_xscale("log")

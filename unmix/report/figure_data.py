@@ -69,7 +69,7 @@ def devices(result: Result) -> list[list[Curve]]:
         heard = np.concatenate([result.excerpt.lead, result.excerpt.source])
     for name, settings in chain.steps:
         effect = effects.get(name)
-        found.append(effect.curves(settings, heard, SAMPLE_RATE, lead))
+        found.append(effect.response_plots(settings, heard, SAMPLE_RATE, lead))
         heard = None if heard is None else effect.render(heard, SAMPLE_RATE, settings)
     return found
 

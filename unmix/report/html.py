@@ -36,7 +36,7 @@ def page(result: Result, name: str, command: str | None = None) -> str:
             sections.chain(result),
             sections.player(result, tracks) if tracks else NO_SOUNDS,
             sections.spectrograms(result) if tracks else "",
-            sections.curves(result),
+            sections.response_plots(result),
             sections.search(result),
             _made(command),
         )

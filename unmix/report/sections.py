@@ -206,7 +206,7 @@ def spectrograms(result: Result) -> str:
     return f'<h2>Spectrograms</h2><p class="lead">{lead}</p><div class="plots two">{figures}</div>'
 
 
-def curves(result: Result) -> str:
+def response_plots(result: Result) -> str:
     """What each device does."""
     steps = zip(result.chain.names, figure_data.devices(result), strict=True)
     figures = [

@@ -27,12 +27,12 @@ DAMPING, FARTHEST = 0.01, 0.3  # of the other knobs, and how far one goes
 
 def relocate(fit: Fit) -> bool:
     """Try other places for every filter; whether one is nearer."""
-    if fit.cost > BELOW or not any(effect.filters for effect in fit.effects):
+    if fit.cost > BELOW or not any(effect.eq_bands for effect in fit.effects):
         return False
     slopes, found = fit.linear or fit.slopes(), []
     for i, effect in enumerate(fit.effects):
         names = [knob.name for knob in effect.knobs]
-        for one in effect.filters:
+        for one in effect.eq_bands:
             own = [fit.places[i].start + names.index(name) for name in astuple(one)]
             found += _elsewhere(fit, i, own, *slopes)
     controls = [(knobs, fit.switches) for knobs in found]

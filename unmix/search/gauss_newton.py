@@ -62,9 +62,9 @@ class Fit(Position):
         super().__init__(judge, starts)
         self.rng = rng
         self.grained = [
-            place.start + effect.knobs.index(effect.knob(effect.sweep.rate))
+            place.start + effect.knobs.index(effect.knob(effect.lfo.rate))
             for effect, place in zip(self.effects, self.places, strict=True)
-            if effect.sweep and effect.sweep.grain_hz
+            if effect.lfo and effect.lfo.grain_hz
         ]
         self.mean, self.spread = self._belief()
         self.free = slice(0, len(self.circular))  # the knobs that descend
@@ -117,7 +117,7 @@ class Fit(Position):
             moved = np.repeat(self.knobs[None], 1 + len(group), 0)
             moved[range(1, 1 + len(group)), group] += moves[group]
             controls = [(one, self.switches) for one in moved]
-            return self._side_by_side(controls, self.effect_of[group[0]], smooth=True)
+            return self._render_batch(controls, self.effect_of[group[0]], smooth=True)
 
         slopes = torch.zeros(len(self.knobs), len(here)) if known is None else known.clone()
         for group, wets in zip(groups, together(renders, groups), strict=True):

@@ -64,11 +64,11 @@ def search(effect, distances: np.ndarray, lead_s: float = 0.0) -> list[dict]:
     The best of a grid are moved at random, less and less, as long as they come nearer.
 
     Args:
-        effect: has a ``sweep``.
+        effect: has a ``lfo``.
         distances: (positions, frames), in dB, of the effect held at POSITIONS.
         lead_s: time that the LFO has run when the first frame begins.
     """
-    rate = effect.knob(effect.sweep.rate)
+    rate = effect.knob(effect.lfo.rate)
     columns = np.arange(distances.shape[1])
     seconds = columns * PICTURE[1] / SAMPLE_RATE
     fine = np.linspace(0, len(distances) - 1, BETWEEN * (len(distances) - 1) + 1)
@@ -142,14 +142,14 @@ def same_way(effect, settings: dict, seconds: np.ndarray, rates: np.ndarray) -> 
 
 def _places(effect) -> list:
     """The knobs of a sweep beside its rate: centre, depth and phase."""
-    sweep = effect.sweep
+    sweep = effect.lfo
     return [effect.knob(name) for name in (sweep.centre, sweep.depth, sweep.phase)]
 
 
 def _settings(effect, hertz, places) -> dict:
     """The knobs of a sweep in units, from a rate in Hz and the others in 0…1; numbers or arrays."""
     others = zip(_places(effect), places, strict=True)
-    return {effect.sweep.rate: hertz, **{knob.name: knob.from_unit(u) for knob, u in others}}
+    return {effect.lfo.rate: hertz, **{knob.name: knob.from_unit(u) for knob, u in others}}
 
 
 def _floats(values: dict) -> dict:

@@ -36,7 +36,7 @@ GLIDE_BELOW = 1e-3  # of the waveform's cost
 SWEEP_ABOVE, SWEEP_AGAIN = 0.3, 0.6  # dB²: below, the LFO is found; shares of the last sweep's cost
 
 
-def sweep(fit: Fit) -> bool:
+def lfo(fit: Fit) -> bool:
     """Find where the LFO of each effect that has one stands, over time, and take its knobs.
 
     Many are compared by looking up (lfo.py); the best are rendered. Nothing is done where the LFO
@@ -46,7 +46,7 @@ def sweep(fit: Fit) -> bool:
         return False
     fit.swept, moved = fit.cost, False
     for i, effect in enumerate(fit.effects):
-        if effect.sweep is None:
+        if effect.lfo is None:
             continue
         settings = fit.settings(i)
         found = lfo_grid.search(effect, _held(fit, i), fit.judge.lead / SAMPLE_RATE)
@@ -67,10 +67,10 @@ def borrow(fit: Fit, others: Sequence[Fit]) -> None:
     before = fit.cost
     for i, effect in enumerate(fit.effects):
         known = [dict(other.chain.steps).get(effect.name) for other in others]
-        if effect.sweep is None or not any(known):
+        if effect.lfo is None or not any(known):
             continue
         settings = fit.settings(i)
-        lfos = [{name: there[name] for name in effect.sweep.knobs} for there in known if there]
+        lfos = [{name: there[name] for name in effect.lfo.knobs} for there in known if there]
         options = [effect.to_unit(settings | values) for values in lfos]
         fit.take(*fit.tried(i, options)[0])
     if fit.cost < SWEEP_AGAIN * before:
@@ -85,9 +85,9 @@ def slide(fit: Fit) -> bool:
     fastest = SLIDE_TURNS / (seconds[-1] - seconds[0])
     for i, effect in enumerate(fit.effects):
         settings = fit.settings(i)
-        if effect.sweep is None or settings[effect.sweep.rate] > fastest:
+        if effect.lfo is None or settings[effect.lfo.rate] > fastest:
             continue
-        slowest = effect.knob(effect.sweep.rate).low
+        slowest = effect.knob(effect.lfo.rate).low
         rates = np.geomspace(slowest, fastest, SLIDES)
         ways = lfo_grid.same_way(effect, settings, seconds, rates)
         near = fit.tried(i, [effect.to_unit(settings | values) for values in ways], SWEEPS)
@@ -106,9 +106,9 @@ def glide(fit: Fit, late: Callable[[], bool] = lambda: False) -> bool:
         return False
     near, least = fit, error
     for i, effect in enumerate(fit.effects):
-        if effect.sweep and effect.sweep.grain_hz:
+        if effect.lfo and effect.lfo.grain_hz:
             for grains in GLIDES:
-                near, least = _nearer(near, least, i, grains * effect.sweep.grain_hz, late)
+                near, least = _nearer(near, least, i, grains * effect.lfo.grain_hz, late)
     if near.cost * least < fit.cost * error:
         fit.put(near.cost, near.knobs, near.switches)
         return True
@@ -119,7 +119,7 @@ def _nearer(near: Fit, least: float, i: int, step: float, late) -> tuple[Fit, fl
     """The nearest of a fit with the error ``least`` and of those with the LFO of effect i slower
     and faster by a step (Hz), and where these three lead; and its error."""
     way, middle = near.settings(i), least
-    here = way[near.effects[i].sweep.rate]
+    here = way[near.effects[i].lfo.rate]
 
     def error_at(rate: float) -> float:
         """Of a fit that begins where the nearest stands, which it becomes if it is nearer."""
@@ -148,7 +148,7 @@ def _at_rate(fit: Fit, i: int, way: dict, rate: float) -> Fit | None:
     """The fit with the LFO of effect i at another rate (Hz), on the way that it goes with the
     settings ``way``, after a few steps down on the waveform; None outside the rate's range."""
     effect = fit.effects[i]
-    knob = effect.knob(effect.sweep.rate)
+    knob = effect.knob(effect.lfo.rate)
     if not knob.low <= rate <= knob.high:
         return None
     (lfo_knobs,) = lfo_grid.same_way(effect, way, _seconds(fit.judge), [rate])
@@ -177,9 +177,9 @@ def _held(fit: Fit, i: int) -> np.ndarray:
         return (off * weights).mean(0)
 
     def renders(positions: np.ndarray) -> np.ndarray:
-        audio = effect.standing_side_by_side(fit.heard[i], settings, positions)
+        audio = effect.render_frozen_batch(fit.heard[i], settings, positions)
         for name, own in rest.steps:
-            audio = effects.get(name).side_by_side(audio, [own] * len(positions))
+            audio = effects.get(name).render_batch(audio, [own] * len(positions))
         return in_rows(audio, len(positions))
 
     wets = together(renders, by_lanes(lfo_grid.POSITIONS))

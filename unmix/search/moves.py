@@ -1,7 +1,7 @@
 """Moves of a fit over hills that its descent does not climb, taken where the real effects agree.
 
 ``follow`` goes down the gradient of the proxies, in another landscape; ``kick`` tries other
-controls drawn at random; ``sweep`` looks up where an LFO stands, ``borrow`` asks other fits.
+controls drawn at random; ``lfo`` looks up where an LFO stands, ``borrow`` asks other fits.
 """
 
 from __future__ import annotations

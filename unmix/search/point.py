@@ -79,7 +79,7 @@ class Position:
             audio = self.effects[i].render(audio, SAMPLE_RATE, settings)
         return audio
 
-    def _side_by_side(
+    def _render_batch(
         self, controls: Sequence[tuple], first: int = 0, smooth: bool = False
     ) -> np.ndarray:
         """Renders with up to LANES controls (knobs, switches), (B, samples), of what effect
@@ -92,14 +92,14 @@ class Position:
             own = [self.settings(i, *control) for control in controls]
             last = max([last, *(n for n, settings in enumerate(own) if settings != own[0])])
             # the others are still as the first
-            audio = self.effects[i].side_by_side(audio, own[: last + 1], smooth)
+            audio = self.effects[i].render_batch(audio, own[: last + 1], smooth)
         self.judge.renders += len(controls)
         return in_rows(audio, len(controls))
 
     def differences(self, controls: Sequence[tuple], first: int = 0) -> torch.Tensor:
         """Those of many other controls (knobs, switches) of the chain, at least one, by
-        ``_side_by_side``: (B, D)."""
-        wets = together(lambda group: self._side_by_side(group, first), by_lanes(controls))
+        ``_render_batch``: (B, D)."""
+        wets = together(lambda group: self._render_batch(group, first), by_lanes(controls))
         return torch.cat(together(self._differences, np.concatenate(wets)))
 
     def costs(self, controls: Sequence[tuple], first: int = 0) -> list[float]:

@@ -155,7 +155,7 @@ class Search:
             if fit not in ahead:
                 lfo_moves.borrow(fit, ahead)
             if not self.late():
-                lfo_moves.sweep(fit)
+                lfo_moves.lfo(fit)
             self.descend(fit, steps)
 
         ahead = fits[:AHEAD]
@@ -189,7 +189,7 @@ class Search:
         down = min(steps - through, DESCEND)
 
         def work(fit: Fit) -> None:
-            for jump in (moves.kick, lfo_moves.sweep):
+            for jump in (moves.kick, lfo_moves.lfo):
                 if not self.late():
                     jump(fit)
             if through and fit.cost > FOLLOW_ABOVE and not self.late():
@@ -330,7 +330,7 @@ class Search:
                 add(moves, fit, others)
             for others in neighbourhood.put_in(steps, rng):
                 add(longer, fit, *others)
-        has_lfo = any(effect.sweep for effect in leaders[0].effects)
+        has_lfo = any(effect.lfo for effect in leaders[0].effects)
         found = []
         for kind, count, near in (
             (moves, MOVED, True),

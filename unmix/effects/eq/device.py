@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from unmix.audio.io import SAMPLE_RATE
-from unmix.effects.base import Effect, Filter
+from unmix.effects.base import Effect, EqBand
 from unmix.effects.batch import LANES
 from unmix.effects.controls import Knob, Switch
 from unmix.effects.plotdata import FREQUENCY, Axis, Curve, Line, response_db
@@ -131,7 +131,7 @@ class Equalizer(Effect):
         if len(modes) > 1
     )
     linear_time_invariant = True
-    filters = tuple(Filter(f"freq_{band}", f"gain_{band}", f"q_{band}") for band in BANDS)
+    eq_bands = tuple(EqBand(f"freq_{band}", f"gain_{band}", f"q_{band}") for band in BANDS)
 
     def is_neutral(self, settings):
         return all(
@@ -139,7 +139,7 @@ class Equalizer(Effect):
             for band in BANDS
         )
 
-    def curves(self, settings, heard, sample_rate=SAMPLE_RATE, lead=0):
+    def response_plots(self, settings, input_audio, sample_rate=SAMPLE_RATE, lead=0):
         hz = FREQUENCY.grid(480)
         impulse = np.zeros(RESPONSE_SAMPLES, np.float32)
         impulse[0] = 1
@@ -170,23 +170,23 @@ class Equalizer(Effect):
     def process(self, audio, sample_rate, settings):
         import pedalboard as pb
 
-        filters = []
+        eq_bands = []
         for band in BANDS:
             freq, gain, q = (settings[f"{knob}_{band}"] for knob in ("freq", "gain", "q"))
             match self.mode(settings, band):
                 case "bell":
-                    filters.append(pb.PeakFilter(freq, gain, q))
+                    eq_bands.append(pb.PeakFilter(freq, gain, q))
                 case "low_shelf":
-                    filters.append(pb.LowShelfFilter(freq, gain, q))
+                    eq_bands.append(pb.LowShelfFilter(freq, gain, q))
                 case "high_shelf":
-                    filters.append(pb.HighShelfFilter(freq, gain, q))
+                    eq_bands.append(pb.HighShelfFilter(freq, gain, q))
                 case "low_cut":
-                    filters += [pb.HighpassFilter(freq), pb.HighpassFilter(freq)]
+                    eq_bands += [pb.HighpassFilter(freq), pb.HighpassFilter(freq)]
                 case "high_cut":
-                    filters += [pb.LowpassFilter(freq), pb.LowpassFilter(freq)]
-        return pb.Pedalboard(filters)(np.ascontiguousarray(audio), sample_rate)
+                    eq_bands += [pb.LowpassFilter(freq), pb.LowpassFilter(freq)]
+        return pb.Pedalboard(eq_bands)(np.ascontiguousarray(audio), sample_rate)
 
-    def side_by_side(self, audio, settings, smooth=False):
+    def render_batch(self, audio, settings, smooth=False):
         knobs = {knob.name: self.lanes(settings, knob.name) for knob in self.knobs}
         modes = {band: self.lanes(settings, f"mode_{band}", "bell") for band in BANDS}
         return _filtered(audio, sections(knobs, modes))

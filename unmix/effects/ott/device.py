@@ -247,12 +247,16 @@ class OTT(Effect):
             _to_gains(gains_db, *law)
             yield bands, gains_db
 
-    def curves(self, settings, heard, sample_rate=SAMPLE_RATE, lead=0):
-        found = [] if heard is None else [self._gains_over_time(settings, heard, sample_rate, lead)]
+    def response_plots(self, settings, input_audio, sample_rate=SAMPLE_RATE, lead=0):
+        found = (
+            []
+            if input_audio is None
+            else [self._gains_over_time(settings, input_audio, sample_rate, lead)]
+        )
         return [*found, self._levels(settings)]
 
-    def _gains_over_time(self, settings, heard, sample_rate, lead) -> Curve:
-        blocks = [gains for _, gains in self.blocks(heard, sample_rate, settings)]
+    def _gains_over_time(self, settings, input_audio, sample_rate, lead) -> Curve:
+        blocks = [gains for _, gains in self.blocks(input_audio, sample_rate, settings)]
         gains = np.concatenate(blocks, 1)[:, lead:]
         time = time_axis(gains.shape[1], sample_rate)
         every = max(1, gains.shape[1] // PICTURE_POINTS)
@@ -290,7 +294,7 @@ class OTT(Effect):
             start += BLOCK
         return y
 
-    def side_by_side(self, audio, settings, smooth=False):
+    def render_batch(self, audio, settings, smooth=False):
         values = {knob.name: self.lanes(settings, knob.name) for knob in self.knobs}
         above, below = map(np.float32, self.thresholds(values))
         time, amount = values["time"] / 100, np.float32(values["amount"] / 100)

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from unmix.audio.io import SAMPLE_RATE
-from unmix.effects.base import Effect, Sweep
+from unmix.effects.base import Effect, Lfo
 from unmix.effects.batch import LANES
 from unmix.effects.controls import Knob
 from unmix.effects.plotdata import FREQUENCY, Axis, Curve, Image, Line, response_db, time_axis
@@ -41,7 +41,7 @@ def _angles(start, step, looks):
 @njit(cache=True, fastmath=True, nogil=True)
 def _swept(x, gains, feedback, mix):
     """Six first-order all-passes of the trapezoidal rule in a feedback loop (Zavalishin, "The Art
-    of VA Filter Design", 2018, chapter 3): x (samples, LANES), their gains (looks, LANES)."""
+    of VA EqBand Design", 2018, chapter 3): x (samples, LANES), their gains (looks, LANES)."""
     wet = np.empty_like(x)
     states = np.zeros((STAGES + 1, LANES), np.float32)  # the output is fed back
     for t in range(x.shape[0]):
@@ -87,7 +87,7 @@ class Phaser(Effect):
     )
 
     # the angle, below 2π, has 24 bits: the rate comes in steps of its last one
-    sweep = Sweep("rate", "depth", "centre", "phase", 2**-21 / (2 * math.pi) * SAMPLE_RATE / HOLD)
+    lfo = Lfo("rate", "depth", "centre", "phase", 2**-21 / (2 * math.pi) * SAMPLE_RATE / HOLD)
 
     @staticmethod
     def _device(settings: dict, depth: float, centre_hz: float):
@@ -117,7 +117,7 @@ class Phaser(Effect):
         ahead = HOLD * (ramp + 1)
         return device(np.pad(audio, (ahead, 0)), sample_rate, block, False)[ahead:]
 
-    def side_by_side(self, audio, settings, smooth=False):
+    def render_batch(self, audio, settings, smooth=False):
         values = {knob.name: self.lanes(settings, knob.name) for knob in self.knobs}
         turn = np.float32(2 * math.pi)
         step = turn / np.float32(SAMPLE_RATE / HOLD) * np.float32(values["rate"])
@@ -133,7 +133,7 @@ class Phaser(Effect):
         feedback, mix = (np.float32(values[name] / 100) for name in ("feedback", "dry_wet"))
         return _swept(audio, _gains(place), feedback, mix)
 
-    def standing_side_by_side(self, audio, settings, positions):
+    def render_frozen_batch(self, audio, settings, positions):
         positions = np.resize(positions, LANES)
         gains = np.repeat(_gains(positions)[None], -(-len(audio) // HOLD), 0)
         feedback, mix = (
@@ -152,12 +152,16 @@ class Phaser(Effect):
         swing = values["depth"] / 200 * np.sin(2 * np.pi * turns)
         return self._place(values["centre"]) - swing
 
-    def standing(self, audio, settings, position):
+    def render_frozen(self, audio, settings, position):
         low, high = SWEEP_HZ
         return self._device(settings, 0.0, low * (high / low) ** position)(audio, SAMPLE_RATE)
 
-    def curves(self, settings, heard, sample_rate=SAMPLE_RATE, lead=0):
-        samples = round(PICTURE_S * sample_rate) if heard is None else max(1, len(heard) - lead)
+    def response_plots(self, settings, input_audio, sample_rate=SAMPLE_RATE, lead=0):
+        samples = (
+            round(PICTURE_S * sample_rate)
+            if input_audio is None
+            else max(1, len(input_audio) - lead)
+        )
         time = time_axis(samples, sample_rate)
         seconds, hz = time.grid(PICTURE_COLUMNS), FREQUENCY.grid(PICTURE_ROWS)
         place = np.clip(self.position(settings, seconds + lead / sample_rate), 0, 1)
@@ -165,12 +169,12 @@ class Phaser(Effect):
         impulse = np.zeros(1 << 13, np.float32)
         impulse[0] = 1
         table = [
-            response_db(self.standing(impulse, settings, position), SAMPLE_RATE, hz)
+            response_db(self.render_frozen(impulse, settings, position), SAMPLE_RATE, hz)
             for position in measured
         ]
         nearest = np.abs(place[:, None] - measured).argmin(1)
         image = Image(np.array(table)[nearest].T, Axis("gain", "dB", -30, 12))
         low, high = SWEEP_HZ
-        sweep = Line("cutoff of the stages", seconds, low * (high / low) ** place)
+        lfo = Line("cutoff of the stages", seconds, low * (high / low) ** place)
         note = "Dark lines are notches. Measured with the sweep held still at each moment."
-        return [Curve("Notches over time", time, FREQUENCY, (sweep,), image, note, timeline=True)]
+        return [Curve("Notches over time", time, FREQUENCY, (lfo,), image, note, timeline=True)]

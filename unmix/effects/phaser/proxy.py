@@ -29,7 +29,7 @@ def sweep_position(frequency_hz):
 def allpass_chain(cutoff_hz: torch.Tensor, feedback: torch.Tensor):
     """State space of the six stages in their feedback loop, at standing cutoffs.
 
-    One stage is the first-order all-pass of the trapezoidal rule (Zavalishin, "The Art of VA Filter
+    One stage is the first-order all-pass of the trapezoidal rule (Zavalishin, "The Art of VA EqBand
     Design", 2018, chapter 3), with g = tan(π f / rate), G = g / (1 + g), input e and state s:
     v = G (e − s), s' = s + 2v, out = 2 (v + s) − e. The first stage hears x − feedback · last
     output, so the states are the six s and that output.
@@ -76,7 +76,7 @@ class PhaserProxy(nn.Module):
         nn.init.zeros_(self.tcn.leave.bias)
 
     @staticmethod
-    def sweep(values: dict, seconds: torch.Tensor):
+    def lfo(values: dict, seconds: torch.Tensor):
         """The LFO at times (J,): sine, cosine and the cutoff's unclamped place, each (B, J)."""
         angle = values["phase"][:, None] * (math.pi / 180)
         angle = angle + 2 * math.pi * values["rate"][:, None] * seconds
@@ -89,7 +89,7 @@ class PhaserProxy(nn.Module):
         history = 2 * sum(DILATIONS)  # the LFO ran before the first sample, too
         frames = torch.arange(-history, -(-blocks // FRAME), device=knobs.device)
         seconds = ((frames + 0.5) * FRAME * BLOCK - HOLD / 2) / SAMPLE_RATE
-        sine, cosine, place = self.sweep(values, seconds)
+        sine, cosine, place = self.lfo(values, seconds)
         speed = values["rate"][:, None] * values["depth"][:, None] / 100 * cosine
         learned = self.tcn(torch.stack([sine, cosine, 2 * place - 1, speed], 1), knobs)
         learned = learned[..., history:]  # (B, 1, frames)
@@ -103,7 +103,7 @@ class PhaserProxy(nn.Module):
             values = self.panel.values(knobs)
             blocks = -(-audio.shape[-1] // BLOCK)
             middle = torch.arange(blocks, device=audio.device) * BLOCK + (BLOCK - HOLD) / 2
-            place = self.sweep(values, middle / SAMPLE_RATE)[2] + self.shift(knobs, values, blocks)
+            place = self.lfo(values, middle / SAMPLE_RATE)[2] + self.shift(knobs, values, blocks)
             low, high = SWEEP_HZ
             grid = low * (high / low) ** torch.linspace(0, 1, GRID, device=audio.device)
             system = allpass_chain(grid, values["feedback"] / 100)

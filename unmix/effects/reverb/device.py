@@ -95,7 +95,7 @@ class Reverb(Effect):
     )
     linear_time_invariant = True
 
-    def curves(self, settings, heard, sample_rate=SAMPLE_RATE, lead=0):
+    def response_plots(self, settings, input_audio, sample_rate=SAMPLE_RATE, lead=0):
         from scipy.signal import butter, sosfilt
 
         impulse = np.zeros(round(LONGEST_S * sample_rate), np.float32)
@@ -130,7 +130,7 @@ class Reverb(Effect):
         )
         return device(np.ascontiguousarray(audio), sample_rate)
 
-    def side_by_side(self, audio, settings, smooth=False):
+    def render_batch(self, audio, settings, smooth=False):
         room, damping, mix = (self.lanes(settings, knob.name) / 100 for knob in self.knobs)
         smallest, more = LOOP_GAIN
         figures = smallest + more * room, DAMPING_SCALE * damping, WET_SCALE * mix, 1 - mix

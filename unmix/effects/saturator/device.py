@@ -42,14 +42,14 @@ class Saturator(Effect):
     switches = (Switch("curve", CURVES, "analog", "tanh, clipped sine, hard clip or sine folder"),)
     min_sample_rate = 0
 
-    def curves(self, settings, heard, sample_rate=SAMPLE_RATE, lead=0):
-        peak = 1.0 if heard is None else float(np.abs(heard).max(initial=0))
+    def response_plots(self, settings, input_audio, sample_rate=SAMPLE_RATE, lead=0):
+        peak = 1.0 if input_audio is None else float(np.abs(input_audio).max(initial=0))
         reach = max(peak, 0.01)
         x = np.linspace(-reach, reach, 801, dtype=np.float32)
         y = self.process(x, sample_rate, settings)
         top = 1.05 * max(reach, float(np.abs(y).max()))
         note = "Sample in, sample out; 1 is full scale."
-        if heard is not None:
+        if input_audio is not None:
             note += f" Drawn as far as the sound in front of it reaches, ±{peak:.2g}."
         lines = (Line("untouched", x, x, faint=True), Line("this setting", x, y))
         level_in, level_out = Axis("in", "", -reach, reach), Axis("out", "", -top, top)
@@ -61,7 +61,7 @@ class Saturator(Effect):
         output = np.float32(10 ** (settings["output"] / 20))
         return (1 - mix) * audio + mix * output * apply_curve(settings["curve"], drive * audio)
 
-    def side_by_side(self, audio, settings, smooth=False):
+    def render_batch(self, audio, settings, smooth=False):
         drive, output, mix = (self.lanes(settings, knob.name) for knob in self.knobs)
         drive, mix = np.float32(10 ** (drive / 20)), np.float32(mix / 100)
         gain = mix * np.float32(10 ** (output / 20))

@@ -38,7 +38,7 @@ class SaturatorProxy(nn.Module):
         super().__init__()
         self.panel = panel
         features = 2 * len(self.SCALES) + 2
-        self.curves = nn.ModuleList(
+        self.response_plots = nn.ModuleList(
             TCN(features, 1, channels, kernel=1, dilations=(1,) * blocks) for _ in CURVES
         )
 
@@ -50,7 +50,9 @@ class SaturatorProxy(nn.Module):
         features = [f(x / s) for s in self.SCALES for f in (torch.tanh, lambda v: v.clamp(max=1))]
         features += [angle.sin(), angle.cos()]
         signal = torch.stack(features)[None]  # (1, features, points)
-        return torch.cat([torch.tanh(x) * self.curves[i](signal)[0] for i in options.tolist()])
+        return torch.cat(
+            [torch.tanh(x) * self.response_plots[i](signal)[0] for i in options.tolist()]
+        )
 
     def forward(self, audio, knobs, switches):
         """(B, T), (B, K) in 0…1, (B, S) option numbers -> (B, T), float32."""
