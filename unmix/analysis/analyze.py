@@ -167,13 +167,13 @@ def _conclude(prepared, prediction: Chain, found, top: int, refined: bool, gener
     from unmix.analysis.sensitivity import undetermined
     from unmix.audio.io import SAMPLE_RATE
     from unmix.inference.intervals import intervals
-    from unmix.runtime.workers import apart
+    from unmix.runtime.workers import nested_thread_map
     from unmix.search import laplace
 
     judge, best = prepared.judge(), found.candidates[0]
     early = -prepared.pair.begin_s  # what is told is for the beginning of the source
     chain = found.chain.at_time(early)
-    answer, checks, open_knobs, esr_before = apart(
+    answer, checks, open_knobs, esr_before = nested_thread_map(
         call,
         [
             lambda: chain.render(prepared.dry, prepared.sample_rate),

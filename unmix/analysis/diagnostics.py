@@ -7,7 +7,7 @@ import numpy as np
 from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import Chain
 from unmix.recording.judge import Judge
-from unmix.runtime.workers import together
+from unmix.runtime.workers import thread_map
 from unmix.search.ranking import SOLVED
 
 NOT_EXPLAINED_MSS = 1.0  # real distance above which the answer should not be trusted
@@ -25,7 +25,7 @@ def checks(prepared, chain: Chain) -> list[dict[str, float]]:
         mss, esr_db = judge.distance(there), judge.esr_db(there)
         return {"start_s": part.start / SAMPLE_RATE, "mss": mss, "esr_db": esr_db}
 
-    return together(check, prepared.pair.others)
+    return thread_map(check, prepared.pair.others)
 
 
 def on_answer(judge: Judge, found, parts: list[dict[str, float]]) -> list[str]:

@@ -9,7 +9,7 @@ from unmix import effects
 from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import Chain
 from unmix.dsp import losses
-from unmix.runtime.workers import together
+from unmix.runtime.workers import thread_map
 
 UNDETERMINED_MOVE, UNDETERMINED_ESR_DB = 0.2, -30.0
 
@@ -48,9 +48,9 @@ def _changes(effect, settings: dict, heard, rest: Chain, whole, amount: float, l
         wet = effect.render(heard, SAMPLE_RATE, effect.from_unit(knobs + move, switches))
         return _esr_db(rest.render(wet, SAMPLE_RATE), whole)
 
-    found = np.array(together(change, inward))
+    found = np.array(thread_map(change, inward))
     small = found < least
-    found[small] = np.maximum(found[small], together(change, -inward[small]))
+    found[small] = np.maximum(found[small], thread_map(change, -inward[small]))
     return found
 
 

@@ -19,7 +19,7 @@ from unmix.evaluation.held_out import audible_knobs, hear, held_out, last, mean
 from unmix.evaluation.scoring import SHARES, _coverage, _score, coarse
 from unmix.inference.rerank import hear_again
 from unmix.recording.judge import Judge
-from unmix.runtime.workers import each
+from unmix.runtime.workers import process_map
 
 MIXED = "mixed"  # degraded as training recordings are
 
@@ -154,7 +154,7 @@ def chains(
     share, kind = float(degrade is not None), None if degrade == MIXED else degrade
     sampler = held_out(seed, source, share, degradation=kind, length=length, folder=folder)
     naming = _Naming(sampler, model or load_inverse(), reranker, hidden_source, beams)
-    rows = each(naming, count, workers, "chains")
+    rows = process_map(naming, count, workers, "chains")
     asked, alone = ([row.pop(key) for row in rows] for key in ("asked", "alone"))
     figures = {
         "count": count,

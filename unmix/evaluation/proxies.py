@@ -20,7 +20,7 @@ from unmix.data.chains import ChainSampler
 from unmix.data.pairs import PairSampler
 from unmix.dsp import losses
 from unmix.errors import UnmixError
-from unmix.runtime.workers import each
+from unmix.runtime.workers import process_map
 from unmix.search.starts import Rows, Start
 
 EVALUATION_SEED = 900_000
@@ -235,7 +235,7 @@ def proxies(
         sampler = PairSampler(
             name, EVALUATION_SEED + seed, folder=folder, folder_share=1.0, probe_share=0.0
         )
-        rows = each(_Pairs(sampler, modules), count, workers, name)
+        rows = process_map(_Pairs(sampler, modules), count, workers, name)
         figures = {}
         for which, module in modules.items():
             errors, distances = zip(*(row[which] for row in rows), strict=True)
@@ -249,7 +249,7 @@ def proxies(
         errors = [row["proxy"][0] for row in rows]
         table[name]["worst"] = _worst(errors, worst, settings=[row["settings"] for row in rows])
         if gradients:
-            checks = each(
+            checks = process_map(
                 _Gradients(sampler, modules["proxy"]), gradients, workers, f"{name} gradients"
             )
             table[name]["gradient"] = _gradient_figures(checks)
@@ -294,7 +294,7 @@ def chains(
             independent=True,
             length=length,
         )
-        rows = each(_Chains(sampler, stand_ins), count, workers, f"chains of {length}")
+        rows = process_map(_Chains(sampler, stand_ins), count, workers, f"chains of {length}")
         errors = [row["esr_db"] for row in rows]
         table[length] = {
             "esr_db": _spread(errors),

@@ -24,7 +24,7 @@ from unmix.evaluation.held_out import Items, audible_knobs, hear, held_out, knob
 from unmix.inference.intervals import covered
 from unmix.inference.rerank import hear_again
 from unmix.recording.judge import Judge
-from unmix.runtime.workers import each
+from unmix.runtime.workers import process_map
 from unmix.search.laplace import unit_intervals
 
 RIVAL_CHAINS = 5
@@ -176,7 +176,7 @@ def refine(
         rivals,
     )
     items = items or Items()
-    rows = each(searches, count, workers, "refine", items.rows, items.keep)
+    rows = process_map(searches, count, workers, "refine", items.rows, items.keep)
     lengths = range(1, MAX_LENGTH + 1)
     return {
         "count": count,

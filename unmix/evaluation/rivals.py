@@ -17,7 +17,7 @@ import torch
 from unmix.chain import Chain
 from unmix.errors import UnmixError
 from unmix.recording.judge import Judge
-from unmix.runtime.workers import together
+from unmix.runtime.workers import thread_map
 from unmix.search.point import Position
 from unmix.search.proxy_descent import STEP_SIZES, proxy_step
 from unmix.search.starts import Rows, Start
@@ -89,7 +89,7 @@ def cma(judge: Judge, chains: Sequence[Chain], seconds: float, seed: int = 0) ->
             search = CMAEvolutionStrategy(start, SIGMA, options)
             while course.elapsed < end and not search.stop():
                 asked = search.ask()
-                search.tell(asked, together(place.cost_of, asked))
+                search.tell(asked, thread_map(place.cost_of, asked))
                 if course.due:
                     course.note(place.chain_at(search.result.xbest))
             if search.result.evaluations:

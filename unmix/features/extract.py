@@ -26,7 +26,7 @@ from unmix.features.spectra import (
     _mel_runs,
     _score_runs,
 )
-from unmix.runtime.workers import together
+from unmix.runtime.workers import thread_map
 
 FRAME_STATS = 4
 
@@ -207,7 +207,7 @@ def extract(
     far from its fundamental.
     """
     x = None if source is None else Spectra(source[0])
-    rows = together(lambda wet: _extract(Spectra(wet), x, names), recording)
+    rows = thread_map(lambda wet: _extract(Spectra(wet), x, names), recording)
     result = {k: torch.from_numpy(np.stack([row[k] for row in rows])) for k in rows[0]}
     if "stats" in names:
         result["stats"] = relative_stats(recording, result["level"])

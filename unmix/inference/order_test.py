@@ -18,7 +18,7 @@ from unmix.features import extract
 from unmix.features.spectra import Spectra
 from unmix.inference.residuals import QUIET_DB
 from unmix.inference.resynthesis import _Believed, _likely, _renders, _window
-from unmix.runtime.workers import together
+from unmix.runtime.workers import thread_map
 
 SAME = 1e-6  # of the largest eigenvalue: directions below are those of others
 
@@ -107,7 +107,7 @@ def leanings(
         chains = [Chain([(name, settings[name]) for name in beliefs[row].names]) for row in others]
         chains = [chain, *chains, *_nudged(believed)]
         renders = _renders(chains, source, recording.size, limit, chain.steps)
-        seen = zip(*together(views, [wet, *map(Spectra, renders)]), strict=True)
+        seen = zip(*thread_map(views, [wet, *map(Spectra, renders)]), strict=True)
         levels, links = (np.stack(view).astype(np.float64) for view in seen)
         levels = np.clip(levels - levels[1], -MOST_DB, MOST_DB)
         levels = np.vstack([levels, np.ones_like(levels[:1])])  # a gain is like a knob

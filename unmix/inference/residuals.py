@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from unmix.features import extract, spectra
 from unmix.features.spectra import Spectra
 from unmix.inference.resynthesis import _chains, _renders, _window
-from unmix.runtime.workers import together
+from unmix.runtime.workers import thread_map
 
 CELL = 8  # frames and bands of the score that one number stands for
 
@@ -73,7 +73,7 @@ def errors(
     """
     renders = _renders(_chains(beliefs), source, recording.size, limit)
     wet = Spectra(_window(recording, recording.size))
-    match = together(lambda audio: extract.score_link(wet, Spectra(audio)), renders)
+    match = thread_map(lambda audio: extract.score_link(wet, Spectra(audio)), renders)
     dry = _window(source, recording.size)[None]
     again = extract.extract(torch.stack(renders), dry, COMPARED)
     off = {name: again[name] - heard[name] for name in (*COMPARED, "level")}

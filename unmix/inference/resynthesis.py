@@ -15,7 +15,7 @@ from unmix.chain import Chain
 from unmix.features import bandwidth, extract, spectra
 from unmix.networks.posterior import believed_chain
 from unmix.nn.mixture_density import Mixture, from_normal, short_way, to_normal
-from unmix.runtime.workers import together
+from unmix.runtime.workers import thread_map
 
 SPREAD = 0.85  # of a belief about knobs that is left once they are settled
 LIKELY = 0.02  # of the first one's probability: below, knobs stay as they are
@@ -43,7 +43,7 @@ def _renders(
         audio = Chain(chain.steps[shared:]).render(stages[shared], extract.SAMPLE_RATE)
         return _window(audio if limit is None else bandwidth.low_pass(audio, limit), samples)
 
-    return together(render, chains)
+    return thread_map(render, chains)
 
 
 def limit_of(beliefs: list, recording: np.ndarray, source: np.ndarray) -> float | None:

@@ -15,7 +15,7 @@ from unmix.networks.encoder import Encoder
 from unmix.networks.heads import Heads
 from unmix.networks.inputs import OPTIONAL, PICTURES, look
 from unmix.networks.posterior import Belief
-from unmix.runtime.workers import together
+from unmix.runtime.workers import thread_map
 
 PARTS = {"chain": ("encoder", "decoder"), "knobs": ("heads",)}  # that learn apart
 
@@ -151,7 +151,7 @@ class InverseModel(nn.Module):
             hidden, _ = head(head.read(there), order)
             return head.mixture(hidden, switches).median()
 
-        return dict(zip(rows, together(medians, rows), strict=True))
+        return dict(zip(rows, thread_map(medians, rows), strict=True))
 
     def _belief(self, read: dict, order: tuple[int, ...], log_prob: float) -> Belief:
         device = next(iter(read.values())).device

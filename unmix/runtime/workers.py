@@ -43,7 +43,7 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(cores(), "unmix", _one_thread)
 
 
-def together(work: Callable, items: Iterable) -> list:
+def thread_map(work: Callable, items: Iterable) -> list:
     """``work`` on every item, in threads on all cores; results in their order.
 
     The effects and torch leave Python alone while they compute. ``work`` must not call this itself:
@@ -54,7 +54,7 @@ def together(work: Callable, items: Iterable) -> list:
     return list(_threads().map(work, items))
 
 
-def apart(work: Callable, items: Iterable) -> list:
+def nested_thread_map(work: Callable, items: Iterable) -> list:
     """As ``together``, in threads of their own, so that ``work`` may call it."""
     import torch
 
@@ -147,7 +147,7 @@ def _item(shared, i: int):
     return shared.item(i)
 
 
-def each(
+def process_map(
     shared,
     count: int,
     workers: int,

@@ -16,7 +16,7 @@ import torch
 
 from unmix.effects.batch import LANES
 from unmix.recording.judge import Judge
-from unmix.runtime.workers import together
+from unmix.runtime.workers import thread_map
 from unmix.search.point import Position
 from unmix.search.starts import Start
 
@@ -120,8 +120,8 @@ class Fit(Position):
             return self._render_batch(controls, self.effect_of[group[0]], smooth=True)
 
         slopes = torch.zeros(len(self.knobs), len(here)) if known is None else known.clone()
-        for group, wets in zip(groups, together(renders, groups), strict=True):
-            stands, *moved = together(lambda wet: self._differences(wet, view)[0], wets)
+        for group, wets in zip(groups, thread_map(renders, groups), strict=True):
+            stands, *moved = thread_map(lambda wet: self._differences(wet, view)[0], wets)
             size = torch.from_numpy(moves[group]).float()[:, None]
             slopes[group] = (torch.stack(moved) - stands) / size
         return here, slopes

@@ -13,7 +13,7 @@ from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import Chain
 from unmix.effects.batch import by_lanes, in_rows
 from unmix.recording.judge import Judge
-from unmix.runtime.workers import together
+from unmix.runtime.workers import thread_map
 from unmix.search import lfo_grid
 from unmix.search.gauss_newton import FINE_SOLVED, FINISH_BELOW, Fit
 from unmix.search.moves import _descended, down
@@ -182,7 +182,7 @@ def _held(fit: Fit, i: int) -> np.ndarray:
             audio = effects.get(name).render_batch(audio, [own] * len(positions))
         return in_rows(audio, len(positions))
 
-    wets = together(renders, by_lanes(lfo_grid.POSITIONS))
-    distances = np.stack(together(distance, np.concatenate(wets)))
+    wets = thread_map(renders, by_lanes(lfo_grid.POSITIONS))
+    distances = np.stack(thread_map(distance, np.concatenate(wets)))
     judge.renders += len(distances)
     return distances - distances.mean(0)

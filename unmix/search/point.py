@@ -19,7 +19,7 @@ from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import Chain
 from unmix.effects.batch import LANES, by_lanes, in_rows
 from unmix.recording.judge import Judge
-from unmix.runtime.workers import together
+from unmix.runtime.workers import thread_map
 from unmix.search.starts import Start
 
 FEW = 6  # renders that are made one by one by the devices themselves; more, side by side
@@ -99,8 +99,8 @@ class Position:
     def differences(self, controls: Sequence[tuple], first: int = 0) -> torch.Tensor:
         """Those of many other controls (knobs, switches) of the chain, at least one, by
         ``_render_batch``: (B, D)."""
-        wets = together(lambda group: self._render_batch(group, first), by_lanes(controls))
-        return torch.cat(together(self._differences, np.concatenate(wets)))
+        wets = thread_map(lambda group: self._render_batch(group, first), by_lanes(controls))
+        return torch.cat(thread_map(self._differences, np.concatenate(wets)))
 
     def costs(self, controls: Sequence[tuple], first: int = 0) -> list[float]:
         """What they cost."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from unmix.chain import Chain
 from unmix.recording.judge import Judge
-from unmix.runtime.workers import apart
+from unmix.runtime.workers import nested_thread_map
 from unmix.search.ranking import Candidate, contenders, rank
 from unmix.search.schedule import Search
 from unmix.search.starts import Start
@@ -93,6 +93,6 @@ def refine(
         search.polish(contenders(list(search.best.values()), before), polish)
         candidates = rank(list(search.best.values()), before)
     else:
-        apart(lambda start: search.late() or search.meet(start), starts[1:])
+        nested_thread_map(lambda start: search.late() or search.meet(start), starts[1:])
         candidates = sorted(search.best.values(), key=lambda c: starts.index(c.origin))
     return Refined(candidates, before, search.history, judge.renders, search.timeline, timed_out)

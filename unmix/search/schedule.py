@@ -17,7 +17,7 @@ import numpy as np
 
 from unmix.chain import Chain, canonical_order
 from unmix.recording.judge import Judge
-from unmix.runtime.workers import apart
+from unmix.runtime.workers import nested_thread_map
 from unmix.search import band_moves, lfo_moves, moves, neighbourhood, proxy_descent
 from unmix.search.gauss_newton import Fit
 from unmix.search.ranking import SOLVED, Candidate
@@ -126,7 +126,7 @@ class Search:
         def work(starts):
             return self.fit(starts, near) if starts is groups[0] or not self.late() else None
 
-        return [fit for fit in apart(work, groups) if fit]
+        return [fit for fit in nested_thread_map(work, groups) if fit]
 
     def fit(self, starts: Sequence[Start], near: bool = False) -> Fit:
         """The best of several starts of one order; ``near`` as of Fit."""
@@ -163,9 +163,9 @@ class Search:
 
     def in_turn(self, work: Callable[[Fit], None], fits: Sequence[Fit]) -> None:
         """Work on the first fits, then on the others, if nothing is near enough by then."""
-        apart(work, fits[:AHEAD])
+        nested_thread_map(work, fits[:AHEAD])
         if self.nearest > SOLVED:
-            apart(work, fits[AHEAD:])
+            nested_thread_map(work, fits[AHEAD:])
 
     def race(self, fits: Sequence[Fit]) -> list[Fit]:
         """The most promising of many neighbours of the leaders go on after a few steps: those that
@@ -179,7 +179,7 @@ class Search:
             fit.swept = math.inf  # in this order the LFO may prove to stand elsewhere
         steps = self.share(RACE + FINISH, len(fits))
         down = min(steps, RACE)
-        apart(lambda fit: self.descend(fit, down, steps - down), fits)
+        nested_thread_map(lambda fit: self.descend(fit, down, steps - down), fits)
         return fits
 
     def round(self, fits: Sequence[Fit]) -> None:
@@ -216,8 +216,8 @@ class Search:
             known = any(names == n and before > CLEARER * cost for n, cost in edited)
             if edits_allowed and not known and len(edited) < EDITS:
                 edited.append((names, before))
-                fits = self.leading(apart(self.shorter, fits), FITS[2])
-                apart(self.relocate, fits)
+                fits = self.leading(nested_thread_map(self.shorter, fits), FITS[2])
+                nested_thread_map(self.relocate, fits)
                 others = self.race([*self.neighbours(fits), *self.swapped(fits[0])])
                 fits = self.leading([*fits, *others], FITS[2])
             self.round(fits)
@@ -264,7 +264,7 @@ class Search:
                     jump(fit)
             return fit.cost < STANDS * before
 
-        return any(apart(work, fits))
+        return any(nested_thread_map(work, fits))
 
     def shorter(self, fit: Fit) -> Fit:
         """A fit without the effects that do next to nothing there."""
@@ -382,7 +382,7 @@ class Search:
                 fit.finish(steps, self.late)
             self.meet(fit.as_start())
 
-        apart(work, answers)
+        nested_thread_map(work, answers)
 
     def leave_out(self) -> None:
         """Judge the nearest chain without each of its effects: an idle one explains nothing.
