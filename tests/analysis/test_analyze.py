@@ -163,7 +163,7 @@ def test_the_same_place_of_a_long_file_is_cut_from_both(dry):
     source = np.concatenate([0.001 * dry, dry])
     chain = Chain([(FIRST, {})])  # memoryless, so that the cut does not matter
     recording = chain.render(source, SAMPLE_RATE)
-    pair = alignment.pair(recording, source)
+    pair = alignment.align(recording, source)
     assert pair.start > 0 and pair.valid == WINDOW
     np.testing.assert_array_equal(pair.source, source[pair.start : pair.start + WINDOW])
     np.testing.assert_allclose(chain.render(pair.source, SAMPLE_RATE), pair.recording, atol=1e-5)

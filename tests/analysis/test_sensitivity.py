@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from unmix import effects
-from unmix.analysis.sensitivity import moved, undetermined
+from unmix.analysis.sensitivity import knob_sensitivity, undetermined
 from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import Chain
 
@@ -15,7 +15,7 @@ def test_a_gain_changes_the_render_by_what_it_is():
     """From 0 to −4.8 dB (a fifth of 24 dB): the difference is 1 − 10^(−4.8/20)."""
     chain = Chain([("saturator", {"drive": 0.0, "curve": "hard", "output": 0.0, "dry_wet": 100.0})])
     names = [knob.name for knob in effects.get("saturator").knobs]
-    change = moved(NOISE, chain, 0.2)["saturator"][names.index("output")]
+    change = knob_sensitivity(NOISE, chain, 0.2)["saturator"][names.index("output")]
     assert change == pytest.approx(20 * np.log10(1 - 10 ** (-4.8 / 20)), abs=0.01)
 
 
@@ -23,7 +23,7 @@ def test_a_move_the_other_way_counts_too():
     """At 0.45 of its range a drive into a hard clip does more upwards; the larger is taken where
     the first is not enough."""
     chain = Chain([("saturator", {"drive": 16.0, "curve": "fold"})])
-    one, two = (moved(NOISE, chain, 0.2, least) for least in (-np.inf, 100.0))
+    one, two = (knob_sensitivity(NOISE, chain, 0.2, least) for least in (-np.inf, 100.0))
     assert (two["saturator"] >= one["saturator"]).all()
     assert (two["saturator"] > one["saturator"]).any()
 

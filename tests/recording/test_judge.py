@@ -38,8 +38,8 @@ def test_what_came_before_is_heard_and_not_compared():
 def test_a_turned_polarity_is_noticed_and_does_not_count(dry):
     true = Chain([("saturator", {"drive": 12.0})])
     judge = Judge(-true.render(dry, SAMPLE_RATE), dry)
-    assert judge.esr_db(true) < -80 and judge.turned(true)
-    assert not Judge(true.render(dry, SAMPLE_RATE), dry).turned(true)
+    assert judge.esr_db(true) < -80 and judge.inverted(true)
+    assert not Judge(true.render(dry, SAMPLE_RATE), dry).inverted(true)
 
 
 def test_with_an_unknown_gain_only_the_shape_counts(dry):

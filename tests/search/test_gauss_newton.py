@@ -11,7 +11,7 @@ from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import Chain
 from unmix.effects.batch import LANES
 from unmix.recording.judge import Judge
-from unmix.recording.objective import SOFT_DB, Pictures, Waveform, around
+from unmix.recording.objective import SOFT_DB, SpectrogramObjective, WaveformObjective, moving_mean
 from unmix.search.gauss_newton import REUSE, Fit
 from unmix.search.starts import Start
 
@@ -19,43 +19,43 @@ from unmix.search.starts import Start
 def test_the_cost_of_a_gain_is_known():
     """A gain of 6 dB is a difference of 6 dB in every cell that is above the floor."""
     noise = torch.from_numpy(signals.fixed("noise"))[None]
-    pictures = Pictures(noise)
-    assert float(pictures.cost(pictures.differences(noise))) == 0
-    differences = pictures.differences(noise * 10 ** (6 / 20))
+    pictures = SpectrogramObjective(noise)
+    assert float(pictures.cost(pictures.residuals(noise))) == 0
+    differences = pictures.residuals(noise * 10 ** (6 / 20))
     assert float((differences - 6).abs().mean()) < 0.01
     expected = 2 * SOFT_DB**2 * (np.sqrt(1 + (6 / SOFT_DB) ** 2) - 1)
     assert float(pictures.cost(differences)) == pytest.approx(expected, rel=1e-3)
 
 
 def test_the_weights_have_the_slope_of_the_cost():
-    pictures = Pictures(torch.from_numpy(PROBE)[None])
+    pictures = SpectrogramObjective(torch.from_numpy(PROBE)[None])
     differences = torch.randn(1, pictures.share.numel()) * 5
     differences.requires_grad_()
     pictures.cost(differences).sum().backward()
-    expected = 2 * pictures.weight(differences[0].detach()) * differences[0].detach()
+    expected = 2 * pictures.irls_weights(differences[0].detach()) * differences[0].detach()
     assert torch.allclose(differences.grad[0], expected, atol=1e-7)
 
 
 def test_the_waveform_counts_quiet_moments_as_much_as_loud_ones():
     noise = signals.fixed("noise")[:88_200].copy()
     noise[:44_100] *= 0.05
-    waveform = Waveform(torch.from_numpy(noise)[None])
+    waveform = WaveformObjective(torch.from_numpy(noise)[None])
     halves = []
     for half in (slice(0, 44_100), slice(44_100, None)):
         wet = noise.copy()
         wet[half] *= 1.01
-        differences = waveform.differences(torch.from_numpy(wet)[None])
+        differences = waveform.residuals(torch.from_numpy(wet)[None])
         halves.append(float(waveform.cost(differences)))
     assert sum(halves) == pytest.approx(1e-4, rel=0.05)  # an error of −40 dB
     assert halves[0] == pytest.approx(halves[1], rel=0.1)
-    silence = waveform.differences(torch.zeros(1, noise.size))
+    silence = waveform.residuals(torch.zeros(1, noise.size))
     assert float(waveform.cost(silence)) == pytest.approx(1, rel=1e-3)
 
 
 def test_running_means_are_means_and_take_what_there_is_at_the_ends():
     values = torch.rand(2, 500)
     for reach in (3, 700):
-        found = around(values, reach)
+        found = moving_mean(values, reach)
         for n in (0, 2, 250, 499):
             expected = values[:, max(0, n - reach) : n + reach + 1].mean(1)
             assert torch.allclose(found[:, n], expected, rtol=1e-5), (reach, n)
@@ -84,7 +84,7 @@ def test_slopes_of_knobs_that_are_gains():
     found = fitting(chain, chain)
     _, slopes = found.slopes()
     row = [k.name for k in effects.get(name).knobs].index("output")
-    loud = found.judge.pictures.target[0] > -60
+    loud = found.judge.spectrogram.target[0] > -60
     assert torch.allclose(slopes[row, loud], torch.tensor(float(knob.high - knob.low)), rtol=0.02)
 
 
@@ -112,7 +112,7 @@ def test_slopes_are_those_of_the_devices():
     for k in set(range(len(found.knobs))) - {rate}:
         near = found.knobs.copy()
         near[k] += 0.001 if near[k] < 0.5 else -0.001
-        wet = found._differences(found._wet(near, found.switches))[0]
+        wet = found._residuals(found._wet(near, found.switches))[0]
         device = (wet - here) / float(near[k] - found.knobs[k])
         assert (slopes[k] - device).norm() < 0.1 * device.norm() + 10, k
 
@@ -126,7 +126,7 @@ def test_the_slope_of_a_rate_that_comes_in_steps_is_that_over_many_of_them():
     for size in (0.01, -0.01):  # four steps to either side
         knobs = found.knobs.copy()
         knobs[rate] += size
-        ends.append(found._differences(found._wet(knobs, found.switches))[0])
+        ends.append(found._residuals(found._wet(knobs, found.switches))[0])
     device = (ends[0] - ends[1]) / 0.02
     assert (slopes[rate] - device).norm() < 0.35 * device.norm()
 
@@ -257,12 +257,12 @@ def test_rounding_turns_no_curvature_upside_down():
     """Knobs that do nearly the same: products of float32 alone are no valid curvature."""
     found = fitting(Chain([("eq", {"gain_2": 9.0})]), Chain([("eq", {})]))
     generator = torch.Generator().manual_seed(0)
-    way = torch.randn(found.judge.pictures.share.numel(), generator=generator)
+    way = torch.randn(found.judge.spectrogram.share.numel(), generator=generator)
     count = len(found.knobs)
     slopes = torch.arange(1.0, count + 1)[:, None] * way
     slopes += 1e-6 * torch.randn(slopes.shape, generator=generator)
     slopes[0] = 0  # and one that does nothing
-    weight = found.judge.pictures.weight(way)
+    weight = found.judge.spectrogram.irls_weights(way)
     rounded = ((slopes * weight) @ slopes.T).double().numpy()
     assert np.linalg.eigvalsh(rounded)[0] < -1e-9
     curvature, _ = found.curvature(way, slopes)

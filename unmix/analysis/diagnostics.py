@@ -31,7 +31,7 @@ def checks(prepared, chain: Chain) -> list[dict[str, float]]:
 def on_answer(judge: Judge, found, parts: list[dict[str, float]]) -> list[str]:
     """Remarks on what a search found (refine.Refined) and on ``checks`` of it."""
     remarks = []
-    if judge.turned(found.chain):
+    if judge.inverted(found.chain):
         remarks.append(
             "The polarity of the recording is turned (a cable or an input does that); it was "
             "compared as if it were not."

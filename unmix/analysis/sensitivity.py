@@ -19,7 +19,9 @@ def _esr_db(estimate: np.ndarray, target: np.ndarray) -> float:
     return float(losses.ratio_db(float(losses.esr(*pair))))
 
 
-def moved(source: np.ndarray, chain: Chain, amount: float, least: float = -np.inf) -> dict:
+def knob_sensitivity(
+    source: np.ndarray, chain: Chain, amount: float, least: float = -np.inf
+) -> dict:
     """How much the real render of a chain changes when one knob alone is moved.
 
     Args:
@@ -57,7 +59,7 @@ def _changes(effect, settings: dict, heard, rest: Chain, whole, amount: float, l
 def undetermined(source: np.ndarray, chain: Chain) -> dict[str, list[str]]:
     """{effect: its knobs that the render hardly depends on}: moved by UNDETERMINED_MOVE either way
     they change it by less than UNDETERMINED_ESR_DB."""
-    changes = moved(source, chain, UNDETERMINED_MOVE, UNDETERMINED_ESR_DB)
+    changes = knob_sensitivity(source, chain, UNDETERMINED_MOVE, UNDETERMINED_ESR_DB)
     return {
         name: [
             knob.name

@@ -28,13 +28,13 @@ def _latency(recording, source, rng):
     """Late by an unknown time, then aligned as an analysis does it, with what it gets wrong."""
     late = np.pad(recording, (int(rng.uniform(0, LATENCY_S) * SAMPLE_RATE), 0))
     lag = alignment.match(late, source).lag
-    return windows.fit(alignment.shift(late, lag), recording.size)
+    return windows.fit_length(alignment.shift(late, lag), recording.size)
 
 
 def _rate(recording, source, rng):
     """To another sample rate and back."""
     there = resample(recording, SAMPLE_RATE, OTHER_RATE)
-    return windows.fit(resample(there, OTHER_RATE, SAMPLE_RATE), recording.size)
+    return windows.fit_length(resample(there, OTHER_RATE, SAMPLE_RATE), recording.size)
 
 
 def _band(recording, source, rng):

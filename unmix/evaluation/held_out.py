@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from unmix import effects
-from unmix.analysis.sensitivity import moved
+from unmix.analysis.sensitivity import knob_sensitivity
 from unmix.chain import Chain
 from unmix.data.chains import ChainSampler
 from unmix.errors import UnmixError
@@ -23,7 +23,7 @@ AUDIBLE_MOVE, AUDIBLE_ESR_DB = 0.1, -40.0
 def audible_knobs(source: np.ndarray, chain: Chain) -> dict:
     """{effect: (K,) bool}: whether moving a knob alone by AUDIBLE_MOVE changes the real render of
     the chain by more than AUDIBLE_ESR_DB."""
-    changes = moved(source, chain, AUDIBLE_MOVE)
+    changes = knob_sensitivity(source, chain, AUDIBLE_MOVE)
     return {name: change > AUDIBLE_ESR_DB for name, change in changes.items()}
 
 

@@ -14,7 +14,12 @@ import numpy as np
 import torch
 
 from unmix import effects
-from unmix.analysis.sensitivity import UNDETERMINED_ESR_DB, UNDETERMINED_MOVE, moved, undetermined
+from unmix.analysis.sensitivity import (
+    UNDETERMINED_ESR_DB,
+    UNDETERMINED_MOVE,
+    knob_sensitivity,
+    undetermined,
+)
 from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import MAX_LENGTH, Chain, canonical_order
 from unmix.data.chains import ChainSampler
@@ -35,7 +40,7 @@ def _sureness(judge: Judge, answer, true: Chain) -> tuple[list[bool], list[bool]
     the answer's interval; and of the knobs that the answer calls undetermined, whether they are
     so, by renders about the true chain."""
     sure, unsure = unit_intervals(judge, answer), undetermined(judge.source, answer.chain)
-    changes = moved(judge.source, true, UNDETERMINED_MOVE, UNDETERMINED_ESR_DB)
+    changes = knob_sensitivity(judge.source, true, UNDETERMINED_MOVE, UNDETERMINED_ESR_DB)
     inside, so = [], []
     for name, settings in true.steps:
         effect = effects.get(name)

@@ -12,7 +12,7 @@ from unmix.errors import UnmixError
 from unmix.features import extract, spectra
 from unmix.features.spectra import WINDOW
 from unmix.recording.checks import MIN_SAMPLES, SILENCE_DB
-from unmix.recording.windows import _window_notes, fit, loudest, windows
+from unmix.recording.windows import _window_notes, fit_length, loudest, windows
 
 SEARCH_SAMPLES = 60 * SAMPLE_RATE  # of both signals, to find the latency
 
@@ -65,7 +65,7 @@ class Match:
 
     lag: int
     peak: float
-    likeness: float
+    similarity: float
 
     @property
     def found(self) -> bool:
@@ -160,12 +160,12 @@ def _arrival(wet: np.ndarray, dry: np.ndarray, size: int, lag: int) -> int:
 
 def _picture(signal: np.ndarray, frames: int) -> np.ndarray:
     """Log-mel of the first frames over 70 dB, each band about its mean: (MELS, frames)."""
-    mel = extract.log_mel(torch.from_numpy(fit(signal, WINDOW))[None])[0, :, :frames].numpy()
+    mel = extract.log_mel(torch.from_numpy(fit_length(signal, WINDOW))[None])[0, :, :frames].numpy()
     mel = np.maximum(mel, mel.max() - 70)
     return mel - mel.mean(1, keepdims=True)
 
 
-def likeness(recording: np.ndarray, source: np.ndarray) -> float:
+def similarity(recording: np.ndarray, source: np.ndarray) -> float:
     """Correlation of the log-mel pictures of two aligned signals, where both have sound (at most
     4 s): −1…1; 0 if that is less than MIN_SAMPLES."""
     overlap = min(recording.size, source.size, WINDOW)
@@ -188,7 +188,7 @@ def match(recording: np.ndarray, source: np.ndarray) -> Match:
     lag = int(correlation.argmax())
     lag = _arrival(wet, dry, size, lag - size if lag >= recording.size else lag)
     peak = float(highest / (np.sqrt(np.mean(correlation**2)) + 1e-30))
-    return Match(lag, peak, likeness(recording[max(lag, 0) :], source[max(-lag, 0) :]))
+    return Match(lag, peak, similarity(recording[max(lag, 0) :], source[max(-lag, 0) :]))
 
 
 def shift(recording: np.ndarray, lag: int) -> np.ndarray:
@@ -196,7 +196,7 @@ def shift(recording: np.ndarray, lag: int) -> np.ndarray:
     return recording[lag:] if lag >= 0 else np.pad(recording, (-lag, 0))
 
 
-def turned(recording: np.ndarray, source: np.ndarray) -> bool:
+def inverted(recording: np.ndarray, source: np.ndarray) -> bool:
     """Whether the polarity of a recording (WINDOW,) is turned beyond doubt against its source: the
     bass, which filters hardly delay, follows it with the opposite sign."""
     y, x = (spectra.Spectra(torch.from_numpy(signal)) for signal in (recording, source))
@@ -204,7 +204,7 @@ def turned(recording: np.ndarray, source: np.ndarray) -> bool:
     return float(real[:TURNED_BANDS].mean()) < TURNED
 
 
-def pair(recording: np.ndarray, source: np.ndarray | None, slack: int = 1) -> Pair:
+def align(recording: np.ndarray, source: np.ndarray | None, slack: int = 1) -> Pair:
     """Align, and cut the window that is analysed.
 
     Args:
@@ -219,7 +219,9 @@ def pair(recording: np.ndarray, source: np.ndarray | None, slack: int = 1) -> Pa
         start = loudest(recording, WINDOW)
         window = recording[start : start + WINDOW]
         notes = _window_notes(start, recording.size)
-        return Pair(fit(window, WINDOW), None, window.size, start, 0, notes, whole=recording.size)
+        return Pair(
+            fit_length(window, WINDOW), None, window.size, start, 0, notes, whole=recording.size
+        )
     found = match(recording, source)
     if found.unrelated:
         raise UnmixError(
@@ -237,14 +239,14 @@ def pair(recording: np.ndarray, source: np.ndarray | None, slack: int = 1) -> Pa
         )
     whole = max(source.size, min(recording.size, WINDOW))
     valid = min(recording.size, whole)
-    recording, source = fit(recording, whole), fit(source, whole)
+    recording, source = fit_length(recording, whole), fit_length(source, whole)
     starts = windows(recording[:valid], source[:valid])
     chosen, *others = (_cut(recording, source, start, valid) for start in starts)
     if np.abs(chosen.source).max() < 10 ** (SILENCE_DB / 20):
         raise UnmixError("goes with a part of the source that is silent; check the source")
     chosen.latency, chosen.others, chosen.whole = lag, others, valid
     chosen.notes = notes + _window_notes(chosen.start, valid)
-    if turned(chosen.recording, chosen.source):
+    if inverted(chosen.recording, chosen.source):
         for part in (chosen, *others):
             part.recording = -part.recording
         chosen.notes.append(
@@ -257,7 +259,7 @@ def pair(recording: np.ndarray, source: np.ndarray | None, slack: int = 1) -> Pa
 def _cut(recording: np.ndarray, source: np.ndarray, start: int, end: int) -> Pair:
     """The window at ``start`` of aligned signals that hold sound up to ``end``, as copies."""
     valid = min(end - start, WINDOW)
-    wet, dry = (fit(x[start : start + valid], WINDOW).copy() for x in (recording, source))
+    wet, dry = (fit_length(x[start : start + valid], WINDOW).copy() for x in (recording, source))
     return Pair(wet, dry, valid, start, lead=source[max(0, start - LEAD) : start].copy())
 
 

@@ -11,7 +11,7 @@ import torch
 from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import Chain
 from unmix.dsp import losses
-from unmix.recording.objective import Pictures, Waveform
+from unmix.recording.objective import SpectrogramObjective, WaveformObjective
 
 
 class Judge:
@@ -34,12 +34,12 @@ class Judge:
         self.renders, self._last = 0, (None, None)
 
     @cached_property
-    def pictures(self) -> Pictures:
-        return Pictures(self.target)
+    def spectrogram(self) -> SpectrogramObjective:
+        return SpectrogramObjective(self.target)
 
     @cached_property
-    def waveform(self) -> Waveform:
-        return Waveform(self.target)
+    def waveform(self) -> WaveformObjective:
+        return WaveformObjective(self.target)
 
     def level(self, output: torch.Tensor) -> torch.Tensor:
         """(B, lead + samples) -> (B, samples): without the lead, at the level and with the polarity
@@ -66,7 +66,7 @@ class Judge:
         """(1, samples) by the real effects."""
         return self.level(self._output(chain))
 
-    def turned(self, chain: Chain) -> bool:
+    def inverted(self, chain: Chain) -> bool:
         """Whether the recording resembles the render of a chain with its polarity turned."""
         wet = self._output(chain)[:, self.lead :]
         product = float((wet * self.target).sum())
@@ -83,7 +83,7 @@ class Judge:
     def measures(self, chain: Chain) -> tuple[float, float]:
         """MSS between the recording and the real render, and the cost of the waveform."""
         output = self.render(chain)
-        error = float(self.waveform.cost(self.waveform.differences(output)))
+        error = float(self.waveform.cost(self.waveform.residuals(output)))
         distance = self._distance(output, losses.FFT_SIZES)
         return distance, error if math.isfinite(error) else math.inf
 

@@ -30,7 +30,7 @@ def _levels(audio: torch.Tensor, n_fft: int, hop: int, bank: torch.Tensor) -> to
     return 10 * torch.log10(bank @ torch.from_numpy(power).mT + FLOOR)
 
 
-class Pictures:
+class SpectrogramObjective:
     """Pictures of a recording, and how far others are from them.
 
     The cost is the mean over SHAPES of the mean of ρ(r), where r is a difference in dB and
@@ -46,23 +46,23 @@ class Pictures:
         shares = [torch.full_like(block[0], 1 / (len(blocks) * block.numel())) for block in blocks]
         self.share = torch.cat(shares)
 
-    def differences(self, audio: torch.Tensor) -> torch.Tensor:
+    def residuals(self, audio: torch.Tensor) -> torch.Tensor:
         """(B, samples) -> (B, D): audio minus recording in dB."""
         blocks = [levels(audio, *shape).flatten(1) for shape in SHAPES]
         return torch.cat(blocks, 1) - self.target
 
-    def cost(self, differences: torch.Tensor) -> torch.Tensor:
+    def cost(self, residuals: torch.Tensor) -> torch.Tensor:
         """(B, D) -> (B,)."""
-        square = differences.square()  # ρ(r) without the cancellation
+        square = residuals.square()  # ρ(r) without the cancellation
         return (2 * square / (1 + torch.sqrt(1 + square / SOFT_DB**2))) @ self.share
 
-    def weight(self, differences: torch.Tensor) -> torch.Tensor:
+    def irls_weights(self, residuals: torch.Tensor) -> torch.Tensor:
         """(D,) -> (D,): weights w with which Σ w r² has the gradient of the cost (reweighted least
         squares)."""
-        return self.share / torch.sqrt(1 + (differences / SOFT_DB).square())
+        return self.share / torch.sqrt(1 + (residuals / SOFT_DB).square())
 
 
-def around(values: torch.Tensor, reach: int) -> torch.Tensor:
+def moving_mean(values: torch.Tensor, reach: int) -> torch.Tensor:
     """(B, samples) -> (B, samples): the means of what stands ``reach`` or less from each sample, by
     running sums in double precision."""
     sums = torch.nn.functional.pad(values.double().cumsum(-1), (1, 0))
@@ -72,7 +72,7 @@ def around(values: torch.Tensor, reach: int) -> torch.Tensor:
     return ((sums[:, ends] - sums[:, begins]) / (ends - begins)).to(values.dtype)
 
 
-class Waveform:
+class WaveformObjective:
     """The waveform of a recording, made even, and how far others are from it.
 
     Differences are e(n) = g(n) · (d(n) − EMPHASIS · d(n−1)), d = audio − recording, with g(n) the
@@ -85,7 +85,7 @@ class Waveform:
 
     def __init__(self, recording: torch.Tensor):
         emphasised = self._emphasised(recording)
-        level = around(emphasised.square(), round(EVEN_S * SAMPLE_RATE) // 2).sqrt()
+        level = moving_mean(emphasised.square(), round(EVEN_S * SAMPLE_RATE) // 2).sqrt()
         self.gain = 1 / (level + EVEN_FLOOR * level.max() + 1e-20)
         self.gain /= (self.gain * emphasised).norm() + 1e-20
         self.target = self.gain * emphasised
@@ -95,14 +95,14 @@ class Waveform:
         before = torch.nn.functional.pad(audio, (1, 0))[:, :-1]
         return audio - EMPHASIS * before
 
-    def differences(self, audio: torch.Tensor) -> torch.Tensor:
+    def residuals(self, audio: torch.Tensor) -> torch.Tensor:
         """(B, samples) -> (B, samples): audio minus recording, made even."""
         return self.gain * self._emphasised(audio) - self.target
 
-    def cost(self, differences: torch.Tensor) -> torch.Tensor:
+    def cost(self, residuals: torch.Tensor) -> torch.Tensor:
         """(B, samples) -> (B,)."""
-        return differences.square().sum(-1)
+        return residuals.square().sum(-1)
 
-    def weight(self, differences: torch.Tensor) -> torch.Tensor:
+    def irls_weights(self, residuals: torch.Tensor) -> torch.Tensor:
         """As of ``Pictures``: ones."""
-        return torch.ones_like(differences)
+        return torch.ones_like(residuals)

@@ -66,7 +66,7 @@ def prepare(
     notes += more
     known = None if dry is None else resample(dry, dry_rate, SAMPLE_RATE)
     slack = 1 + SAMPLE_RATE // min(sample_rate, SAMPLE_RATE)
-    pair = alignment.pair(recording, known, slack)
+    pair = alignment.align(recording, known, slack)
     pair.notes = notes + pair.notes
     if gain_db is None and dry is not None:
         pair.notes.append("The recording gain counts as unknown: compared at equal RMS level.")

@@ -16,7 +16,7 @@ CHECKS = 3
 RANGE_DB, START_SHARE = 60.0, 0.9
 
 
-def fit(signal: np.ndarray, samples: int) -> np.ndarray:
+def fit_length(signal: np.ndarray, samples: int) -> np.ndarray:
     """(n,) -> (samples,): cut, or followed by silence."""
     return np.ascontiguousarray(np.pad(signal[:samples], (0, max(0, samples - signal.size))))
 

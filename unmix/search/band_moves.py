@@ -52,8 +52,8 @@ def _elsewhere(
     sites = np.tile(fit.knobs, (1 + len(SITES) * len(WIDTHS), 1))
     sites[0, gain] = flat
     sites[1:, own] = [(site, shown, width) for site, width in product(SITES, WIDTHS)]
-    base, *there = fit.differences([(knobs, fit.switches) for knobs in sites], i)
-    weight = fit.judge.pictures.weight(here)
+    base, *there = fit.residuals([(knobs, fit.switches) for knobs in sites], i)
+    weight = fit.judge.spectrogram.irls_weights(here)
     changes = (torch.stack(there) - base) / (shown - flat)  # per range of the gain
 
     others = np.setdiff1d(np.arange(len(fit.knobs)), own)

@@ -101,12 +101,12 @@ class Fit(Position):
         near, far = DIFFERENCE
         difference = max(near, far * min(1.0, math.sqrt(self.cost)))
         sizes = np.full(len(self.knobs), difference)
-        return self._slopes(self.judge.pictures, sizes, known, knobs)
+        return self._slopes(self.judge.spectrogram, sizes, known, knobs)
 
     def _slopes(self, view, sizes: np.ndarray, known=None, knobs=None):
         """The same in any view, with the sizes (K,) of the knobs' differences."""
         wet = self._wet(self.knobs, self.switches, max(len(self.effects) - 1, 0))
-        here = self._differences(wet, view=view)[0]
+        here = self._residuals(wet, view=view)[0]
         moves = np.where((self.knobs < 0.5) | self.circular, sizes, -sizes)
 
         knobs = list(range(len(self.knobs))[self.free] if knobs is None else knobs)
@@ -121,7 +121,7 @@ class Fit(Position):
 
         slopes = torch.zeros(len(self.knobs), len(here)) if known is None else known.clone()
         for group, wets in zip(groups, thread_map(renders, groups), strict=True):
-            stands, *moved = thread_map(lambda wet: self._differences(wet, view)[0], wets)
+            stands, *moved = thread_map(lambda wet: self._residuals(wet, view)[0], wets)
             size = torch.from_numpy(moves[group]).float()[:, None]
             slopes[group] = (torch.stack(moved) - stands) / size
         return here, slopes
@@ -129,7 +129,7 @@ class Fit(Position):
     def curvature(self, differences, slopes, view=None) -> tuple[np.ndarray, np.ndarray]:
         """Gauss-Newton: half the second derivatives (K, K) of the cost, and half its slope (K,), in
         the pictures or another view."""
-        weighted = slopes * (view or self.judge.pictures).weight(differences)
+        weighted = slopes * (view or self.judge.spectrogram).irls_weights(differences)
         curvature = semidefinite((weighted @ slopes.T).double().numpy())
         return curvature, (weighted @ differences).double().numpy()
 
@@ -186,8 +186,8 @@ class Fit(Position):
         for _ in range(tries):
             step = self._bounded(curvature, slope, self.damping, TRUST, CURVED)
             moved, heard = self.within(self.knobs + step), []
-            after = self._differences(self._wet(moved, self.switches, 0, heard))
-            cost = float(self.judge.pictures.cost(after))
+            after = self._residuals(self._wet(moved, self.switches, 0, heard))
+            cost = float(self.judge.spectrogram.cost(after))
             if cost + float(ease @ (moved - self.mean) ** 2) < before:
                 gain = (self.cost - cost) / self.cost
                 self.still = self.age == 0 and gain < 1e-3
@@ -232,7 +232,7 @@ class Fit(Position):
             for _ in range(TRIES if measured else REUSE_TRIES):
                 step = self._bounded(curvature, slope, damping, FINE_TRUST, FINE_CURVED)
                 knobs, heard = self.within(self.knobs + step), []
-                there = self._differences(self._wet(knobs, self.switches, 0, heard), view=view)
+                there = self._residuals(self._wet(knobs, self.switches, 0, heard), view=view)
                 after = float(view.cost(there))
                 if after < cost:
                     gain, cost = 1 - after / cost, after

@@ -96,26 +96,26 @@ class Position:
         self.judge.renders += len(controls)
         return in_rows(audio, len(controls))
 
-    def differences(self, controls: Sequence[tuple], first: int = 0) -> torch.Tensor:
+    def residuals(self, controls: Sequence[tuple], first: int = 0) -> torch.Tensor:
         """Those of many other controls (knobs, switches) of the chain, at least one, by
         ``_render_batch``: (B, D)."""
         wets = thread_map(lambda group: self._render_batch(group, first), by_lanes(controls))
-        return torch.cat(thread_map(self._differences, np.concatenate(wets)))
+        return torch.cat(thread_map(self._residuals, np.concatenate(wets)))
 
     def costs(self, controls: Sequence[tuple], first: int = 0) -> list[float]:
         """What they cost."""
-        return self._costs(self.differences(controls, first)) if controls else []
+        return self._costs(self.residuals(controls, first)) if controls else []
 
-    def _differences(self, wet: np.ndarray, view=None) -> torch.Tensor:
+    def _residuals(self, wet: np.ndarray, view=None) -> torch.Tensor:
         audio = self.judge.level(torch.from_numpy(wet)[None])
-        return (view or self.judge.pictures).differences(audio)
+        return (view or self.judge.spectrogram).residuals(audio)
 
     def _cost(self, wet: np.ndarray) -> float:
-        return self._costs(self._differences(wet))[0]
+        return self._costs(self._residuals(wet))[0]
 
     def _costs(self, differences: torch.Tensor) -> list[float]:
         """Of differences (B, D); endless where a render is not finite."""
-        costs = self.judge.pictures.cost(differences).tolist()
+        costs = self.judge.spectrogram.cost(differences).tolist()
         return [cost if math.isfinite(cost) else math.inf for cost in costs]
 
     def take(self, cost: float, knobs, switches) -> bool:
@@ -138,7 +138,7 @@ class Position:
         """The waveform's cost of the settings as they stand."""
         view, first = self.judge.waveform, max(len(self.effects) - 1, 0)
         wet = self._wet(self.knobs, self.switches, first)
-        return float(view.cost(self._differences(wet, view)))
+        return float(view.cost(self._residuals(wet, view)))
 
     def _first_moved(self, knobs, switches) -> int:
         """Number of the first effect with other controls than those that stand."""
