@@ -37,7 +37,7 @@ def main(files: list[Path], count: int, seed: int):
         rows = {"chain": [], "knobs": [], "knob error": []}
         for batch in batches.values():
             rows["chain"].append(float(model.losses(batch, ["chain"])["chain"]))
-            losses, mixtures = model.knob_losses(model.look(batch), batch)
+            losses, mixtures = model.knob_losses(model.network_inputs(batch), batch)
             rows["knobs"].append(float(losses["knobs"]))
             rows["knob error"].append(knob_error(mixtures, batch))
         for name, figures in rows.items():

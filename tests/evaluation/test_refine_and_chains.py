@@ -15,7 +15,7 @@ from unmix.errors import UnmixError
 from unmix.evaluation import baselines, chains, held_out, refine, scoring
 from unmix.features.packing import unpack
 from unmix.inference.reranker import Reranker
-from unmix.networks.posterior import Belief
+from unmix.networks.posterior import Posterior
 from unmix.nn.mixture_density import Mixture, to_normal
 
 SHARP = 1e3  # precision of a belief that knows
@@ -44,13 +44,13 @@ class Informed(nn.Module):
         super().__init__()
         self.sampler, self.tell, self.sharp, self.asked = sampler, tell, sharp, 0
 
-    def believe(self, heard, beams):
+    def infer(self, heard, beams):
         chain = self.tell(self.sampler.example(self.asked)[1])
         self.asked += 1
         units = {name: effects.get(name).to_unit(settings) for name, settings in chain.steps}
         return [
             [
-                Belief(
+                Posterior(
                     tuple(effects.names().index(name) for name in chain.names),
                     0.0,
                     {name: mixture(name, knobs, self.sharp) for name, (knobs, _) in units.items()},
@@ -60,11 +60,11 @@ class Informed(nn.Module):
             ]
         ]
 
-    def hear_knobs(self, heard, beliefs):
+    def posterior_medians(self, heard, posteriors):
         """Hears every render as it was told, so that nothing is to be settled."""
-        names = dict.fromkeys(name for belief in beliefs for name in belief.names)
+        names = dict.fromkeys(name for posterior in posteriors for name in posterior.names)
         return {
-            name: torch.cat([b.mixtures[name].median() for b in beliefs if name in b.names])
+            name: torch.cat([b.mixtures[name].median() for b in posteriors if name in b.names])
             for name in names
         }
 
@@ -78,15 +78,15 @@ def measured(tell, count=6, length=3, **options):
 class Doubting(Informed):
     """Believes in the chain turned round a little more than in the true one."""
 
-    def believe(self, heard, beams):
+    def infer(self, heard, beams):
         chain = self.sampler.example(self.asked)[1].canonical()
-        beliefs = []
+        posteriors = []
         for log_prob, steps in ((-0.6, chain.steps[::-1]), (-0.9, chain.steps)):
             self.tell = lambda _, steps=steps: Chain(steps).canonical()
-            beliefs.append(replace(super().believe(heard, beams)[0][0], log_prob=log_prob))
+            posteriors.append(replace(super().infer(heard, beams)[0][0], log_prob=log_prob))
             self.asked -= 1
         self.asked += 1
-        return [beliefs]
+        return [posteriors]
 
 
 def test_a_second_hearing_beside_the_network_alone():
@@ -169,9 +169,9 @@ def test_a_lost_level_is_not_told_to_the_network():
     known = []
 
     class Listening(Informed):
-        def believe(self, heard, beams):
+        def infer(self, heard, beams):
             known.append(float(heard["level_known"]))
-            return super().believe(heard, beams)
+            return super().infer(heard, beams)
 
     for kind in ("gain", "noise"):
         sampler = held_out.held_out(5, "probe", 1.0, degradation=kind, length=1)

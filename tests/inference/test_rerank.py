@@ -17,7 +17,7 @@ from unmix.inference.order_test import BASES, VIEWS, leanings
 from unmix.inference.rerank import hear_again
 from unmix.inference.reranker import Reranker
 from unmix.inference.residuals import CELLS, ERRORS, ON_SCORE, errors
-from unmix.networks.posterior import Belief
+from unmix.networks.posterior import Posterior
 from unmix.search.starts import prediction
 
 SETTINGS = [
@@ -31,19 +31,19 @@ TRUE, SWAPPED = Chain(SETTINGS), Chain(SETTINGS[::-1])
 def told(monkeypatch):
     """Beliefs that carry their chain, instead of mixtures, and stay."""
     monkeypatch.setattr(
-        "unmix.inference.bias_correction.settle", lambda model, beliefs, *_: beliefs
+        "unmix.inference.bias_correction.settle", lambda model, posteriors, *_: posteriors
     )
     nowhere = torch.zeros(2, BASES, VIEWS)
     monkeypatch.setattr("unmix.inference.order_test.leanings", lambda *_: nowhere)
     monkeypatch.setattr(
         "unmix.inference.resynthesis._chains",
-        lambda beliefs: [belief.mixtures for belief in beliefs],
+        lambda posteriors: [posterior.mixtures for posterior in posteriors],
     )
 
 
-def belief(chain: Chain, log_prob: float) -> Belief:
+def posterior(chain: Chain, log_prob: float) -> Posterior:
     order = tuple(effects.names().index(name) for name in chain.names)
-    return Belief(order, log_prob, chain, {}, {})
+    return Posterior(order, log_prob, chain, {}, {})
 
 
 def asked(recording, source, **options):
@@ -58,7 +58,7 @@ def pair():
 
 def test_the_true_render_has_no_errors(told, pair):
     recording, source = pair
-    found = errors([belief(c, 0.0) for c in (TRUE, SWAPPED)], asked(*pair), recording, source)
+    found = errors([posterior(c, 0.0) for c in (TRUE, SWAPPED)], asked(*pair), recording, source)
     assert found.shape == (2, ERRORS)
     cells = found[0, : len(ON_SCORE) * CELLS].view(-1, CELLS)
     for row, (kind, none) in zip(cells, ON_SCORE.items(), strict=True):
@@ -70,14 +70,14 @@ def test_the_true_render_has_no_errors(told, pair):
 
 
 def test_the_true_chain_comes_first_though_the_network_doubts_it(told, pair):
-    beliefs = [belief(SWAPPED, -0.1), belief(TRUE, -2.5)]
+    posteriors = [posterior(SWAPPED, -0.1), posterior(TRUE, -2.5)]
     reranker = Reranker()
-    alone = hear_again(None, reranker, beliefs, asked(*pair), *pair)
+    alone = hear_again(None, reranker, posteriors, asked(*pair), *pair)
     assert [b.names for b in alone] == [SWAPPED.names, TRUE.names]
     assert [b.log_prob for b in alone] == pytest.approx([-0.1, -2.5], abs=1e-5)
     with torch.no_grad():
         reranker.weights.bias.fill_(-0.01)  # errors count against a candidate
-    again = hear_again(None, reranker, beliefs, asked(*pair), *pair)
+    again = hear_again(None, reranker, posteriors, asked(*pair), *pair)
     assert [b.names for b in again] == [TRUE.names, SWAPPED.names]
     total = sum(np.exp(b.log_prob) for b in again)
     assert total == pytest.approx(np.exp(-0.1) + np.exp(-2.5), rel=1e-5)
@@ -87,7 +87,7 @@ def test_an_unknown_level_is_no_error(told, pair):
     recording, source = pair
     louder = (2 * recording).astype(np.float32)
     known, unknown = (
-        errors([belief(TRUE, 0.0)], hear(source, louder, level_known=known), louder, source)[0]
+        errors([posterior(TRUE, 0.0)], hear(source, louder, level_known=known), louder, source)[0]
         for known in (True, False)
     )
     assert known[-1] == pytest.approx(np.log(20 * np.log10(2) + 0.01), abs=0.01)
@@ -101,9 +101,9 @@ def test_a_lead_is_heard_by_the_effects_and_not_compared(told):
     lead = 20_000
     recording = chain.render(source, 44_100)[lead:]
     heard = hear(np.pad(source[lead:], (0, lead)), np.pad(recording, (0, lead)))
-    beliefs = [belief(chain, 0.0)]
-    with_lead = errors(beliefs, heard, recording, source)[0]
-    without = errors(beliefs, heard, recording, source[lead:])[0]
+    posteriors = [posterior(chain, 0.0)]
+    with_lead = errors(posteriors, heard, recording, source)[0]
+    without = errors(posteriors, heard, recording, source[lead:])[0]
     cells = len(ON_SCORE) * CELLS
     assert with_lead[:cells].mean() < without[:cells].mean() - 0.5
     assert with_lead[0] == pytest.approx(np.log(ON_SCORE["level"]), abs=0.02)
@@ -111,16 +111,16 @@ def test_a_lead_is_heard_by_the_effects_and_not_compared(told):
 
 def test_a_band_limit_is_given_to_the_renders_too(told, pair):
     recording, source = bandwidth.low_pass(pair[0], 15_000.0), pair[1]
-    beliefs, heard = [belief(TRUE, 0.0)], asked(recording, source)
-    limit = resynthesis.limit_of(beliefs, recording, source)
+    posteriors, heard = [posterior(TRUE, 0.0)], asked(recording, source)
+    limit = resynthesis.limit_of(posteriors, recording, source)
     assert limit == pytest.approx(15_000.0, abs=50)
-    without, given = (errors(beliefs, heard, recording, source, hz)[0] for hz in (None, limit))
+    without, given = (errors(posteriors, heard, recording, source, hz)[0] for hz in (None, limit))
     level = slice(len(ON_SCORE) * CELLS, len(ON_SCORE) * CELLS + 3)
     assert (given[level] < without[level] - 1.0).all()
 
 
 def test_orders_are_padded():
-    found = rerank.orders([belief(TRUE, 0.0), belief(Chain(), 0.0)])
+    found = rerank.orders([posterior(TRUE, 0.0), posterior(Chain(), 0.0)])
     numbers = [effects.names().index(name) for name in TRUE.names]
     assert found.tolist() == [[*numbers, -1, -1, -1], [-1] * 5]
 
@@ -136,12 +136,12 @@ def test_settled_knobs_are_nearer_to_the_true_ones(model, source):
     for i in range(8):
         dry, true, recording = sampler.example(i)
         true, heard = true.canonical(), hear(dry, recording)
-        every_pair = model.believe(heard, beams=100)[0]
-        beliefs = [b for b in every_pair if b.names == true.names]
-        settled = settle(model, beliefs, heard, recording, dry)
+        every_pair = model.infer(heard, beams=100)[0]
+        posteriors = [b for b in every_pair if b.names == true.names]
+        settled = settle(model, posteriors, heard, recording, dry)
         every = {name: np.ones(len(effects.get(name).knobs), bool) for name in true.names}
-        for (belief,), errors_ in ((beliefs, before), (settled, after)):
-            rows = knob_errors(prediction(belief).chain, true, every)["knobs"]
+        for (posterior,), errors_ in ((posteriors, before), (settled, after)):
+            rows = knob_errors(prediction(posterior).chain, true, every)["knobs"]
             errors_ += [error for _, _, error in rows]
     assert np.mean(after) < 0.93 * np.mean(before)
 
@@ -149,12 +149,12 @@ def test_settled_knobs_are_nearer_to_the_true_ones(model, source):
 def test_the_unlikely_stay_as_they_were(model):
     dry, _, recording = held_out(9, "probe", length=2).example(0)
     heard = hear(dry, recording)
-    beliefs = model.believe(heard)[0]
-    settled = settle(model, beliefs, heard, recording, dry)
-    assert [b.names for b in settled] == [b.names for b in beliefs]
-    likely = [b.log_prob - beliefs[0].log_prob > np.log(resynthesis.LIKELY) for b in beliefs]
+    posteriors = model.infer(heard)[0]
+    settled = settle(model, posteriors, heard, recording, dry)
+    assert [b.names for b in settled] == [b.names for b in posteriors]
+    likely = [b.log_prob - posteriors[0].log_prob > np.log(resynthesis.LIKELY) for b in posteriors]
     assert 0 < sum(likely) < len(likely)
-    assert [a is not b for a, b in zip(settled, beliefs, strict=True)] == likely
+    assert [a is not b for a, b in zip(settled, posteriors, strict=True)] == likely
 
 
 def test_it_leans_to_the_true_order_though_the_knobs_are_off(model):
@@ -162,7 +162,7 @@ def test_it_leans_to_the_true_order_though_the_knobs_are_off(model):
     for i in range(8):
         dry, true, recording = sampler.example(i)
         true, heard = true.canonical().names, hear(dry, recording)
-        pairs = [dataclasses.replace(b, log_prob=-1.0) for b in model.believe(heard, beams=100)[0]]
+        pairs = [dataclasses.replace(b, log_prob=-1.0) for b in model.infer(heard, beams=100)[0]]
         pairs = [b for b in pairs if len(b.names) == 2]
         same = sorted(
             (b for b in pairs if set(b.names) == set(true)), key=lambda b: b.names != true
@@ -181,5 +181,5 @@ def test_it_leans_to_the_true_order_though_the_knobs_are_off(model):
 def test_one_that_stands_alone_is_not_asked(model):
     dry, _, recording = held_out(9, "probe", length=1).example(0)
     heard = hear(dry, recording)
-    beliefs = model.believe(heard)[0]
-    assert not leanings(beliefs[:1], heard, recording, dry).any()
+    posteriors = model.infer(heard)[0]
+    assert not leanings(posteriors[:1], heard, recording, dry).any()

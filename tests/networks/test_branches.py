@@ -1,5 +1,5 @@
-"""The readers: the SweepReader follows what wanders, the LevelReader sorts frames by level, and the
-TextureReader does not ask when."""
+"""The readers: the ModulationBranch follows what wanders, the LevelGainBranch sorts frames by level, and the
+PooledBranch does not ask when."""
 
 import math
 
@@ -8,8 +8,8 @@ import torch
 from unmix.features import extract, spectra
 from unmix.features.extract import SAMPLE_RATE
 from unmix.features.spectra import SCORE_FRAMES, SCORE_HOP
-from unmix.networks.branches import SweepReader
-from unmix.networks.relation_branches import LevelReader, TextureReader
+from unmix.networks.branches import ModulationBranch
+from unmix.networks.relation_branches import LevelGainBranch, PooledBranch
 
 
 def peaks(reader, tracks):
@@ -22,7 +22,7 @@ def peaks(reader, tracks):
 
 @torch.no_grad()
 def test_rate_and_phase_of_a_sine_stand_at_its_peak():
-    reader = SweepReader(tracks=1)
+    reader = ModulationBranch(tracks=1)
     reader.sharpness.fill_(300.0)
     seconds = torch.arange(SCORE_FRAMES) * SCORE_HOP / SAMPLE_RATE
     width = SAMPLE_RATE / SCORE_HOP / reader.LENGTH
@@ -37,7 +37,7 @@ def test_rate_and_phase_of_a_sine_stand_at_its_peak():
 
 @torch.no_grad()
 def test_strength_follows_the_width_of_the_sweep_and_a_still_track_has_none():
-    reader = SweepReader(tracks=3)
+    reader = ModulationBranch(tracks=3)
     wave = torch.sin(torch.arange(SCORE_FRAMES) / 3)
     tracks = torch.stack([wave, 4 * wave, torch.ones(SCORE_FRAMES)])[None]
     one, four, still = peaks(reader, tracks)[0, 3]
@@ -48,7 +48,7 @@ def test_strength_follows_the_width_of_the_sweep_and_a_still_track_has_none():
 def test_a_wandering_notch_can_be_learned():
     """Rates of notches in noise that were not trained on are told apart."""
     torch.manual_seed(0)
-    reader = SweepReader(widths=(4, 4, 4), tracks=4, channels=16)
+    reader = ModulationBranch(widths=(4, 4, 4), tracks=4, channels=16)
     rate = torch.nn.Linear(reader.outputs, 1)
     parameters = [*reader.parameters(), *rate.parameters()]
     optimizer = torch.optim.AdamW(parameters, 3e-3)
@@ -79,7 +79,7 @@ def test_a_wandering_notch_can_be_learned():
 
 def noise(count=2, seed=0):
     """A source, and a recording that has 10 dB more where the source is above -40 dB, else 6 dB
-    less; both as ``look`` gives them, with a link of 0.6 + 0.3j."""
+    less; both as ``network_inputs`` gives them, with a link of 0.6 + 0.3j."""
     generator = torch.Generator().manual_seed(seed)
     shape = count, SCORE_FRAMES, spectra.BANDS
     source = 1.5 * torch.rand(shape, generator=generator) - 0.75
@@ -90,7 +90,7 @@ def noise(count=2, seed=0):
 
 
 def test_levels_tell_the_gain_above_and_below_a_threshold():
-    reader = LevelReader()
+    reader = LevelGainBranch()
     share, gain, spread, real, imaginary, size, *_ = reader.by_level(*noise())[0]
     levels = reader.LEVELS
     loud, quiet = share[levels == 0.5], share[levels == 2.5]
@@ -106,7 +106,7 @@ def test_levels_tell_the_gain_above_and_below_a_threshold():
 
 def test_levels_do_not_depend_on_when():
     """All but how the gain goes with a rising level, which the order of the frames tells."""
-    reader = LevelReader()
+    reader = LevelGainBranch()
     score, source, link = noise()
     order = torch.randperm(SCORE_FRAMES, generator=torch.Generator().manual_seed(1))
     one = reader.by_level(score, source, link)
@@ -121,7 +121,7 @@ def test_levels_do_not_depend_on_when():
 def test_a_texture_is_heard_wherever_it_stands():
     """A burst of distortion early or late reads nearly the same, another gain does not."""
     torch.manual_seed(0)
-    reader = TextureReader()
+    reader = PooledBranch()
 
     def heard(start, gain):
         score, source, link = (torch.zeros_like(x) for x in noise(1))
@@ -135,5 +135,5 @@ def test_a_texture_is_heard_wherever_it_stands():
 
 def test_related_readers_take_a_hidden_source():
     zero = [torch.zeros_like(x) for x in noise()]
-    for reader in (LevelReader(), TextureReader()):
+    for reader in (LevelGainBranch(), PooledBranch()):
         assert torch.isfinite(reader(*zero)).all()

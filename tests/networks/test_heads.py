@@ -4,12 +4,12 @@ import math
 
 import torch
 
-from unmix.networks.heads import Guess
+from unmix.networks.heads import PointEstimate
 
 
 def guess(circular, inputs=3):
     torch.manual_seed(0)
-    return Guess(inputs, circular)
+    return PointEstimate(inputs, circular)
 
 
 @torch.no_grad()

@@ -78,11 +78,13 @@ def test_only_a_hidden_source_evens_the_lengths(batch):
     model = InverseModel(SMALL).eval()
     hidden = batch | {"known": torch.zeros_like(batch["known"])}
     for heard, even in ((batch, False), (hidden, True)):
-        z = model.encoder(model.look(heard)).float()[0]
+        z = model.encoder(model.network_inputs(heard)).float()[0]
         orders, log_probs = zip(*model.decoder.beam_search(z, 4, even), strict=True)
-        beliefs = model.believe(heard, beams=4)[0]
-        assert [belief.order for belief in beliefs] == list(orders)
-        assert [belief.log_prob for belief in beliefs] == pytest.approx(log_probs, abs=1e-4)
+        posteriors = model.infer(heard, beams=4)[0]
+        assert [posterior.order for posterior in posteriors] == list(orders)
+        assert [posterior.log_prob for posterior in posteriors] == pytest.approx(
+            log_probs, abs=1e-4
+        )
 
 
 def test_losses_fall_on_a_small_batch_and_every_parameter_learns(batch):
@@ -110,25 +112,25 @@ def test_losses_fall_on_a_small_batch_and_every_parameter_learns(batch):
 
 def test_belief_describes_each_effect_of_the_chain(batch):
     model = InverseModel(SMALL).eval()
-    beliefs = model.believe({name: part[:2] for name, part in batch.items()}, beams=4)
-    assert len(beliefs) == 2
-    for belief in beliefs[0]:
-        assert set(belief.mixtures) == set(belief.names) == set(belief.switches)
-        for name in belief.names:
+    posteriors = model.infer({name: part[:2] for name, part in batch.items()}, beams=4)
+    assert len(posteriors) == 2
+    for posterior in posteriors[0]:
+        assert set(posterior.mixtures) == set(posterior.names) == set(posterior.switches)
+        for name in posterior.names:
             effect = effects.get(name)
             settings = effect.from_unit(
-                belief.mixtures[name].median()[0].tolist(), belief.switches[name]
+                posterior.mixtures[name].median()[0].tolist(), posterior.switches[name]
             )
             assert effect.panel.complete(settings) == settings
 
 
 def test_knobs_are_heard_given_the_chain_and_switches_of_a_belief(batch):
     model = InverseModel(SMALL).eval()
-    beliefs = [row[0] for row in model.believe(batch, beams=4)]
-    found = model.hear_knobs(batch, beliefs)
-    assert set(found) == set().union(*(belief.names for belief in beliefs))
+    posteriors = [row[0] for row in model.infer(batch, beams=4)]
+    found = model.posterior_medians(batch, posteriors)
+    assert set(found) == set().union(*(posterior.names for posterior in posteriors))
     for name, medians in found.items():
-        own = [b.mixtures[name].median()[0] for b in beliefs if name in b.names]
+        own = [b.mixtures[name].median()[0] for b in posteriors if name in b.names]
         assert torch.allclose(medians, torch.stack(own), atol=1e-4), name
 
 
@@ -147,7 +149,7 @@ def test_hidden_source_and_level_do_not_reach_the_network(batch):
         "source_level": hidden["source_level"] - 10,
         "level": hidden["level"] + 12,
     }
-    pictures, others = model.look(hidden), model.look(changed)
+    pictures, others = model.network_inputs(hidden), model.network_inputs(changed)
     for name, picture in pictures.items():
         assert torch.equal(picture, others[name]), name
 
@@ -156,7 +158,7 @@ def test_inputs_that_are_not_heard_count_as_nothing(batch):
     for left_out in OPTIONAL:
         inputs = tuple(name for name in OPTIONAL if name != left_out)
         model = InverseModel(replace(SMALL, inputs=inputs))
-        pictures = model.look(batch)
+        pictures = model.network_inputs(batch)
         name = "score_link" if left_out == "score" else left_out
         assert not pictures[name].any()
         assert pictures["mel"].std() > 0.1

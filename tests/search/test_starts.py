@@ -26,7 +26,7 @@ def certain(name: str, u: float, sharpness: float = 20.0) -> Mixture:
     )
 
 
-class Belief:
+class Posterior:
     """What inverse.model.Belief gives, made by hand: every knob at u, all options as likely."""
 
     def __init__(self, names, u, log_prob):
@@ -41,8 +41,8 @@ class Belief:
 
 def test_starts_hold_the_prediction_samples_and_other_options(two_effects):
     first, last = two_effects
-    beliefs = [Belief((first, last), 0.4, -0.1), Belief((last,), 0.6, -3.0)]
-    starts = starts_from_beliefs(beliefs, 3, torch.Generator().manual_seed(0))
+    posteriors = [Posterior((first, last), 0.4, -0.1), Posterior((last,), 0.6, -3.0)]
+    starts = starts_from_beliefs(posteriors, 3, torch.Generator().manual_seed(0))
     assert starts[0].chain.names == (first, last)
     knobs, _ = effects.get(first).to_unit(dict(starts[0].chain.steps)[first])
     np.testing.assert_allclose(knobs, 0.4, atol=1e-4)
@@ -52,7 +52,7 @@ def test_starts_hold_the_prediction_samples_and_other_options(two_effects):
 
 
 def test_an_empty_chain_is_a_start_too():
-    (start,) = starts_from_beliefs([Belief((), 0.5, -0.2)])
+    (start,) = starts_from_beliefs([Posterior((), 0.5, -0.2)])
     assert start.chain.steps == []
 
 

@@ -75,7 +75,7 @@ def concealed(chains):
     """Thousands of times the first item, as far as it says what is hidden."""
     torch.manual_seed(0)
     batch = chains.batch(np.zeros(1, int), "cpu")
-    return chains.conceal({name: batch[name].expand(4000) for name in ("known", "on_probe")})
+    return chains.source_dropout({name: batch[name].expand(4000) for name in ("known", "on_probe")})
 
 
 @pytest.mark.parametrize("shares", [HIDDEN_SHARES, (0.6, 0.0)])

@@ -70,7 +70,7 @@ def test_a_start_may_lack_a_part_of_the_model(data, tmp_path):
     batch = ChainData.open(data)[0].batch(np.arange(4), "cpu")
     after = load_inverse(path=tmp_path / "run" / network.MODEL)
     with torch.no_grad():
-        pictures = model.look(batch)
+        pictures = model.network_inputs(batch)
         assert torch.allclose(after.encoder(pictures), model.encoder(pictures), atol=1e-4)
 
 

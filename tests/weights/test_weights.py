@@ -28,13 +28,13 @@ def test_single_effects_on_the_probe_are_named_and_their_knobs_heard():
     right, errors, phases = [], [], []
     for i in range(30):
         source, chain, recording = sampler.example(i)
-        belief = model.believe(hear(source, recording))[0][0]
-        right.append(belief.names == chain.names)
+        posterior = model.infer(hear(source, recording))[0][0]
+        right.append(posterior.names == chain.names)
         if not right[-1]:
             continue
         ((name, settings),) = chain.steps
         effect = effects.get(name)
-        found = belief.mixtures[name].median()[0].numpy()
+        found = posterior.mixtures[name].median()[0].numpy()
         off = effect.panel.distance(found, effect.to_unit(settings)[0])
         errors.append(off.mean())
         if name == "phaser":
@@ -47,8 +47,8 @@ def test_single_effects_on_the_probe_are_named_and_their_knobs_heard():
 def test_probabilities_of_the_answers_are_honest_on_a_dry_probe():
     model = weights.load_inverse()
     source = ChainSampler(1, shares={"probe": 1.0}, independent=True).example(0)[0]
-    belief = model.believe(hear(source, source))[0][0]
-    assert belief.names == ()  # nothing was done to it
+    posterior = model.infer(hear(source, source))[0][0]
+    assert posterior.names == ()  # nothing was done to it
 
 
 def test_all_weights_together_are_small():

@@ -70,7 +70,7 @@ def analyze(
     """
     import torch
 
-    from unmix.inference.predict import believe
+    from unmix.inference.predict import infer
     from unmix.recording.prepare import prepare
     from unmix.runtime import devices
     from unmix.search.starts import prediction, starts_from_beliefs
@@ -81,15 +81,15 @@ def analyze(
     devices.check(device)
     prepared = prepare(audio, sample_rate, source, gain)
     model, reranker = (model, None) if model else bundled_models()
-    beliefs = believe(model, prepared, max(top, BEAMS), reranker)
+    posteriors = infer(model, prepared, max(top, BEAMS), reranker)
     generator = torch.Generator().manual_seed(seed)
     refines = bool(refine or seconds)
     if prepared.dry is None:
-        return _blind(prepared, beliefs[:top], refines, generator)
+        return _blind(prepared, posteriors[:top], refines, generator)
     if refines:
-        starts = starts_from_beliefs(beliefs, generator=generator)
+        starts = starts_from_beliefs(posteriors, generator=generator)
     else:
-        starts = [prediction(belief) for belief in beliefs[:top]]
+        starts = [prediction(posterior) for posterior in posteriors[:top]]
     found = _search(
         prepared, starts, proxies, refine, device, progress, seconds, stop, polish, seed
     )
@@ -232,7 +232,7 @@ def _moved(intervals: dict, before: Chain, after: Chain) -> dict:
     return moved
 
 
-def _blind(prepared, beliefs: list, refine: bool, generator) -> Result:
+def _blind(prepared, posteriors: list, refine: bool, generator) -> Result:
     """The network's answer alone."""
     from unmix.inference.intervals import intervals
     from unmix.search.starts import prediction
@@ -240,7 +240,7 @@ def _blind(prepared, beliefs: list, refine: bool, generator) -> Result:
     notes = [*prepared.pair.notes, BLIND_NOTE]
     if refine:
         notes.append("Refine was left out: it compares renders of the source with the recording.")
-    starts = [prediction(belief) for belief in beliefs]
+    starts = [prediction(posterior) for posterior in posteriors]
     mixtures = starts[0].mixtures
     return Result(
         chain=starts[0].chain,

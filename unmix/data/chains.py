@@ -184,12 +184,12 @@ class ChainSampler(_Sampler):
             n = 0 if n == 1 and rng.random() < EMPTY_SHARE else n
             pairs.append((Chain(steps[:n]), self._degraded(renders[n], source, rng)))
         for n in range(2, len(renders)):
-            chain, wet = self._twin(rng, steps[:n], renders)
+            chain, wet = self._swapped_negative(rng, steps[:n], renders)
             pairs.append((chain, self._degraded(wet, source, rng)))
         return source, pairs
 
     @staticmethod
-    def _twin(rng, steps: list, renders: list) -> tuple[Chain, np.ndarray]:
+    def _swapped_negative(rng, steps: list, renders: list) -> tuple[Chain, np.ndarray]:
         """A beginning with two neighbours swapped; where that sounds the same or leaves
         PEAK_RANGE_DB, with the last effect drawn anew."""
         lti = [effects.get(name).linear_time_invariant for name, _ in steps]

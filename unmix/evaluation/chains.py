@@ -41,7 +41,7 @@ class Question:
     dry: np.ndarray
     recording: np.ndarray
     match_gain: bool
-    heard: dict
+    features: dict
     true: Chain
     audible: dict
     tie: int
@@ -65,18 +65,18 @@ def ask(sampler: ChainSampler, i: int, hidden_source: bool = False) -> Question:
 
 def answer(model, question: Question, beams: int = 10, seed: int = 0) -> dict:
     """How right a network's first answer is; ``by_length`` makes figures of many."""
-    return _rate(question, model.believe(question.heard, beams)[0], seed)
+    return _rate(question, model.infer(question.features, beams)[0], seed)
 
 
-def _rate(question: Question, beliefs: list, seed: int) -> dict:
+def _rate(question: Question, posteriors: list, seed: int) -> dict:
     from unmix.search.starts import prediction
 
-    first, ranked = prediction(beliefs[0]).chain, [belief.names for belief in beliefs]
+    first, ranked = prediction(posteriors[0]).chain, [posterior.names for posterior in posteriors]
     judge = Judge(question.recording, question.dry, question.match_gain)
     return {
         **_score(first, ranked, question.true, question.audible, question.tie),
         "mss": judge.distance(first),
-        "coverage": _coverage(beliefs[0], question.true, torch.Generator().manual_seed(seed)),
+        "coverage": _coverage(posteriors[0], question.true, torch.Generator().manual_seed(seed)),
     }
 
 
@@ -98,16 +98,16 @@ class _Naming:
             "chain": question.true,
             "audible": question.audible,
             "tie": question.tie,
-            "coarse": coarse(question.heard)[0].numpy(),
+            "coarse": coarse(question.features)[0].numpy(),
         }
         seed = self.sampler.config["seed"]
-        beliefs = self.model.believe(question.heard, self.beams)[0]
-        first = _rate(question, beliefs, seed)
+        posteriors = self.model.infer(question.features, self.beams)[0]
+        first = _rate(question, posteriors, seed)
         if self.reranker is None or self.hidden_source:
             return {**first, "alone": None, "asked": asked}
         sounds = question.recording, question.dry
-        beliefs = hear_again(self.model, self.reranker, beliefs, question.heard, *sounds)
-        return {**_rate(question, beliefs, seed), "alone": first, "asked": asked}
+        posteriors = hear_again(self.model, self.reranker, posteriors, question.features, *sounds)
+        return {**_rate(question, posteriors, seed), "alone": first, "asked": asked}
 
 
 def chains(

@@ -44,7 +44,9 @@ def knob_errors(answer: Chain, true: Chain, audible: dict) -> dict[str, list]:
         errors = zip(effect.knobs, effect.panel.distance(a, b).tolist(), strict=True)
         rows = [(name, knob.name, error) for knob, error in errors]
         found["knobs"] += rows
-        found["audible"] += [row for row, heard in zip(rows, audible[name], strict=True) if heard]
+        found["audible"] += [
+            row for row, features in zip(rows, audible[name], strict=True) if features
+        ]
         right = zip(effect.switches, (a_switch == b_switch).tolist(), strict=True)
         found["switches"] += [(name, switch.name, hit) for switch, hit in right]
     return found

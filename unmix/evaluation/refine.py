@@ -71,12 +71,12 @@ class _Searches:
 
         dry, true, recording = self.sampler.example(i)
         start = time.perf_counter()
-        heard = hear(dry, recording)
-        beliefs = self.model.believe(heard, self.beams)[0]
+        features = hear(dry, recording)
+        posteriors = self.model.infer(features, self.beams)[0]
         if self.reranker is not None:
-            beliefs = hear_again(self.model, self.reranker, beliefs, heard, recording, dry)
+            posteriors = hear_again(self.model, self.reranker, posteriors, features, recording, dry)
         generator = torch.Generator().manual_seed(self.sampler.config["seed"])
-        starts = starts_from_beliefs(beliefs, generator=generator)
+        starts = starts_from_beliefs(posteriors, generator=generator)
         found = search(recording, dry, starts, self.proxies, self.steps, seconds=self.seconds)
         seconds = time.perf_counter() - start
         audible = audible_knobs(dry, true)

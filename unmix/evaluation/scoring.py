@@ -17,15 +17,15 @@ SHARES = (0.5, 0.8, 0.9)  # of the intervals whose coverage is measured
 TOP = 5
 
 
-def _coverage(belief, true: Chain, generator: torch.Generator) -> dict[float, list[bool]]:
+def _coverage(posterior, true: Chain, generator: torch.Generator) -> dict[float, list[bool]]:
     """{share: whether each knob of the effects named rightly lies in its interval}."""
     result = {share: [] for share in SHARES}
     for name, settings in true.steps:
-        if name not in belief.mixtures:
+        if name not in posterior.mixtures:
             continue
         knobs, _ = effects.get(name).to_unit(settings)
         for share in SHARES:
-            found = unit_intervals(name, belief.mixtures[name], share, generator)
+            found = unit_intervals(name, posterior.mixtures[name], share, generator)
             result[share] += covered(name, found, knobs)
     return result
 
@@ -50,14 +50,14 @@ def _score(answer: Chain, ranked: list[tuple[str, ...]], true: Chain, audible, t
     }
 
 
-def coarse(heard: dict[str, torch.Tensor]) -> torch.Tensor:
+def coarse(features: dict[str, torch.Tensor]) -> torch.Tensor:
     """Features (batch B, as ``features.extract`` gives them) as vectors in which distances mean
     something: pictures averaged over 4 bands and 5 frames, in units of about one spread: (B, D)."""
     scales = {"mel": 0.05, "source_mel": 0.05, "link": 1.0}
     parts = [
-        F.avg_pool2d(heard[name].float()[:, None], (4, 5)).flatten(1) * scale
+        F.avg_pool2d(features[name].float()[:, None], (4, 5)).flatten(1) * scale
         for name, scale in scales.items()
     ]
-    transfer = heard["transfer"].float() * torch.tensor([0.05, 1, 1, 1])[:, None]
-    level = (heard["level"] - heard["source_level"]).float() * heard["known"].float() / 10
+    transfer = features["transfer"].float() * torch.tensor([0.05, 1, 1, 1])[:, None]
+    level = (features["level"] - features["source_level"]).float() * features["known"].float() / 10
     return torch.cat([*parts, transfer.flatten(1), level[:, None]], 1)

@@ -7,15 +7,15 @@ import torch
 
 from unmix.features import extract
 from unmix.inference.resynthesis import _Believed, _likely, _renders, _window
-from unmix.networks.branches import KnobReader
+from unmix.networks.branches import KnobBranch
 
 STEPS = (1.0, 0.7, 0.5)  # shares of what was misheard that knobs are moved by, in turn
 
 
 def settle(
     model,
-    beliefs: list,
-    heard: dict,
+    posteriors: list,
+    features: dict,
     recording: np.ndarray,
     source: np.ndarray,
     limit: float | None = None,
@@ -30,13 +30,13 @@ def settle(
         model: an inverse.model.InverseModel on the CPU.
         beliefs, heard, recording, source, limit: as of ``errors``; the most probable first.
     """
-    count, dry = _likely(beliefs), _window(source, recording.size)[None]
-    believed = _Believed(beliefs[:count])
+    count, dry = _likely(posteriors), _window(source, recording.size)[None]
+    believed = _Believed(posteriors[:count])
     places = dict(believed.medians)
     for step in STEPS:
         renders = _renders(believed.chains(places), source, recording.size, limit)
-        again = extract.extract(torch.stack(renders), dry, KnobReader.READS)
-        again["level_known"] = heard["level_known"].expand(count)
-        for name, medians in model.hear_knobs(again, believed.beliefs).items():
+        again = extract.extract(torch.stack(renders), dry, KnobBranch.READS)
+        again["level_known"] = features["level_known"].expand(count)
+        for name, medians in model.posterior_medians(again, believed.posteriors).items():
             places[name] = places[name] + step * believed.above(name, medians)
-    return believed.moved(places) + beliefs[count:]
+    return believed.moved(places) + posteriors[count:]

@@ -73,8 +73,8 @@ def _nudged(believed: _Believed) -> list:
 
 
 def leanings(
-    beliefs: list,
-    heard: dict,
+    posteriors: list,
+    features: dict,
     recording: np.ndarray,
     source: np.ndarray,
     limit: float | None = None,
@@ -85,10 +85,10 @@ def leanings(
     orders, by the levels on the score and by its link with the source; 0 for all others, and for
     and from those that are not LIKELY. Arguments as of ``errors``.
     """
-    found = torch.zeros(len(beliefs), BASES, VIEWS)
-    likely = beliefs[: _likely(beliefs)]
+    found = torch.zeros(len(posteriors), BASES, VIEWS)
+    likely = posteriors[: _likely(posteriors)]
     wet, dry = (Spectra(_window(audio, recording.size)) for audio in (recording, source))
-    loud = heard["score"][0].numpy() > QUIET_DB
+    loud = features["score"][0].numpy() > QUIET_DB
 
     def views(y: Spectra) -> tuple[np.ndarray, np.ndarray]:
         return extract.score(y)[loud], extract.score_link(y, dry)[:, loud].ravel()
@@ -96,15 +96,17 @@ def leanings(
     for place, base in enumerate(likely[:BASES]):
         others = [
             row
-            for row, belief in enumerate(likely)
-            if belief is not base and set(belief.order) == set(base.order)
+            for row, posterior in enumerate(likely)
+            if posterior is not base and set(posterior.order) == set(base.order)
         ]
         if not others:
             continue
         believed = _Believed([base])
         (chain,) = believed.chains(believed.medians)
         settings = dict(chain.steps)
-        chains = [Chain([(name, settings[name]) for name in beliefs[row].names]) for row in others]
+        chains = [
+            Chain([(name, settings[name]) for name in posteriors[row].names]) for row in others
+        ]
         chains = [chain, *chains, *_nudged(believed)]
         renders = _renders(chains, source, recording.size, limit, chain.steps)
         seen = zip(*thread_map(views, [wet, *map(Spectra, renders)]), strict=True)

@@ -9,7 +9,7 @@ from unmix.inference.rerank import hear_again
 
 
 @torch.no_grad()
-def believe(model, prepared, beams: int, reranker=None) -> list:
+def infer(model, prepared, beams: int, reranker=None) -> list:
     """The network's beliefs about a prepare.Prepared recording, most probable first.
 
     Args:
@@ -19,9 +19,9 @@ def believe(model, prepared, beams: int, reranker=None) -> list:
     pair = prepared.pair
     recording = torch.from_numpy(pair.recording)[None]
     source = None if pair.source is None else torch.from_numpy(pair.source)[None]
-    heard = extract.extract(recording, source)
-    heard["level_known"] = torch.full((1,), 0.0 if prepared.match_gain else 1.0)
-    beliefs = model.believe(heard, beams)[0]
+    features = extract.extract(recording, source)
+    features["level_known"] = torch.full((1,), 0.0 if prepared.match_gain else 1.0)
+    posteriors = model.infer(features, beams)[0]
     if reranker is None or source is None:
-        return beliefs
-    return hear_again(model, reranker, beliefs, heard, *pair.sounds())
+        return posteriors
+    return hear_again(model, reranker, posteriors, features, *pair.sounds())

@@ -21,24 +21,24 @@ from unmix.inference.resynthesis import limit_of
 from unmix.networks.model import padded
 
 
-def orders(beliefs: list) -> torch.Tensor:
+def orders(posteriors: list) -> torch.Tensor:
     """(K, MAX_LENGTH) effect numbers of inverse.model.Beliefs, −1 behind the end."""
-    return padded([belief.order for belief in beliefs])
+    return padded([posterior.order for posterior in posteriors])
 
 
 def compare(
-    model, beliefs: list, heard: dict, recording: np.ndarray, source: np.ndarray
+    model, posteriors: list, features: dict, recording: np.ndarray, source: np.ndarray
 ) -> tuple[list, torch.Tensor, torch.Tensor]:
     """The beliefs with their knobs settled, the errors of their renders (K, ERRORS) and the
     recording's leanings (K, BASES, VIEWS), all with its band limit. Arguments as of ``settle``."""
-    limit = limit_of(beliefs, recording, source)
-    beliefs = settle(model, beliefs, heard, recording, source, limit)
-    found = errors(beliefs, heard, recording, source, limit)
-    return beliefs, found, leanings(beliefs, heard, recording, source, limit)
+    limit = limit_of(posteriors, recording, source)
+    posteriors = settle(model, posteriors, features, recording, source, limit)
+    found = errors(posteriors, features, recording, source, limit)
+    return posteriors, found, leanings(posteriors, features, recording, source, limit)
 
 
 @torch.no_grad()
-def hear_again(model, reranker, beliefs: list, heard: dict, recording, source) -> list:
+def hear_again(model, reranker, posteriors: list, features: dict, recording, source) -> list:
     """Beliefs about a recording, with their knobs settled, ranked anew.
 
     Args:
@@ -50,11 +50,12 @@ def hear_again(model, reranker, beliefs: list, heard: dict, recording, source) -
         The beliefs, most probable first, each with its new ``log_prob``. All together are as
         probable as before.
     """
-    beliefs, off, lean = compare(model, beliefs, heard, recording, source)
-    log_prob = torch.tensor([belief.log_prob for belief in beliefs])
-    ranked = reranker(off[None], lean[None], orders(beliefs)[None], log_prob[None])[0]
+    posteriors, off, lean = compare(model, posteriors, features, recording, source)
+    log_prob = torch.tensor([posterior.log_prob for posterior in posteriors])
+    ranked = reranker(off[None], lean[None], orders(posteriors)[None], log_prob[None])[0]
     ranked = (ranked + log_prob.logsumexp(0)).tolist()
     again = [
-        dataclasses.replace(belief, log_prob=p) for belief, p in zip(beliefs, ranked, strict=True)
+        dataclasses.replace(posterior, log_prob=p)
+        for posterior, p in zip(posteriors, ranked, strict=True)
     ]
-    return sorted(again, key=lambda belief: -belief.log_prob)
+    return sorted(again, key=lambda posterior: -posterior.log_prob)

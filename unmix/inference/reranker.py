@@ -59,8 +59,8 @@ class Reranker(nn.Module):
         errors = ((errors - self.mean) / self.spread).clamp(-FARTHEST, FARTHEST)
         errors = errors - errors.mean(1, keepdim=True)
         chain = chain_code(order, len(effects.names()))
-        heard = torch.cat([errors, chain, log_prob[..., None] / 4], -1)
+        features = torch.cat([errors, chain, log_prob[..., None] / 4], -1)
         weighted = (errors * self.weights(chain)).sum(-1)
         lean = self.leaning(leanings.flatten(2))[..., 0]
-        score = self.trust * log_prob + weighted + lean + self.judge(heard)[..., 0]
+        score = self.trust * log_prob + weighted + lean + self.judge(features)[..., 0]
         return score.log_softmax(-1)

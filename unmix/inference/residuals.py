@@ -49,8 +49,8 @@ ERRORS = (
 
 
 def errors(
-    beliefs: list,
-    heard: dict,
+    posteriors: list,
+    features: dict,
     recording: np.ndarray,
     source: np.ndarray,
     limit: float | None = None,
@@ -71,13 +71,13 @@ def errors(
         source), of the transfer function in runs of CELL bands, of the frame statistics in runs of
         STATS_FRAMES; and of the level.
     """
-    renders = _renders(_chains(beliefs), source, recording.size, limit)
+    renders = _renders(_chains(posteriors), source, recording.size, limit)
     wet = Spectra(_window(recording, recording.size))
     match = thread_map(lambda audio: extract.score_link(wet, Spectra(audio)), renders)
     dry = _window(source, recording.size)[None]
     again = extract.extract(torch.stack(renders), dry, COMPARED)
-    off = {name: again[name] - heard[name] for name in (*COMPARED, "level")}
-    loud, level_known = heard["score"] > QUIET_DB, heard["level_known"]
+    off = {name: again[name] - features[name] for name in (*COMPARED, "level")}
+    loud, level_known = features["score"] > QUIET_DB, features["level_known"]
     found = [
         *_on_score(off["score"], torch.from_numpy(np.stack(match)), off["score_link"], loud),
         (F.avg_pool1d(off["transfer"].abs(), CELL) + 1e-3).log().flatten(1),

@@ -13,7 +13,7 @@ import torch
 from unmix import effects
 from unmix.chain import Chain
 from unmix.features import bandwidth, extract, spectra
-from unmix.networks.posterior import believed_chain
+from unmix.networks.posterior import posterior_chain
 from unmix.nn.mixture_density import Mixture, from_normal, short_way, to_normal
 from unmix.runtime.workers import thread_map
 
@@ -46,20 +46,20 @@ def _renders(
     return thread_map(render, chains)
 
 
-def limit_of(beliefs: list, recording: np.ndarray, source: np.ndarray) -> float | None:
+def limit_of(posteriors: list, recording: np.ndarray, source: np.ndarray) -> float | None:
     """The recording's band limit in Hz, by the render of the most probable belief; None without.
 
     Args:
         beliefs, recording, source: as of ``settle``.
     """
-    render = _renders(_chains(beliefs[:1]), source, recording.size, None)[0]
+    render = _renders(_chains(posteriors[:1]), source, recording.size, None)[0]
     return bandwidth.find(recording, render[: recording.size].numpy())
 
 
-def _likely(beliefs: list) -> int:
+def _likely(posteriors: list) -> int:
     """How many of K beliefs, the most probable first, are LIKELY."""
-    least = beliefs[0].log_prob + math.log(LIKELY)
-    return sum(belief.log_prob >= least for belief in beliefs)
+    least = posteriors[0].log_prob + math.log(LIKELY)
+    return sum(posterior.log_prob >= least for posterior in posteriors)
 
 
 class _Believed:
@@ -71,15 +71,15 @@ class _Believed:
         medians: {effect: (n, knobs)}: numbers in normal space, angles in turns.
     """
 
-    def __init__(self, beliefs: list):
-        self.beliefs = beliefs
+    def __init__(self, posteriors: list):
+        self.posteriors = posteriors
         rows = {
-            name: [row for row, belief in enumerate(beliefs) if name in belief.mixtures]
+            name: [row for row, posterior in enumerate(posteriors) if name in posterior.mixtures]
             for name in effects.names()
         }
         self.rows = {name: found for name, found in rows.items() if found}
         self.mixtures = {
-            name: Mixture.joined([beliefs[row].mixtures[name] for row in found])
+            name: Mixture.joined([posteriors[row].mixtures[name] for row in found])
             for name, found in self.rows.items()
         }
         self.circular = {
@@ -93,12 +93,12 @@ class _Believed:
 
     def chains(self, places: dict[str, torch.Tensor]) -> list:
         """The chains with their knobs at ``places``, as of ``medians``."""
-        knobs = [{} for _ in self.beliefs]
+        knobs = [{} for _ in self.posteriors]
         for name, place in places.items():
             u = torch.where(self.circular[name], place, from_normal(place))
             for row, values in zip(self.rows[name], u, strict=True):
                 knobs[row][name] = values
-        return [believed_chain(*both) for both in zip(self.beliefs, knobs, strict=True)]
+        return [posterior_chain(*both) for both in zip(self.posteriors, knobs, strict=True)]
 
     def above(self, name: str, u: torch.Tensor) -> torch.Tensor:
         """How far the medians of an effect lie above u (n, knobs) in 0…1."""
@@ -107,16 +107,16 @@ class _Believed:
 
     def moved(self, places: dict[str, torch.Tensor]) -> list:
         """The beliefs, surer by SPREAD, with the medians of their mixtures at ``places``."""
-        mixtures = [{} for _ in self.beliefs]
+        mixtures = [{} for _ in self.posteriors]
         for name, place in places.items():
             moved = self.mixtures[name].moved(self.medians[name], place, SPREAD).parts()
             for row, mixture in zip(self.rows[name], moved, strict=True):
                 mixtures[row][name] = mixture
-        both = zip(self.beliefs, mixtures, strict=True)
-        return [dataclasses.replace(belief, mixtures=own) for belief, own in both]
+        both = zip(self.posteriors, mixtures, strict=True)
+        return [dataclasses.replace(posterior, mixtures=own) for posterior, own in both]
 
 
-def _chains(beliefs: list) -> list:
+def _chains(posteriors: list) -> list:
     """The chains of beliefs with their median knobs."""
-    believed = _Believed(beliefs)
+    believed = _Believed(posteriors)
     return believed.chains(believed.medians)

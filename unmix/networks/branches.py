@@ -35,7 +35,7 @@ def attend(x: torch.Tensor, attention: nn.Module, values: nn.Module) -> torch.Te
     return torch.einsum("bht,bct->bhc", weights.to(x.dtype), values(x)).flatten(1)
 
 
-class ScoreReader(nn.Module):
+class SpectrogramBranch(nn.Module):
     """1D CNN over frequency, to which the frames of the score are channels.
 
     At every frequency it compares moments with one another: what a filter did to a quiet and a
@@ -66,7 +66,7 @@ class ScoreReader(nn.Module):
         return self.cnn(picture)
 
 
-class SweepReader(nn.Module):
+class ModulationBranch(nn.Module):
     """2D CNN on the score that follows what wanders through the spectrum, as a notch under an LFO.
 
     Shared over time and frequency: wherever a notch stands, it looks the same on the score's
@@ -77,7 +77,7 @@ class SweepReader(nn.Module):
         widths: channels of the stages; each halves the number of bands.
         tracks: of the findings.
 
-    Shape: score, source_score, score_link as for ScoreReader -> (B, ``outputs``).
+    Shape: score, source_score, score_link as for SpectrogramBranch -> (B, ``outputs``).
     """
 
     LENGTH = 256  # frames of the zero-padded spectrum: bins of 0.084 Hz
@@ -127,7 +127,7 @@ class SweepReader(nn.Module):
         return torch.cat([tracks.flatten(1), *peak, relative.flatten(1)], -1)
 
 
-class FrequencyReader(nn.Sequential):
+class FrequencyBranch(nn.Sequential):
     """1D CNN over the bands of the transfer function: (B, TRANSFER, BANDS) -> (B, ``outputs``)."""
 
     def __init__(self, first=48, channels=64):
@@ -143,7 +143,7 @@ class FrequencyReader(nn.Sequential):
         self.outputs = channels * (spectra.BANDS // 4)
 
 
-class StatsReader(nn.Sequential):
+class StatsBranch(nn.Sequential):
     """1D CNN over the frames of the statistics: (B, FRAME_STATS, FRAMES) -> (B, ``outputs``)."""
 
     def __init__(self, channels=16):
@@ -160,7 +160,7 @@ class StatsReader(nn.Sequential):
         self.outputs = channels * frames
 
 
-class AmplitudeReader(nn.Sequential):
+class AmplitudeBranch(nn.Sequential):
     """Amplitudes of recording and source: two (B, AMPLITUDES) side by side -> (B, ``outputs``)."""
 
     def __init__(self, width=96):
@@ -170,7 +170,7 @@ class AmplitudeReader(nn.Sequential):
         self.outputs = width
 
 
-class ShapingReader(nn.Sequential):
+class CoherenceBranch(nn.Sequential):
     """What wave-shaped copies explain: (B, SHAPING, BANDS) -> (B, ``outputs``)."""
 
     def __init__(self, width=64):
@@ -184,20 +184,20 @@ class ShapingReader(nn.Sequential):
         self.outputs = width
 
 
-class KnobReader(nn.Module):
+class KnobBranch(nn.Module):
     """Everything of a recording that the knobs of one effect may stand in.
 
-    Shape: pictures as ``look`` gives them (batch B), of which READS -> (B, ``outputs``).
+    Shape: pictures as ``network_inputs`` gives them (batch B), of which READS -> (B, ``outputs``).
     """
 
     READS = (*SCORES, "transfer", "stats", "scalars")
 
     def __init__(self, score_widths=(96, 96), sweep_widths=(16, 32, 48)):
         super().__init__()
-        self.score = ScoreReader(score_widths, 32)
-        self.sweep = SweepReader(sweep_widths)
-        self.frequency = FrequencyReader(64)
-        self.stats = StatsReader()
+        self.score = SpectrogramBranch(score_widths, 32)
+        self.sweep = ModulationBranch(sweep_widths)
+        self.frequency = FrequencyBranch(64)
+        self.stats = StatsBranch()
         parts = (self.score, self.sweep, self.frequency, self.stats)
         self.outputs = sum(part.outputs for part in parts) + SCALARS
 

@@ -7,16 +7,16 @@ from torch import nn
 
 from unmix.features import extract, spectra
 from unmix.networks.branches import (
-    AmplitudeReader,
-    FrequencyReader,
+    AmplitudeBranch,
+    CoherenceBranch,
+    FrequencyBranch,
+    ModulationBranch,
     ResidualBlock,
-    ScoreReader,
-    ShapingReader,
-    SweepReader,
+    SpectrogramBranch,
     attend,
 )
 from unmix.networks.inputs import AMPLITUDES, SCALARS, SCORES
-from unmix.networks.relation_branches import LevelReader, TextureReader
+from unmix.networks.relation_branches import LevelGainBranch, PooledBranch
 
 
 class Encoder(nn.Module):
@@ -31,12 +31,12 @@ class Encoder(nn.Module):
             found by content, as one source has its bursts where another has its chords.
         timeline: channels that are read frame by frame beside the pooling, which forgets when
             things happen: where an LFO stands, which level step of the probe it is.
-        score_widths: channels of the two stages of the ScoreReader.
-        sweep_widths: channels of the stages of the SweepReader.
-        level_widths: of the LevelReader. texture_widths: of the TextureReader.
-        amplitude_width: of the AmplitudeReader. shaping_width: of the ShapingReader.
+        score_widths: channels of the two stages of the SpectrogramBranch.
+        sweep_widths: channels of the stages of the ModulationBranch.
+        level_widths: of the LevelGainBranch. texture_widths: of the PooledBranch.
+        amplitude_width: of the AmplitudeBranch. shaping_width: of the CoherenceBranch.
 
-    Shape: pictures as ``look`` gives them (batch B) -> z (B, size).
+    Shape: pictures as ``network_inputs`` gives them (batch B) -> z (B, size).
     """
 
     def __init__(
@@ -69,21 +69,21 @@ class Encoder(nn.Module):
         self.attention = nn.Conv1d(channels, heads, 1)
         self.values = nn.Conv1d(channels, channels // 3, 1)
         self.timeline = nn.Conv1d(channels, timeline, 1)
-        self.frequency = FrequencyReader()
-        self.score = ScoreReader(score_widths)
+        self.frequency = FrequencyBranch()
+        self.score = SpectrogramBranch(score_widths)
         self.join_score = nn.Linear(self.score.outputs, size, bias=False)
         nn.init.zeros_(self.join_score.weight)
-        self.sweep = SweepReader(sweep_widths)
+        self.sweep = ModulationBranch(sweep_widths)
         self.join_sweep = nn.Linear(self.sweep.outputs, size, bias=False)
         nn.init.zeros_(self.join_sweep.weight)
-        self.levels, self.texture = LevelReader(level_widths), TextureReader(texture_widths)
+        self.levels, self.texture = LevelGainBranch(level_widths), PooledBranch(texture_widths)
         related = self.levels.outputs + self.texture.outputs
         self.join_relations = nn.Linear(related, size, bias=False)
         nn.init.zeros_(self.join_relations.weight)
-        self.amplitudes = AmplitudeReader(amplitude_width)
+        self.amplitudes = AmplitudeBranch(amplitude_width)
         self.join_amplitudes = nn.Linear(self.amplitudes.outputs, size, bias=False)
         nn.init.zeros_(self.join_amplitudes.weight)
-        self.shaping = ShapingReader(shaping_width)
+        self.shaping = CoherenceBranch(shaping_width)
         self.join_shaping = nn.Linear(self.shaping.outputs, size, bias=False)
         nn.init.zeros_(self.join_shaping.weight)
         frames = spectra.FRAMES

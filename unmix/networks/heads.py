@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from unmix import effects
 from unmix.chain import MAX_LENGTH
-from unmix.networks.branches import KnobReader
+from unmix.networks.branches import KnobBranch
 from unmix.nn.mixture_density import Mixture, MixtureDensity, split
 
 
@@ -20,7 +20,7 @@ def chain_code(order: torch.Tensor, count: int) -> torch.Tensor:
     return where.flatten(-2).float()
 
 
-class Guess(nn.Linear):
+class PointEstimate(nn.Linear):
     """The knobs as one guess, trained for its mean distance from the true ones.
 
     A likelihood hardly moves what it finds uncertain: the gradient of a mean is divided by the
@@ -67,7 +67,7 @@ class EffectHead(nn.Module):
     sounds like depends on the mode.
     """
 
-    def __init__(self, effect, reader: KnobReader, hidden: int, components: int, dropout: float):
+    def __init__(self, effect, reader: KnobBranch, hidden: int, components: int, dropout: float):
         super().__init__()
         self.options = [len(switch.options) for switch in effect.switches]
         self.reader = reader
@@ -78,7 +78,7 @@ class EffectHead(nn.Module):
         )
         self.switches = nn.ModuleList(nn.Linear(hidden, count) for count in self.options)
         self.knobs = MixtureDensity(hidden + sum(self.options), effect.panel.circular, components)
-        self.guess = Guess(hidden, effect.panel.circular)
+        self.guess = PointEstimate(hidden, effect.panel.circular)
         self.around = nn.Linear(
             self.guess.out_features, self.knobs.project.out_features, bias=False
         )
@@ -142,7 +142,7 @@ class Heads(nn.ModuleDict):
             {
                 name: EffectHead(
                     effects.get(name),
-                    KnobReader(score_widths, sweep_widths),
+                    KnobBranch(score_widths, sweep_widths),
                     hidden,
                     components,
                     dropout,

@@ -31,7 +31,7 @@ OF_SOURCE = (
 )
 
 
-def look(heard: dict[str, torch.Tensor], inputs=OPTIONAL) -> dict[str, torch.Tensor]:
+def network_inputs(features: dict[str, torch.Tensor], inputs=OPTIONAL) -> dict[str, torch.Tensor]:
     """The pictures of a batch as the readers take them in: about 1 in size, 0 where not known.
 
     Args:
@@ -40,14 +40,14 @@ def look(heard: dict[str, torch.Tensor], inputs=OPTIONAL) -> dict[str, torch.Ten
         inputs: those of OPTIONAL that are heard; the others count as 0.
 
     Returns:
-        PICTURES, each of the shape that it has in ``heard``, and scalars (B, SCALARS).
+        PICTURES, each of the shape that it has in ``features``, and scalars (B, SCALARS).
     """
-    known, level_known = heard["known"], heard["level_known"]
+    known, level_known = features["known"], features["level_known"]
     pictures = {}
     for name, needs in PICTURES.items():
-        if name not in heard:
+        if name not in features:
             continue
-        picture = heard[name]
+        picture = features[name]
         if name in IN_DECIBELS:
             picture = (picture + 40) / 20
         elif name == "stats":
@@ -59,8 +59,8 @@ def look(heard: dict[str, torch.Tensor], inputs=OPTIONAL) -> dict[str, torch.Ten
         if name in OF_SOURCE:
             picture = picture * known.view(-1, *[1] * (picture.ndim - 1))
         pictures[name] = picture if needs is None or needs in inputs else picture * 0
-    difference = (heard["level"] - heard["source_level"]) * known * level_known
+    difference = (features["level"] - features["source_level"]) * known * level_known
     pictures["scalars"] = torch.stack(
-        [difference / 10, heard["source_level"] * known / 20, known, level_known], -1
+        [difference / 10, features["source_level"] * known / 20, known, level_known], -1
     )
     return pictures

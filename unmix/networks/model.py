@@ -9,18 +9,18 @@ from torch import nn
 
 from unmix import effects
 from unmix.chain import MAX_LENGTH
-from unmix.networks.branches import KnobReader
+from unmix.networks.branches import KnobBranch
 from unmix.networks.decoder import ChainDecoder
 from unmix.networks.encoder import Encoder
 from unmix.networks.heads import Heads
-from unmix.networks.inputs import OPTIONAL, PICTURES, look
-from unmix.networks.posterior import Belief
+from unmix.networks.inputs import OPTIONAL, PICTURES, network_inputs
+from unmix.networks.posterior import Posterior
 from unmix.runtime.workers import thread_map
 
 PARTS = {"chain": ("encoder", "decoder"), "knobs": ("heads",)}  # that learn apart
 
 
-UNREAD = {"chain": set(), "knobs": PICTURES.keys() - KnobReader.READS}  # pictures, by part
+UNREAD = {"chain": set(), "knobs": PICTURES.keys() - KnobBranch.READS}  # pictures, by part
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ class InverseModel(nn.Module):
         self.decoder = ChainDecoder(c.size, c.decoder_hidden, c.geometry)
         self.heads = Heads(c.hidden, c.components, c.dropout, c.knob_score_widths, c.sweep_widths)
 
-    def look(self, heard: dict) -> dict[str, torch.Tensor]:
+    def network_inputs(self, features: dict) -> dict[str, torch.Tensor]:
         """Features of a batch as encoder and heads take them in."""
-        return look(heard, self.config.inputs)
+        return network_inputs(features, self.config.inputs)
 
     def knob_losses(self, pictures: dict, batch: dict) -> tuple[dict[str, torch.Tensor], dict]:
         """Losses of knobs and switches given the true chain.
@@ -97,7 +97,7 @@ class InverseModel(nn.Module):
             rows = (order == i).any(1).nonzero()[:, 0]
             if len(rows) == 0:
                 continue
-            there = {key: pictures[key][rows] for key in KnobReader.READS}
+            there = {key: pictures[key][rows] for key in KnobBranch.READS}
             labels = (batch[f"{kind}.{name}"][rows] for kind in ("knobs", "switches"))
             losses, mixture = head.losses(there, order[rows], *labels)
             mixtures[name] = rows, mixture
@@ -106,7 +106,7 @@ class InverseModel(nn.Module):
 
     def losses(self, batch: dict, parts=tuple(PARTS)) -> dict[str, torch.Tensor]:
         """Losses for a batch of items (dataset.ChainSampler) of some of PARTS."""
-        pictures, result = self.look(batch), {}
+        pictures, result = self.network_inputs(batch), {}
         if "chain" in parts:
             result["chain"] = -self.decoder(self.encoder(pictures), batch["order"]).mean()
         if "knobs" in parts:
@@ -114,30 +114,32 @@ class InverseModel(nn.Module):
         return result
 
     @torch.no_grad()
-    def believe(self, heard: dict, beams: int = 10) -> list[list[Belief]]:
+    def infer(self, features: dict, beams: int = 10) -> list[list[Posterior]]:
         """The best chains for each recording of a batch of features, most probable first.
 
         Where the source is hidden, often more than one length fits: there, chains of all lengths
         are taken to come equally often, which they do not in training.
         """
-        pictures = self.look(heard)
+        pictures = self.network_inputs(features)
         z = self.encoder(pictures).float()
         read = {name: head.read(pictures) for name, head in self.heads.items()}
         return [
             [
-                self._belief({name: rows[n : n + 1] for name, rows in read.items()}, order, p)
+                self._posterior({name: rows[n : n + 1] for name, rows in read.items()}, order, p)
                 for order, p in self.decoder.beam_search(row, beams, even=not known)
             ]
-            for n, (row, known) in enumerate(zip(z, heard["known"].tolist(), strict=True))
+            for n, (row, known) in enumerate(zip(z, features["known"].tolist(), strict=True))
         ]
 
     @torch.no_grad()
-    def hear_knobs(self, heard: dict, beliefs: list[Belief]) -> dict[str, torch.Tensor]:
+    def posterior_medians(
+        self, features: dict, posteriors: list[Posterior]
+    ) -> dict[str, torch.Tensor]:
         """Medians of the knobs in recordings (features of batch K), of each given the chain and
         the switches of its belief (K): {effect: (n, knobs) in 0…1} of the n beliefs with it."""
-        pictures, device = self.look(heard), heard["known"].device
+        pictures, device = self.network_inputs(features), features["known"].device
         rows = {
-            name: [row for row, belief in enumerate(beliefs) if i in belief.order]
+            name: [row for row, posterior in enumerate(posteriors) if i in posterior.order]
             for i, name in enumerate(self.heads)
         }
         rows = {name: own for name, own in rows.items() if own}
@@ -145,15 +147,15 @@ class InverseModel(nn.Module):
         @torch.no_grad()  # which every thread wants to be told
         def medians(name: str) -> torch.Tensor:
             head, own = self.heads[name], rows[name]
-            there = {key: pictures[key][own] for key in KnobReader.READS}
-            order = padded([beliefs[row].order for row in own]).to(device)
-            switches = torch.stack([beliefs[row].switches[name] for row in own])
+            there = {key: pictures[key][own] for key in KnobBranch.READS}
+            order = padded([posteriors[row].order for row in own]).to(device)
+            switches = torch.stack([posteriors[row].switches[name] for row in own])
             hidden, _ = head(head.read(there), order)
             return head.mixture(hidden, switches).median()
 
         return dict(zip(rows, thread_map(medians, rows), strict=True))
 
-    def _belief(self, read: dict, order: tuple[int, ...], log_prob: float) -> Belief:
+    def _posterior(self, read: dict, order: tuple[int, ...], log_prob: float) -> Posterior:
         device = next(iter(read.values())).device
         alone = padded([order]).to(device)
         mixtures, switches, log_probs = {}, {}, {}
@@ -165,7 +167,7 @@ class InverseModel(nn.Module):
             best = [int(x.argmax()) for x in logits]
             switches[name] = torch.tensor(best, dtype=torch.long, device=device)
             mixtures[name] = head.mixture(hidden, switches[name][None])
-        return Belief(order, log_prob, mixtures, switches, log_probs)
+        return Posterior(order, log_prob, mixtures, switches, log_probs)
 
 
 def padded(orders: list[tuple[int, ...]]) -> torch.Tensor:

@@ -11,7 +11,7 @@ from unmix.chain import Chain
 
 
 @dataclass
-class Belief:
+class Posterior:
     """What the network believes of one recording, given one chain.
 
     Attributes:
@@ -33,11 +33,13 @@ class Belief:
         return tuple(effects.names()[i] for i in self.order)
 
 
-def believed_chain(belief, knobs: dict[str, torch.Tensor], switches: dict | None = None) -> Chain:
+def posterior_chain(
+    posterior, knobs: dict[str, torch.Tensor], switches: dict | None = None
+) -> Chain:
     """The chain of an inverse.model.Belief with {effect: (K,) in 0…1}, and its most probable
     switches if none are given."""
-    switches = belief.switches if switches is None else switches
+    switches = posterior.switches if switches is None else switches
     return Chain(
         (name, effects.get(name).from_unit(knobs[name].tolist(), switches[name].tolist()))
-        for name in belief.names
+        for name in posterior.names
     )

@@ -10,7 +10,7 @@ from unmix.features import spectra
 from unmix.networks.branches import ResidualBlock, attend
 
 
-class LevelReader(nn.Module):
+class LevelGainBranch(nn.Module):
     """2D CNN over level and frequency: what the chain does at each level of each band, whenever.
 
     Of an unknown source no frame is a known moment, so frames are sorted by level instead: by that
@@ -19,11 +19,11 @@ class LevelReader(nn.Module):
     and its spread, how the gain goes with a rising level, and the link; of the recording's levels
     the spectrum instead of what rises.
 
-    Shape: score, source_score, score_link as for ScoreReader -> (B, ``outputs``).
+    Shape: score, source_score, score_link as for SpectrogramBranch -> (B, ``outputs``).
     """
 
     STEP = 0.5
-    LEVELS = torch.arange(-2.0, 2.51, STEP)  # as ``look`` gives them: −80 dB to 10 dB
+    LEVELS = torch.arange(-2.0, 2.51, STEP)  # as ``network_inputs`` gives them: −80 dB to 10 dB
     AROUND = 33  # bands: 3.4 octaves
     CHANNELS = 24
 
@@ -67,9 +67,9 @@ class LevelReader(nn.Module):
         turn = torch.diff(gain, prepend=gain[..., :1]).clamp(-1, 1)
         size = (real.square() + imaginary.square() + 1e-8).sqrt()
         shape = (score - whole).clamp(-3, 3)
-        heard = [gain, gain.square(), real, imaginary, size]
-        moving = torch.stack([*heard, 2 * rise * gain, 4 * rise * turn], -1)
-        shaped = torch.stack([*heard, shape, shape.square()], -1)
+        features = [gain, gain.square(), real, imaginary, size]
+        moving = torch.stack([*features, 2 * rise * gain, 4 * rise * turn], -1)
+        shaped = torch.stack([*features, shape, shape.square()], -1)
         maps = [self.means(source, moving), self.means(around, moving), self.means(whole, shaped)]
         return torch.cat(maps, -1).permute(0, 3, 2, 1).contiguous()
 
@@ -88,7 +88,7 @@ class LevelReader(nn.Module):
 
 
 def _power(level):
-    """Of a level as ``look`` gives it."""
+    """Of a level as ``network_inputs`` gives it."""
     return torch.pow(10.0, 2 * level)
 
 
@@ -97,7 +97,7 @@ def _level(power):
     return power.clamp_min(1e-12).log10() / 2
 
 
-class TextureReader(nn.Module):
+class PooledBranch(nn.Module):
     """2D CNN over time and frequency on how recording and source relate, then pooled over time.
 
     Of an unknown source no frame is a known moment: what is found counts wherever it stands.
@@ -108,7 +108,7 @@ class TextureReader(nn.Module):
         heads, values: learned attention poolings, and channels of what they look at; mean and
             spread of all channels beside them.
 
-    Shape: score, source_score, score_link as for ScoreReader -> (B, ``outputs``).
+    Shape: score, source_score, score_link as for SpectrogramBranch -> (B, ``outputs``).
     """
 
     INPUTS = 7

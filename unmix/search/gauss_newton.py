@@ -66,14 +66,14 @@ class Fit(Position):
             for effect, place in zip(self.effects, self.places, strict=True)
             if effect.lfo and effect.lfo.grain_hz
         ]
-        self.mean, self.spread = self._belief()
+        self.mean, self.spread = self._posterior()
         self.free = slice(0, len(self.circular))  # the knobs that descend
         self.damping, self.still = DAMPING, False
         self.whole = True  # whether the last measure was of all knobs
         self.linear, self.age = None, 0  # differences and slopes, and the steps since their measure
         self.swept, self.freed = self.cost if near else math.inf, math.inf
 
-    def _belief(self) -> tuple[np.ndarray, np.ndarray]:
+    def _posterior(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and spread of the belief in each knob; an endless spread where there is none, and
         for angles."""
         mean, spread = np.full(len(self.circular), 0.5), np.full(len(self.circular), np.inf)

@@ -11,7 +11,7 @@ import torch
 
 from unmix import effects
 from unmix.chain import Chain
-from unmix.networks.posterior import believed_chain
+from unmix.networks.posterior import posterior_chain
 from unmix.nn.mixture_density import Mixture, from_normal, to_normal
 
 SAMPLES = 24  # drawn from the belief of each chain, beside its medians
@@ -39,8 +39,10 @@ class Start:
     mixtures: dict[str, Mixture] = field(default_factory=dict)
 
 
-def _start(belief, knobs: dict[str, torch.Tensor], switches: dict | None = None) -> Start:
-    return Start(believed_chain(belief, knobs, switches), belief.log_prob, belief.mixtures)
+def _start(posterior, knobs: dict[str, torch.Tensor], switches: dict | None = None) -> Start:
+    return Start(
+        posterior_chain(posterior, knobs, switches), posterior.log_prob, posterior.mixtures
+    )
 
 
 def _drawn(log_probs: Sequence[torch.Tensor], generator) -> torch.Tensor:
@@ -49,13 +51,13 @@ def _drawn(log_probs: Sequence[torch.Tensor], generator) -> torch.Tensor:
     return torch.cat(options) if options else torch.zeros(0, dtype=torch.long)
 
 
-def prediction(belief) -> Start:
+def prediction(posterior) -> Start:
     """The chain of an inverse.model.Belief with its most probable switches and median knobs."""
-    return _start(belief, {n: mixture.median()[0] for n, mixture in belief.mixtures.items()})
+    return _start(posterior, {n: mixture.median()[0] for n, mixture in posterior.mixtures.items()})
 
 
 def starts_from_beliefs(
-    beliefs: Sequence, samples: int = SAMPLES, generator: torch.Generator | None = None
+    posteriors: Sequence, samples: int = SAMPLES, generator: torch.Generator | None = None
 ) -> list[Start]:
     """Prediction, samples and likely other options of each belief (inverse.model.Belief). The
     samples draw switches, too.
@@ -63,21 +65,21 @@ def starts_from_beliefs(
     The first start is the prediction of the first belief.
     """
     starts = []
-    for belief in beliefs:
-        first = prediction(belief)
+    for posterior in posteriors:
+        first = prediction(posterior)
         starts.append(first)
-        draws = {n: m.sample(samples, generator)[:, 0] for n, m in belief.mixtures.items()}
+        draws = {n: m.sample(samples, generator)[:, 0] for n, m in posterior.mixtures.items()}
         for i in range(samples if draws else 0):
-            switches = {n: _drawn(belief.switch_log_probs[n], generator) for n in draws}
-            starts.append(_start(belief, {name: u[i] for name, u in draws.items()}, switches))
-        for name in belief.names:
+            switches = {n: _drawn(posterior.switch_log_probs[n], generator) for n in draws}
+            starts.append(_start(posterior, {name: u[i] for name, u in draws.items()}, switches))
+        for name in posterior.names:
             for switch, log_probs in zip(
-                effects.get(name).switches, belief.switch_log_probs[name], strict=True
+                effects.get(name).switches, posterior.switch_log_probs[name], strict=True
             ):
                 for option, log_prob in zip(switch.options, log_probs.tolist(), strict=True):
                     if log_prob > math.log(LIKELY_OPTION):
                         starts += [
-                            Start(chain, belief.log_prob, belief.mixtures)
+                            Start(chain, posterior.log_prob, posterior.mixtures)
                             for chain in _with_option(first.chain, name, switch.name, option)
                         ]
     return starts
@@ -124,13 +126,13 @@ class Rows:
             circular = self._circular(name)
             self.free[name] = torch.where(circular, u * TURN, to_normal(u)).requires_grad_()
             self.switches[name] = torch.from_numpy(np.stack(switches))
-        self.beliefs = {name: b for name in used if (b := self._belief(name)) is not None}
+        self.posteriors = {name: b for name in used if (b := self._posterior(name)) is not None}
 
     @staticmethod
     def _circular(name: str) -> torch.Tensor:
         return torch.from_numpy(effects.get(name).panel.circular)
 
-    def _belief(self, name: str):
+    def _posterior(self, name: str):
         """(rows, their Mixture) for one effect, or None if nothing is believed of it."""
         rows = [i for i, s in enumerate(self.starts) if name in s.mixtures]
         rows = [i for i in rows if name in self.starts[i].chain.names]
@@ -169,6 +171,6 @@ class Rows:
     def surprise(self, knobs: dict[str, torch.Tensor]) -> torch.Tensor:
         """−log q(knobs) of each row by its belief: (B,)."""
         total = torch.zeros(len(self))
-        for name, (rows, mixture) in self.beliefs.items():
+        for name, (rows, mixture) in self.posteriors.items():
             total = total.index_add(0, rows, -mixture.log_prob(knobs[name][rows]))
         return total

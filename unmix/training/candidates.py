@@ -44,21 +44,21 @@ class CandidateSampler(ChainSampler):
         self.model = self.model or load_inverse()
         source, pairs = self.audio_family(family)
         recordings = torch.from_numpy(np.stack([wet for _, wet in pairs]))
-        heard = extract.extract(recordings, torch.from_numpy(source)[None])
-        heard["level_known"] = torch.ones(len(pairs))
+        features = extract.extract(recordings, torch.from_numpy(source)[None])
+        features["level_known"] = torch.ones(len(pairs))
         items = []
-        for i, beliefs in enumerate(self.model.believe(heard, BEAMS)):
-            (chain, wet), beliefs = pairs[i], beliefs[:CANDIDATES]
-            asked = {name: values[i : i + 1] for name, values in heard.items()}
-            right = [belief.names == chain.canonical().names for belief in beliefs]
-            beliefs, *found = rerank.compare(self.model, beliefs, asked, wet, source)
+        for i, posteriors in enumerate(self.model.infer(features, BEAMS)):
+            (chain, wet), posteriors = pairs[i], posteriors[:CANDIDATES]
+            asked = {name: values[i : i + 1] for name, values in features.items()}
+            right = [posterior.names == chain.canonical().names for posterior in posteriors]
+            posteriors, *found = rerank.compare(self.model, posteriors, asked, wet, source)
             errors, leanings = (values.numpy().astype(np.float16) for values in found)
             items.append(
                 {
                     "errors": errors,
                     "leanings": leanings,
-                    "candidate_order": rerank.orders(beliefs).numpy().astype(np.int8),
-                    "log_prob": np.array([b.log_prob for b in beliefs], np.float32),
+                    "candidate_order": rerank.orders(posteriors).numpy().astype(np.int8),
+                    "log_prob": np.array([b.log_prob for b in posteriors], np.float32),
                     "right": np.int8(right.index(True) if any(right) else -1),
                 }
             )

@@ -116,17 +116,17 @@ class ChainData:
             result[name] = packing.unpack(name, values.to(device, non_blocking=True))
         return result | {"level_known": torch.ones_like(result["known"])}
 
-    def conceal(self, batch: dict) -> dict:
+    def source_dropout(self, batch: dict) -> dict:
         """A batch with sources and levels hidden and pictures masked, by torch's generator."""
 
-        def heard(hidden) -> torch.Tensor:
+        def features(hidden) -> torch.Tensor:
             return (torch.rand_like(batch["known"]) >= hidden).float()
 
         on_probe, elsewhere = self.hidden_shares
         result = specaugment.mask(batch, self.masked) if self.masked else dict(batch)
         hidden = torch.where(batch["on_probe"] > 0, on_probe, elsewhere)
-        result["known"] = batch["known"] * heard(hidden)
-        result["level_known"] = heard(self.level_unknown_share)
+        result["known"] = batch["known"] * features(hidden)
+        result["level_known"] = features(self.level_unknown_share)
         return result
 
 

@@ -56,7 +56,7 @@ class SpectralTerm:
         indices = item - member + np.arange(len(pairs))
         batch = data.batch(indices, self.device)
         with _half_on_cpu(self.device):
-            _, mixtures = model.knob_losses(model.look(batch), batch)
+            _, mixtures = model.knob_losses(model.network_inputs(batch), batch)
         knobs, switches = {}, {}
         for name, (rows, mixture) in mixtures.items():
             knobs[name] = batch[f"knobs.{name}"].index_copy(0, rows, mixture.centre())

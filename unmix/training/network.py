@@ -51,7 +51,7 @@ def chain_figures(model, batch: dict, beams: int = 10) -> dict[str, float]:
     Returns:
         accuracy_N for each length N in the batch, top5, knob_error given the true chain.
     """
-    pictures = model.look(batch)
+    pictures = model.network_inputs(batch)
     z = model.encoder(pictures).float()
     orders = [tuple(x for x in row if x >= 0) for row in batch["order"].tolist()]
     found = [[order for order, _ in model.decoder.beam_search(row, beams)] for row in z]
@@ -171,7 +171,7 @@ def train(
     def likelihood(rng) -> tuple[torch.Tensor, dict]:
         for each in chains.sets if resident else ():
             each.grow()
-        items = chains.conceal(chains.batch(chains.draw(rng, batch), device, unread))
+        items = chains.source_dropout(chains.batch(chains.draw(rng, batch), device, unread))
         with _half_on_cpu(device):
             losses = model.losses(items, parts)
         loss = weights.symbolic(losses)
@@ -197,8 +197,11 @@ def train(
 
         def step_hybrid(step, rng):
             loss, figures = likelihood(rng)
-            heard = spectral(model, chains, int(rng.integers(chains.count)), rng)
-            return loss + weights.spectral * heard, {**figures, "spectral": float(heard.detach())}
+            features = spectral(model, chains, int(rng.integers(chains.count)), rng)
+            return loss + weights.spectral * features, {
+                **figures,
+                "spectral": float(features.detach()),
+            }
 
         budget = FitConfig(hybrid_steps, None, learning_rate / 10, validate_every=100, **shared)
         best = out / HYBRID

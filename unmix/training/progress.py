@@ -70,8 +70,8 @@ class Report:
         if self.wandb:
             import wandb
 
-            heard = {k: wandb.Audio(v, sample_rate=SAMPLE_RATE) for k, v in clips.items()}
-            self.wandb.log({f"held_out/{k}": v for k, v in figures.items()} | heard, step=step)
+            features = {k: wandb.Audio(v, sample_rate=SAMPLE_RATE) for k, v in clips.items()}
+            self.wandb.log({f"held_out/{k}": v for k, v in figures.items()} | features, step=step)
 
     def _write(self, line: dict) -> None:
         self.lines.append(line)

@@ -144,9 +144,9 @@ def train_proxy(
         }
 
     def audio_fn() -> dict[str, np.ndarray]:
-        heard = load_batch(pairs, held_out[:3], device)
-        estimates = proxy(heard["dry"], heard["knobs"], heard["switches"])
-        clips = {"dry": heard["dry"], "wet": heard["wet"], "proxy": estimates}
+        features = load_batch(pairs, held_out[:3], device)
+        estimates = proxy(features["dry"], features["knobs"], features["switches"])
+        clips = {"dry": features["dry"], "wet": features["wet"], "proxy": estimates}
         return {f"{k}/{i}": v[i].cpu().numpy() for k, v in clips.items() for i in range(len(v))}
 
     schedule = {"learning_rate": LEARNING_RATE} | getattr(proxy, "schedule", {})
