@@ -19,7 +19,7 @@ from unmix.cli.tables import answer
 from unmix.errors import UnmixError
 from unmix.evaluation.held_out import held_out
 from unmix.features.spectra import WINDOW
-from unmix.inference.intervals import intervals
+from unmix.inference.intervals import posterior_intervals
 from unmix.networks.model import InverseModel, ModelConfig
 from unmix.recording import alignment, checks, windows
 from unmix.recording.prepare import prepare
@@ -275,7 +275,7 @@ def test_intervals_hold_ninety_percent(name, model):
     nothing = torch.full((1, MAX_LENGTH), -1)
     hidden, _ = head(torch.zeros(1, head.join.out_features), nothing)
     mixture = head.mixture(hidden, torch.zeros(1, len(head.options), dtype=torch.long))
-    found = intervals(name, mixture, torch.Generator().manual_seed(0))
+    found = posterior_intervals(name, mixture, torch.Generator().manual_seed(0))
     draws = mixture.sample(2_000, torch.Generator().manual_seed(1))[:, 0]
     for knob, u in zip(effects.get(name).knobs, draws.unbind(1), strict=True):
         low, high = found[knob.name]

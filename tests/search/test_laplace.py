@@ -8,7 +8,7 @@ from unmix.audio import signals
 from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import Chain
 from unmix.recording.judge import Judge
-from unmix.search.laplace import intervals, unit_intervals
+from unmix.search.laplace import laplace_intervals, laplace_unit_intervals
 from unmix.search.starts import Start
 
 PROBE = signals.probe()
@@ -28,23 +28,25 @@ def width(found, effect, knob):
 
 def test_a_gain_of_zero_leaves_its_frequency_open():
     true = Chain([("eq", {"gain_2": 9.0, "gain_3": 0.0})])
-    found = unit_intervals(judged(true), Start(true))
+    found = laplace_unit_intervals(judged(true), Start(true))
     assert width(found, "eq", "freq_2") < 0.02
     assert width(found, "eq", "freq_3") > 0.4
 
 
 def test_noise_widens_the_intervals():
     true = Chain([("reverb", {"room_size": 50.0})])
-    clean, noisy = (unit_intervals(judged(true, level), Start(true)) for level in (0.0, 0.003))
+    clean, noisy = (
+        laplace_unit_intervals(judged(true, level), Start(true)) for level in (0.0, 0.003)
+    )
     for knob in ("room_size", "damping", "dry_wet"):
         assert width(noisy, "reverb", knob) > 2 * width(clean, "reverb", knob)
 
 
 def test_units_and_angles():
     true = Chain([("phaser", {"phase": 1.0})])
-    low, high = intervals(judged(true, 0.01), Start(true))["phaser"]["phase"]
+    low, high = laplace_intervals(judged(true, 0.01), Start(true))["phaser"]["phase"]
     assert low > 180 > high >= 0  # through 0
-    assert intervals(judged(Chain()), Start(Chain())) == {}
-    low, high = intervals(judged(true), Start(true))["phaser"]["rate"]
+    assert laplace_intervals(judged(Chain()), Start(Chain())) == {}
+    low, high = laplace_intervals(judged(true), Start(true))["phaser"]["rate"]
     assert low <= dict(true.steps)["phaser"]["rate"] <= high
     assert high / low == pytest.approx(1, abs=0.05)

@@ -12,7 +12,7 @@ from unmix.data.chains import FAMILY
 from unmix.data.generate import generate
 from unmix.errors import UnmixError
 from unmix.inference.order_test import BASES, VIEWS
-from unmix.inference.residuals import ERRORS
+from unmix.inference.residuals import RESIDUALS
 from unmix.networks import checkpoint
 from unmix.training.candidates import CANDIDATES, CandidateSampler
 from unmix.training.progress import METRICS, read_metrics
@@ -30,15 +30,15 @@ class Told:
     def item(self, i: int) -> dict[str, np.ndarray]:
         rng = np.random.default_rng(i)
         right = int(rng.integers(-1, CANDIDATES))
-        errors = rng.normal(size=(CANDIDATES, ERRORS))
-        leanings = rng.uniform(-0.5, 0.5, (CANDIDATES, BASES, VIEWS))
+        errors = rng.normal(size=(CANDIDATES, RESIDUALS))
+        order_scores = rng.uniform(-0.5, 0.5, (CANDIDATES, BASES, VIEWS))
         if right >= 0:
             errors[right, :20] -= 1
-            leanings[right, :, 0] += 0.4
+            order_scores[right, :, 0] += 0.4
         order = np.stack([rng.permutation(5) for _ in range(CANDIDATES)])
         return {
             "errors": errors.astype(np.float16),
-            "leanings": leanings.astype(np.float16),
+            "leanings": order_scores.astype(np.float16),
             "candidate_order": order.astype(np.int8),
             "log_prob": np.full(CANDIDATES, -3, np.float32),
             "right": np.int8(right),
@@ -103,7 +103,7 @@ def test_candidates_are_what_the_network_believes():
     items = sampler.family(0)
     assert len(items) == FAMILY
     for item, (chain, _) in zip(items, sampler.audio_family(0)[1], strict=True):
-        assert item["errors"].shape == (CANDIDATES, ERRORS)
+        assert item["errors"].shape == (CANDIDATES, RESIDUALS)
         assert item["leanings"].shape == (CANDIDATES, BASES, VIEWS)
         assert np.isfinite(item["errors"]).all() and np.isfinite(item["leanings"]).all()
         assert (np.diff(item["log_prob"]) <= 0).all()

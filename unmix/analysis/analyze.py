@@ -166,7 +166,7 @@ def _conclude(prepared, prediction: Chain, found, top: int, refined: bool, gener
     from unmix.analysis import diagnostics
     from unmix.analysis.sensitivity import undetermined
     from unmix.audio.io import SAMPLE_RATE
-    from unmix.inference.intervals import intervals
+    from unmix.inference.intervals import posterior_intervals
     from unmix.runtime.workers import nested_thread_map
     from unmix.search import laplace
 
@@ -185,10 +185,10 @@ def _conclude(prepared, prediction: Chain, found, top: int, refined: bool, gener
         ],
     )
     if refined:
-        sure = laplace.intervals(judge, best.origin)
+        sure = laplace.laplace_intervals(judge, best.origin)
     else:
         sure = {
-            name: intervals(name, best.mixtures[name], generator)
+            name: posterior_intervals(name, best.mixtures[name], generator)
             for name in chain.names
             if name in best.mixtures
         }
@@ -221,11 +221,11 @@ def _moved(intervals: dict, before: Chain, after: Chain) -> dict:
 
     there, moved = dict(after.steps), {}
     for name, settings in before.steps:
-        if name in intervals:
+        if name in posterior_intervals:
             moved[name] = {
                 knob.name: tuple(
                     knob.check(end + there[name][knob.name] - settings[knob.name])
-                    for end in intervals[name][knob.name]
+                    for end in posterior_intervals[name][knob.name]
                 )
                 for knob in effects.get(name).knobs
             }
@@ -234,7 +234,7 @@ def _moved(intervals: dict, before: Chain, after: Chain) -> dict:
 
 def _blind(prepared, posteriors: list, refine: bool, generator) -> Result:
     """The network's answer alone."""
-    from unmix.inference.intervals import intervals
+    from unmix.inference.intervals import posterior_intervals
     from unmix.search.starts import prediction
 
     notes = [*prepared.pair.notes, BLIND_NOTE]
@@ -246,7 +246,7 @@ def _blind(prepared, posteriors: list, refine: bool, generator) -> Result:
         chain=starts[0].chain,
         candidates=[(start.chain, math.exp(start.log_prob), None) for start in starts],
         distance=None,
-        intervals={name: intervals(name, mixtures[name], generator) for name in mixtures},
+        intervals={name: posterior_intervals(name, mixtures[name], generator) for name in mixtures},
         source=prepared.source,
         gain_db=prepared.gain_db,
         notes=notes,

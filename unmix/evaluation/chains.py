@@ -17,7 +17,7 @@ from unmix.evaluation import sequence_metrics
 from unmix.evaluation.baselines import _baselines
 from unmix.evaluation.held_out import audible_knobs, hear, held_out, last, mean
 from unmix.evaluation.scoring import SHARES, _coverage, _score, coarse
-from unmix.inference.rerank import hear_again
+from unmix.inference.rerank import rerank
 from unmix.recording.judge import Judge
 from unmix.runtime.workers import process_map
 
@@ -106,7 +106,7 @@ class _Naming:
         if self.reranker is None or self.hidden_source:
             return {**first, "alone": None, "asked": asked}
         sounds = question.recording, question.dry
-        posteriors = hear_again(self.model, self.reranker, posteriors, question.features, *sounds)
+        posteriors = rerank(self.model, self.reranker, posteriors, question.features, *sounds)
         return {**_rate(question, posteriors, seed), "alone": first, "asked": asked}
 
 

@@ -27,10 +27,10 @@ from unmix.dsp import losses
 from unmix.errors import UnmixError
 from unmix.evaluation.held_out import Items, audible_knobs, hear, held_out, knob_errors, last, mean
 from unmix.inference.intervals import covered
-from unmix.inference.rerank import hear_again
+from unmix.inference.rerank import rerank
 from unmix.recording.judge import Judge
 from unmix.runtime.workers import process_map
-from unmix.search.laplace import unit_intervals
+from unmix.search.laplace import laplace_unit_intervals
 
 RIVAL_CHAINS = 5
 
@@ -39,7 +39,7 @@ def _sureness(judge: Judge, answer, true: Chain) -> tuple[list[bool], list[bool]
     """For the effects that are in the answer and in the true chain: whether each true knob lies in
     the answer's interval; and of the knobs that the answer calls undetermined, whether they are
     so, by renders about the true chain."""
-    sure, unsure = unit_intervals(judge, answer), undetermined(judge.source, answer.chain)
+    sure, unsure = laplace_unit_intervals(judge, answer), undetermined(judge.source, answer.chain)
     changes = knob_sensitivity(judge.source, true, UNDETERMINED_MOVE, UNDETERMINED_ESR_DB)
     inside, so = [], []
     for name, settings in true.steps:
@@ -74,7 +74,7 @@ class _Searches:
         features = hear(dry, recording)
         posteriors = self.model.infer(features, self.beams)[0]
         if self.reranker is not None:
-            posteriors = hear_again(self.model, self.reranker, posteriors, features, recording, dry)
+            posteriors = rerank(self.model, self.reranker, posteriors, features, recording, dry)
         generator = torch.Generator().manual_seed(self.sampler.config["seed"])
         starts = starts_from_beliefs(posteriors, generator=generator)
         found = search(recording, dry, starts, self.proxies, self.steps, seconds=self.seconds)

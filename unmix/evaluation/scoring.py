@@ -9,7 +9,7 @@ from unmix import effects
 from unmix.chain import Chain, canonical_order, equivalents
 from unmix.evaluation import sequence_metrics
 from unmix.evaluation.held_out import knob_errors
-from unmix.inference.intervals import covered, unit_intervals
+from unmix.inference.intervals import covered, posterior_unit_intervals
 
 SHARES = (0.5, 0.8, 0.9)  # of the intervals whose coverage is measured
 
@@ -25,7 +25,7 @@ def _coverage(posterior, true: Chain, generator: torch.Generator) -> dict[float,
             continue
         knobs, _ = effects.get(name).to_unit(settings)
         for share in SHARES:
-            found = unit_intervals(name, posterior.mixtures[name], share, generator)
+            found = posterior_unit_intervals(name, posterior.mixtures[name], share, generator)
             result[share] += covered(name, found, knobs)
     return result
 

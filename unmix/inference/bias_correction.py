@@ -6,13 +6,13 @@ import numpy as np
 import torch
 
 from unmix.features import extract
-from unmix.inference.resynthesis import _Believed, _likely, _renders, _window
+from unmix.inference.resynthesis import PosteriorBatch, last_window, likely_count, render_candidates
 from unmix.networks.branches import KnobBranch
 
 STEPS = (1.0, 0.7, 0.5)  # shares of what was misheard that knobs are moved by, in turn
 
 
-def settle(
+def correct_bias(
     model,
     posteriors: list,
     features: dict,
@@ -30,13 +30,13 @@ def settle(
         model: an inverse.model.InverseModel on the CPU.
         beliefs, heard, recording, source, limit: as of ``errors``; the most probable first.
     """
-    count, dry = _likely(posteriors), _window(source, recording.size)[None]
-    believed = _Believed(posteriors[:count])
-    places = dict(believed.medians)
+    count, dry = likely_count(posteriors), last_window(source, recording.size)[None]
+    batch = PosteriorBatch(posteriors[:count])
+    places = dict(batch.medians)
     for step in STEPS:
-        renders = _renders(believed.chains(places), source, recording.size, limit)
+        renders = render_candidates(batch.chains(places), source, recording.size, limit)
         again = extract.extract(torch.stack(renders), dry, KnobBranch.READS)
         again["level_known"] = features["level_known"].expand(count)
-        for name, medians in model.posterior_medians(again, believed.posteriors).items():
-            places[name] = places[name] + step * believed.above(name, medians)
-    return believed.moved(places) + posteriors[count:]
+        for name, medians in model.posterior_medians(again, batch.posteriors).items():
+            places[name] = places[name] + step * batch.above(name, medians)
+    return batch.moved(places) + posteriors[count:]

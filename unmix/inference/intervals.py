@@ -14,7 +14,7 @@ SHARE = 0.9
 INTERVAL_SAMPLES = 512
 
 
-def unit_intervals(
+def posterior_unit_intervals(
     name: str, mixture, share: float = SHARE, generator: torch.Generator | None = None
 ) -> list[tuple[float, float]]:
     """Where the middle ``share`` of a belief's samples lies: (low, high) in 0…1 of each knob.
@@ -24,23 +24,23 @@ def unit_intervals(
     """
     draws = mixture.sample(INTERVAL_SAMPLES, generator)[:, 0].double()  # (samples, K)
     ends = torch.tensor([0.5 - share / 2, 0.5 + share / 2], dtype=torch.float64)
-    intervals = []
+    posterior_intervals = []
     for knob, u in zip(effects.get(name).knobs, draws.unbind(1), strict=True):
         if not knob.circular:
-            intervals.append(tuple(torch.quantile(u, ends).tolist()))
+            posterior_intervals.append(tuple(torch.quantile(u, ends).tolist()))
             continue
         turn = 2 * math.pi * u
         opposite = math.atan2(turn.sin().mean(), turn.cos().mean()) / (2 * math.pi) - 0.5
         low, high = torch.quantile((u - opposite) % 1.0, ends).tolist()
-        intervals.append(((low + opposite) % 1.0, (high + opposite) % 1.0))
-    return intervals
+        posterior_intervals.append(((low + opposite) % 1.0, (high + opposite) % 1.0))
+    return posterior_intervals
 
 
-def intervals(
+def posterior_intervals(
     name: str, mixture, generator: torch.Generator | None = None
 ) -> dict[str, tuple[float, float]]:
     """90 % intervals of a belief, {knob: (low, high)} in units; see ``unit_intervals``."""
-    found = unit_intervals(name, mixture, SHARE, generator)
+    found = posterior_unit_intervals(name, mixture, SHARE, generator)
     return {
         knob.name: (float(knob.from_unit(low)), float(knob.from_unit(high)))
         for knob, (low, high) in zip(effects.get(name).knobs, found, strict=True)
@@ -51,5 +51,7 @@ def covered(name: str, intervals: list[tuple[float, float]], knobs) -> list[bool
     """Whether each of ``knobs`` (K,) in 0…1 lies in its interval."""
     return [
         bool((u - low) % 1.0 <= (high - low) % 1.0 if knob.circular else low <= u <= high)
-        for knob, (low, high), u in zip(effects.get(name).knobs, intervals, knobs, strict=True)
+        for knob, (low, high), u in zip(
+            effects.get(name).knobs, posterior_intervals, knobs, strict=True
+        )
     ]

@@ -17,7 +17,7 @@ from unmix.chain import Chain
 from unmix.features import extract
 from unmix.features.spectra import Spectra
 from unmix.inference.residuals import QUIET_DB
-from unmix.inference.resynthesis import _Believed, _likely, _renders, _window
+from unmix.inference.resynthesis import PosteriorBatch, last_window, likely_count, render_candidates
 from unmix.runtime.workers import thread_map
 
 SAME = 1e-6  # of the largest eigenvalue: directions below are those of others
@@ -32,7 +32,7 @@ def _taken_out(differences: np.ndarray, directions: np.ndarray) -> np.ndarray:
     return differences - differences @ basis.T @ basis
 
 
-def toward(recording: np.ndarray, others: np.ndarray, nudged: np.ndarray) -> np.ndarray:
+def order_score(recording: np.ndarray, others: np.ndarray, perturbed: np.ndarray) -> np.ndarray:
     """How a recording leans from a render to each of n others: (n,), −1…1.
 
     With e and b for recording and other, without what nudges of the knobs explain: the cosine
@@ -43,13 +43,13 @@ def toward(recording: np.ndarray, others: np.ndarray, nudged: np.ndarray) -> np.
         others: of the same effects in other orders, at the same knobs, (n, D).
         nudged: of the same chain with one knob moved a little in each, (m, D).
     """
-    e, *b = _taken_out(np.vstack([recording[None], others]), nudged)
+    e, *b = _taken_out(np.vstack([recording[None], others]), perturbed)
     b = np.stack(b)
     e = e - b / 2
     return (e * b).sum(1) / (np.linalg.norm(e, axis=1) * np.linalg.norm(b, axis=1) + 1e-9)
 
 
-NUDGE, NUDGE_TURNS = 0.1, 0.01  # of a knob in normal space, of an angle
+STEP, STEP_TURNS = 0.1, 0.01  # of a knob in normal space, of an angle
 
 
 BASES = 2  # the most probable beliefs, from which others are looked at
@@ -61,33 +61,33 @@ MOST_DB = 3.0  # that levels differ there
 VIEWS = 2  # levels and link
 
 
-def _nudged(believed: _Believed) -> list:
+def _perturbed_chains(batch: PosteriorBatch) -> list:
     """The chain of a lone belief with each of its knobs moved a little, to its middle."""
     chains = []
-    for name, medians in believed.medians.items():
-        nudge = torch.where(medians > 0, -NUDGE, NUDGE)
-        nudge = torch.where(believed.circular[name], NUDGE_TURNS, nudge)
+    for name, medians in batch.medians.items():
+        step = torch.where(medians > 0, -STEP, STEP)
+        step = torch.where(batch.circular[name], STEP_TURNS, step)
         for one in torch.eye(medians.shape[1]):
-            chains += believed.chains(believed.medians | {name: medians + one * nudge})
+            chains += batch.chains(batch.medians | {name: medians + one * step})
     return chains
 
 
-def leanings(
+def order_scores(
     posteriors: list,
     features: dict,
     recording: np.ndarray,
     source: np.ndarray,
     limit: float | None = None,
 ) -> torch.Tensor:
-    """How the recording leans to K beliefs: (K, BASES, VIEWS), by ``unmix.leanings``.
+    """How the recording leans to K beliefs: (K, BASES, VIEWS), by ``unmix.order_scores``.
 
     From each of the BASES first beliefs, at its knobs, to those with the same effects in other
     orders, by the levels on the score and by its link with the source; 0 for all others, and for
     and from those that are not LIKELY. Arguments as of ``errors``.
     """
     found = torch.zeros(len(posteriors), BASES, VIEWS)
-    likely = posteriors[: _likely(posteriors)]
-    wet, dry = (Spectra(_window(audio, recording.size)) for audio in (recording, source))
+    likely = posteriors[: likely_count(posteriors)]
+    wet, dry = (Spectra(last_window(audio, recording.size)) for audio in (recording, source))
     loud = features["score"][0].numpy() > QUIET_DB
 
     def views(y: Spectra) -> tuple[np.ndarray, np.ndarray]:
@@ -101,20 +101,20 @@ def leanings(
         ]
         if not others:
             continue
-        believed = _Believed([base])
-        (chain,) = believed.chains(believed.medians)
+        batch = PosteriorBatch([base])
+        (chain,) = batch.chains(batch.medians)
         settings = dict(chain.steps)
         chains = [
             Chain([(name, settings[name]) for name in posteriors[row].names]) for row in others
         ]
-        chains = [chain, *chains, *_nudged(believed)]
-        renders = _renders(chains, source, recording.size, limit, chain.steps)
+        chains = [chain, *chains, *_perturbed_chains(batch)]
+        renders = render_candidates(chains, source, recording.size, limit, chain.steps)
         seen = zip(*thread_map(views, [wet, *map(Spectra, renders)]), strict=True)
         levels, links = (np.stack(view).astype(np.float64) for view in seen)
         levels = np.clip(levels - levels[1], -MOST_DB, MOST_DB)
         levels = np.vstack([levels, np.ones_like(levels[:1])])  # a gain is like a knob
         for view, off in enumerate((levels, links - links[1])):
-            reordered, nudged = np.split(off[2:], [len(others)])
-            lean = toward(off[0], reordered, nudged)
-            found[others, place, view] = torch.from_numpy(lean).float()
+            reordered, perturbed = np.split(off[2:], [len(others)])
+            scores = order_score(off[0], reordered, perturbed)
+            found[others, place, view] = torch.from_numpy(scores).float()
     return found

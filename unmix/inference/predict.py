@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from unmix.features import extract
-from unmix.inference.rerank import hear_again
+from unmix.inference.rerank import rerank
 
 
 @torch.no_grad()
@@ -24,4 +24,4 @@ def infer(model, prepared, beams: int, reranker=None) -> list:
     posteriors = model.infer(features, beams)[0]
     if reranker is None or source is None:
         return posteriors
-    return hear_again(model, reranker, posteriors, features, *pair.sounds())
+    return rerank(model, reranker, posteriors, features, *pair.sounds())

@@ -2,7 +2,7 @@
 
 To name a chain at first hearing, a network must know how every order of every effect sounds at any
 knobs. Here each of its candidates is rendered by the real effects, with the knobs that it expects,
-and heard by it as well: what it mishears of its renders is taken out of the knobs (``settle``).
+and heard by it as well: what it mishears of its renders is taken out of the knobs (``correct_bias``).
 Still no render is right, but where it differs from the recording, and in what, says which order
 was. No error is descended; where the source is hidden, there is no second hearing.
 """
@@ -14,10 +14,10 @@ import dataclasses
 import numpy as np
 import torch
 
-from unmix.inference.bias_correction import settle
-from unmix.inference.order_test import leanings
-from unmix.inference.residuals import errors
-from unmix.inference.resynthesis import limit_of
+from unmix.inference.bias_correction import correct_bias
+from unmix.inference.order_test import order_scores
+from unmix.inference.residuals import residual_features
+from unmix.inference.resynthesis import band_limit_of
 from unmix.networks.model import padded
 
 
@@ -29,22 +29,22 @@ def orders(posteriors: list) -> torch.Tensor:
 def compare(
     model, posteriors: list, features: dict, recording: np.ndarray, source: np.ndarray
 ) -> tuple[list, torch.Tensor, torch.Tensor]:
-    """The beliefs with their knobs settled, the errors of their renders (K, ERRORS) and the
-    recording's leanings (K, BASES, VIEWS), all with its band limit. Arguments as of ``settle``."""
-    limit = limit_of(posteriors, recording, source)
-    posteriors = settle(model, posteriors, features, recording, source, limit)
-    found = errors(posteriors, features, recording, source, limit)
-    return posteriors, found, leanings(posteriors, features, recording, source, limit)
+    """The beliefs with their knobs settled, the errors of their renders (K, RESIDUALS) and the
+    recording's leanings (K, BASES, VIEWS), all with its band limit. Arguments as of ``correct_bias``."""
+    limit = band_limit_of(posteriors, recording, source)
+    posteriors = correct_bias(model, posteriors, features, recording, source, limit)
+    found = residual_features(posteriors, features, recording, source, limit)
+    return posteriors, found, order_scores(posteriors, features, recording, source, limit)
 
 
 @torch.no_grad()
-def hear_again(model, reranker, posteriors: list, features: dict, recording, source) -> list:
+def rerank(model, reranker, posteriors: list, features: dict, recording, source) -> list:
     """Beliefs about a recording, with their knobs settled, ranked anew.
 
     Args:
         model: the inverse.model.InverseModel that believed, on the CPU.
         reranker: an inverse.reranker.Reranker on the CPU.
-        beliefs, heard, recording, source: as of ``settle``.
+        beliefs, heard, recording, source: as of ``correct_bias``.
 
     Returns:
         The beliefs, most probable first, each with its new ``log_prob``. All together are as

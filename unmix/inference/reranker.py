@@ -8,7 +8,7 @@ from torch import nn
 from unmix import effects
 from unmix.chain import MAX_LENGTH
 from unmix.inference.order_test import BASES, VIEWS
-from unmix.inference.residuals import ERRORS
+from unmix.inference.residuals import RESIDUALS
 from unmix.networks.heads import chain_code
 
 FARTHEST = 5.0  # spreads from the mean that an error counts at most
@@ -27,26 +27,26 @@ class Reranker(nn.Module):
         hidden: width of the small network. dropout: in it.
 
     Attributes:
-        mean, spread: (ERRORS,) of the errors in training, which bring them to one size.
+        mean, spread: (RESIDUALS,) of the errors in training, which bring them to one size.
 
-    Shape: errors (B, K, ERRORS) and leanings (B, K, BASES, VIEWS) by ``second_hearing``, order
+    Shape: errors (B, K, RESIDUALS) and leanings (B, K, BASES, VIEWS) by ``second_hearing``, order
     (B, K, MAX_LENGTH), log_prob (B, K) -> (B, K), sum of probabilities 1.
     """
 
     def __init__(self, hidden: int = 48, dropout: float = 0.3):
         super().__init__()
         code = len(effects.names()) * MAX_LENGTH
-        self.register_buffer("mean", torch.zeros(ERRORS))
-        self.register_buffer("spread", torch.ones(ERRORS))
+        self.register_buffer("mean", torch.zeros(RESIDUALS))
+        self.register_buffer("spread", torch.ones(RESIDUALS))
         self.trust = nn.Parameter(torch.ones(()))
-        self.weights = nn.Linear(code, ERRORS)
+        self.weights = nn.Linear(code, RESIDUALS)
         nn.init.zeros_(self.weights.weight)
         nn.init.zeros_(self.weights.bias)
         self.leaning = nn.Linear(BASES * VIEWS, 1, bias=False)
         nn.init.zeros_(self.leaning.weight)
         self.judge = nn.Sequential(
             nn.Dropout(dropout),
-            nn.Linear(ERRORS + code + 1, hidden),
+            nn.Linear(RESIDUALS + code + 1, hidden),
             nn.GELU(),
             nn.Dropout(dropout),
             nn.Linear(hidden, hidden),
@@ -55,12 +55,12 @@ class Reranker(nn.Module):
         )
         nn.init.zeros_(self.judge[-1].weight)
 
-    def forward(self, errors, leanings, order, log_prob):
+    def forward(self, errors, order_scores, order, log_prob):
         errors = ((errors - self.mean) / self.spread).clamp(-FARTHEST, FARTHEST)
         errors = errors - errors.mean(1, keepdim=True)
         chain = chain_code(order, len(effects.names()))
         features = torch.cat([errors, chain, log_prob[..., None] / 4], -1)
         weighted = (errors * self.weights(chain)).sum(-1)
-        lean = self.leaning(leanings.flatten(2))[..., 0]
+        lean = self.leaning(order_scores.flatten(2))[..., 0]
         score = self.trust * log_prob + weighted + lean + self.judge(features)[..., 0]
         return score.log_softmax(-1)

@@ -8,14 +8,14 @@ from torch.nn import functional as F
 
 from unmix.features import extract, spectra
 from unmix.features.spectra import Spectra
-from unmix.inference.resynthesis import _chains, _renders, _window
+from unmix.inference.resynthesis import last_window, median_chains, render_candidates
 from unmix.runtime.workers import thread_map
 
 CELL = 8  # frames and bands of the score that one number stands for
 
 
 # {kind of error on the score: what counts as none}, in dB or as a share
-ON_SCORE = {
+ON_SPECTROGRAM = {
     "level": 0.05,
     "level_over_time": 0.05,  # less the mean of its band
     "level_over_bands": 0.05,  # less the mean of its frame
@@ -40,22 +40,22 @@ STATS_FRAMES = 32  # frames of the statistics that one number stands for
 STATS_CELLS = spectra.FRAMES // STATS_FRAMES
 
 
-ERRORS = (
-    len(ON_SCORE) * (CELLS + 1)
+RESIDUALS = (
+    len(ON_SPECTROGRAM) * (CELLS + 1)
     + extract.TRANSFER * (spectra.BANDS // CELL)
     + extract.FRAME_STATS * STATS_CELLS
     + 1
 )
 
 
-def errors(
+def residual_features(
     posteriors: list,
     features: dict,
     recording: np.ndarray,
     source: np.ndarray,
     limit: float | None = None,
 ) -> torch.Tensor:
-    """How the renders of K beliefs differ from a recording: (K, ERRORS) logarithms.
+    """How the renders of K beliefs differ from a recording: (K, RESIDUALS) logarithms.
 
     Args:
         beliefs: inverse.model.Belief. heard: features of the recording (batch 1) that they are
@@ -66,20 +66,20 @@ def errors(
         limit: the recording's band limit in Hz, which the renders are given too.
 
     Returns:
-        Mean errors, each in the logarithm: ON_SCORE in cells of CELL by CELL and in the whole
+        Mean errors, each in the logarithm: ON_SPECTROGRAM in cells of CELL by CELL and in the whole
         (levels; complex coherence of recording and render; the score's link of each with the
         source), of the transfer function in runs of CELL bands, of the frame statistics in runs of
         STATS_FRAMES; and of the level.
     """
-    renders = _renders(_chains(posteriors), source, recording.size, limit)
-    wet = Spectra(_window(recording, recording.size))
+    renders = render_candidates(median_chains(posteriors), source, recording.size, limit)
+    wet = Spectra(last_window(recording, recording.size))
     match = thread_map(lambda audio: extract.score_link(wet, Spectra(audio)), renders)
-    dry = _window(source, recording.size)[None]
+    dry = last_window(source, recording.size)[None]
     again = extract.extract(torch.stack(renders), dry, COMPARED)
     off = {name: again[name] - features[name] for name in (*COMPARED, "level")}
     loud, level_known = features["score"] > QUIET_DB, features["level_known"]
     found = [
-        *_on_score(off["score"], torch.from_numpy(np.stack(match)), off["score_link"], loud),
+        *_on_spectrogram(off["score"], torch.from_numpy(np.stack(match)), off["score_link"], loud),
         (F.avg_pool1d(off["transfer"].abs(), CELL) + 1e-3).log().flatten(1),
         (F.avg_pool1d(off["stats"].abs(), STATS_FRAMES) + 1e-2).log().flatten(1),
         ((off["level"] * level_known).abs() + 1e-2).log()[:, None],
@@ -87,7 +87,7 @@ def errors(
     return torch.cat(found, 1)
 
 
-def _on_score(off, match, link, loud) -> list[torch.Tensor]:
+def _on_spectrogram(off, match, link, loud) -> list[torch.Tensor]:
     """ON_SCORE from the differences of the scores (K, SCORE_FRAMES, BANDS), the complex coherence
     (K, LINK, SCORE_FRAMES, BANDS), the differences of the links, and where the recording is loud:
     in cells, and in the whole."""
@@ -104,7 +104,7 @@ def _on_score(off, match, link, loud) -> list[torch.Tensor]:
         link.abs().sum(1),
     ]
     kinds = torch.stack(kinds, 1)  # (K, kinds, frames, bands)
-    none = torch.tensor(list(ON_SCORE.values()))[:, None, None]
+    none = torch.tensor(list(ON_SPECTROGRAM.values()))[:, None, None]
     cells = F.avg_pool2d(kinds, CELL, ceil_mode=True, count_include_pad=False)
     whole = kinds.mean((-1, -2), keepdim=True)
     return [(part + none).log().flatten(1) for part in (cells, whole)]

@@ -21,12 +21,12 @@ SPREAD = 0.85  # of a belief about knobs that is left once they are settled
 LIKELY = 0.02  # of the first one's probability: below, knobs stay as they are
 
 
-def _window(audio: np.ndarray, samples: int) -> torch.Tensor:
+def last_window(audio: np.ndarray, samples: int) -> torch.Tensor:
     """The last ``samples`` of a signal, and silence: (WINDOW,)."""
     return torch.from_numpy(np.pad(audio[audio.size - samples :], (0, spectra.WINDOW - samples)))
 
 
-def _renders(
+def render_candidates(
     chains: list, source: np.ndarray, samples: int, limit: float | None, begun: Sequence = ()
 ) -> list[torch.Tensor]:
     """The last ``samples`` of what each chain makes of the source, and silence: (WINDOW,).
@@ -41,28 +41,28 @@ def _renders(
         pairs = zip(begun, chain.steps, strict=False)
         shared = len(list(takewhile(lambda both: both[0] == both[1], pairs)))
         audio = Chain(chain.steps[shared:]).render(stages[shared], extract.SAMPLE_RATE)
-        return _window(audio if limit is None else bandwidth.low_pass(audio, limit), samples)
+        return last_window(audio if limit is None else bandwidth.low_pass(audio, limit), samples)
 
     return thread_map(render, chains)
 
 
-def limit_of(posteriors: list, recording: np.ndarray, source: np.ndarray) -> float | None:
+def band_limit_of(posteriors: list, recording: np.ndarray, source: np.ndarray) -> float | None:
     """The recording's band limit in Hz, by the render of the most probable belief; None without.
 
     Args:
-        beliefs, recording, source: as of ``settle``.
+        beliefs, recording, source: as of ``correct_bias``.
     """
-    render = _renders(_chains(posteriors[:1]), source, recording.size, None)[0]
+    render = render_candidates(median_chains(posteriors[:1]), source, recording.size, None)[0]
     return bandwidth.find(recording, render[: recording.size].numpy())
 
 
-def _likely(posteriors: list) -> int:
+def likely_count(posteriors: list) -> int:
     """How many of K beliefs, the most probable first, are LIKELY."""
     least = posteriors[0].log_prob + math.log(LIKELY)
     return sum(posterior.log_prob >= least for posterior in posteriors)
 
 
-class _Believed:
+class PosteriorBatch:
     """What K beliefs say of the knobs, effect by effect, as one batch each.
 
     Attributes:
@@ -116,7 +116,7 @@ class _Believed:
         return [dataclasses.replace(posterior, mixtures=own) for posterior, own in both]
 
 
-def _chains(posteriors: list) -> list:
+def median_chains(posteriors: list) -> list:
     """The chains of beliefs with their median knobs."""
-    believed = _Believed(posteriors)
-    return believed.chains(believed.medians)
+    batch = PosteriorBatch(posteriors)
+    return batch.chains(batch.medians)

@@ -17,13 +17,15 @@ from unmix.recording.judge import Judge
 from unmix.search.gauss_newton import Fit
 from unmix.search.starts import Start
 
-CELLS = 3.0  # 109 of 121 knobs inside: 7 chains of `evaluate refine`'s seed 2, 200 steps each
+EFFECTIVE_SAMPLES = (
+    3.0  # 109 of 121 knobs inside: 7 chains of `evaluate refine`'s seed 2, 200 steps each
+)
 LEAST_COST = 1e-4  # dB²: what rounding leaves
 EVERYWHERE = 1 / 12  # variance of a knob that may stand anywhere in 0…1
 NORMAL_90 = 1.645
 
 
-def unit_intervals(judge: Judge, answer: Start) -> dict[str, list[tuple[float, float]]]:
+def laplace_unit_intervals(judge: Judge, answer: Start) -> dict[str, list[tuple[float, float]]]:
     """90 % intervals about an answer that a search ended at.
 
     Args:
@@ -37,7 +39,7 @@ def unit_intervals(judge: Judge, answer: Start) -> dict[str, list[tuple[float, f
     if not len(fit.knobs):
         return {}
     curvature, _ = fit.curvature(*fit.slopes())
-    precision = CELLS * curvature / (fit.cost + LEAST_COST)
+    precision = EFFECTIVE_SAMPLES * curvature / (fit.cost + LEAST_COST)
     precision += np.diag(1 / np.minimum(fit.spread**2, EVERYWHERE))
     wide = NORMAL_90 * np.sqrt(np.diag(np.linalg.inv(precision)))
     wide = np.minimum(wide, 0.5)
@@ -50,12 +52,12 @@ def unit_intervals(judge: Judge, answer: Start) -> dict[str, list[tuple[float, f
     }
 
 
-def intervals(judge: Judge, answer: Start) -> dict[str, dict[str, tuple[float, float]]]:
+def laplace_intervals(judge: Judge, answer: Start) -> dict[str, dict[str, tuple[float, float]]]:
     """The same in units: {effect: {knob: (low, high)}}."""
     return {
         name: {
             knob.name: (float(knob.from_unit(low)), float(knob.from_unit(high)))
             for knob, (low, high) in zip(effects.get(name).knobs, found, strict=True)
         }
-        for name, found in unit_intervals(judge, answer).items()
+        for name, found in laplace_unit_intervals(judge, answer).items()
     }

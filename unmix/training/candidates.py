@@ -35,7 +35,7 @@ class CandidateSampler(ChainSampler):
         }
 
     def family(self, family: int) -> list[dict[str, np.ndarray]]:
-        """Items of one family: of CANDIDATES, most probable first, errors (CANDIDATES, ERRORS) and
+        """Items of one family: of CANDIDATES, most probable first, errors (CANDIDATES, RESIDUALS) and
         leanings (CANDIDATES, BASES, VIEWS) by ``second_hearing``, candidate_order (CANDIDATES,
         MAX_LENGTH) and log_prob (CANDIDATES,); and right: which of them is the true chain, −1 for
         none."""
@@ -52,11 +52,11 @@ class CandidateSampler(ChainSampler):
             asked = {name: values[i : i + 1] for name, values in features.items()}
             right = [posterior.names == chain.canonical().names for posterior in posteriors]
             posteriors, *found = rerank.compare(self.model, posteriors, asked, wet, source)
-            errors, leanings = (values.numpy().astype(np.float16) for values in found)
+            errors, order_scores = (values.numpy().astype(np.float16) for values in found)
             items.append(
                 {
                     "errors": errors,
-                    "leanings": leanings,
+                    "leanings": order_scores,
                     "candidate_order": rerank.orders(posteriors).numpy().astype(np.int8),
                     "log_prob": np.array([b.log_prob for b in posteriors], np.float32),
                     "right": np.int8(right.index(True) if any(right) else -1),
