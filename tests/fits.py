@@ -6,8 +6,8 @@ from unmix.audio import signals
 from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import Chain
 from unmix.recording.judge import Judge
-from unmix.search.gauss_newton import Fit
-from unmix.search.starts import Start
+from unmix.search.gauss_newton import GaussNewton
+from unmix.search.starts import InitialPoint
 
 PROBE = signals.probe()
 
@@ -15,7 +15,7 @@ PROBE = signals.probe()
 def fitting(true, *starts, source=PROBE, **options):
     """A fit of the source through ``true`` that begins at the nearest of the chains ``starts``."""
     judge = Judge(true.render(source, SAMPLE_RATE), source, **options)
-    return Fit(judge, [Start(chain) for chain in starts], np.random.default_rng(0))
+    return GaussNewton(judge, [InitialPoint(chain) for chain in starts], np.random.default_rng(0))
 
 
 def moved(chain, effect, **settings):

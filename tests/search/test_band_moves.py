@@ -13,7 +13,7 @@ TRUE = Chain([("saturator", {"drive": 14.0}), ("eq", EQ)])
 
 
 def descended(found):
-    moves.down(found, 30)
+    moves.descend_steps(found, 30)
     return found
 
 
@@ -22,7 +22,7 @@ def test_a_filter_in_a_wrong_place_is_put_right():
     stuck = descended(fitting(TRUE, Chain([("saturator", {"drive": 14.0}), ("eq", wrong)])))
     assert stuck.still and stuck.cost > 0.1
     before = stuck.cost
-    assert band_moves.relocate(stuck) and stuck.cost < 0.1 * before
+    assert band_moves.relocate_band(stuck) and stuck.cost < 0.1 * before
     assert descended(stuck).cost < 0.01
     settings = dict(stuck.chain.steps)["eq"]
     assert abs(settings["freq_2"] - 300) < 3 and abs(settings["gain_2"] - 4) < 0.1
@@ -31,11 +31,11 @@ def test_a_filter_in_a_wrong_place_is_put_right():
 def test_nothing_moves_at_the_answer_or_far_from_it_or_without_filters():
     at = fitting(TRUE, TRUE)
     before = at.knobs
-    assert not band_moves.relocate(at) and at.knobs is before
+    assert not band_moves.relocate_band(at) and at.knobs is before
     far = fitting(TRUE, Chain([("saturator", {"drive": 0.0}), ("eq", {"gain_1": 15.0})]))
-    assert far.cost > band_moves.BELOW and not band_moves.relocate(far)
+    assert far.cost > band_moves.BELOW and not band_moves.relocate_band(far)
     other = Chain([("reverb", {"room_size": 40.0})])
-    assert not band_moves.relocate(fitting(other, Chain([("reverb", {"room_size": 41.0})])))
+    assert not band_moves.relocate_band(fitting(other, Chain([("reverb", {"room_size": 41.0})])))
 
 
 def test_each_filter_names_its_knobs_and_is_flat_at_no_gain():

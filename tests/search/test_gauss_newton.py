@@ -12,8 +12,8 @@ from unmix.chain import Chain
 from unmix.effects.batch import LANES
 from unmix.recording.judge import Judge
 from unmix.recording.objective import SOFT_DB, SpectrogramObjective, WaveformObjective, moving_mean
-from unmix.search.gauss_newton import REUSE, Fit
-from unmix.search.starts import Start
+from unmix.search.gauss_newton import REUSE, GaussNewton
+from unmix.search.starts import InitialPoint
 
 
 def test_the_cost_of_a_gain_is_known():
@@ -29,7 +29,7 @@ def test_the_cost_of_a_gain_is_known():
 
 def test_the_weights_have_the_slope_of_the_cost():
     pictures = SpectrogramObjective(torch.from_numpy(PROBE)[None])
-    differences = torch.randn(1, pictures.share.numel()) * 5
+    differences = torch.randn(1, pictures.allot.numel()) * 5
     differences.requires_grad_()
     pictures.cost(differences).sum().backward()
     expected = 2 * pictures.irls_weights(differences[0].detach()) * differences[0].detach()
@@ -71,7 +71,7 @@ def test_the_waveform_tells_an_order_that_the_pictures_hardly_know():
     wrong = fitting(true, Chain([("phaser", phaser | near), ("eq", eq | {"gain_2": 8.5})]))
     for found in (right, wrong):
         before = found.cost
-        assert 0 < found.finish(12) <= 12 and found.cost < before
+        assert 0 < found.descend_waveform(12) <= 12 and found.cost < before
     distances = [found.judge.esr_db(found.chain) for found in (right, wrong)]
     assert distances[0] < -60 and distances[0] < distances[1] - 15
 
@@ -82,7 +82,7 @@ def test_slopes_of_knobs_that_are_gains():
     knob = next(k for k in effects.get(name).knobs if k.name == "output")
     chain = Chain([(name, {"drive": 0.0, "output": -12.0, "dry_wet": 100.0})])
     found = fitting(chain, chain)
-    _, slopes = found.slopes()
+    _, slopes = found.jacobian()
     row = [k.name for k in effects.get(name).knobs].index("output")
     loud = found.judge.spectrogram.target[0] > -60
     assert torch.allclose(slopes[row, loud], torch.tensor(float(knob.high - knob.low)), rtol=0.02)
@@ -91,7 +91,7 @@ def test_slopes_of_knobs_that_are_gains():
 def test_a_knob_that_does_nothing_has_no_slope():
     settings = {"mode_1": "low_cut", "freq_1": 150.0, "gain_2": 6.0}
     chain = Chain([("eq", settings), ("saturator", {"drive": 20.0})])
-    _, slopes = fitting(chain, chain).slopes()
+    _, slopes = fitting(chain, chain).jacobian()
     still = ~slopes.any(1)
     names = [k.name for k in effects.get("eq").knobs]
     assert still[[names.index("gain_1"), names.index("q_1")]].all()
@@ -103,12 +103,12 @@ def test_slopes_are_those_of_the_devices():
     names = ("phaser", "saturator", "ott", "reverb")
     chain = Chain([(name, effects.get(name).sample(rng)) for name in names])
     found = fitting(chain, chain)
-    here, slopes = found.slopes()
+    here, slopes = found.jacobian()
     some = [0, 7, 12, 19]
-    few = found.slopes(slopes, some)[1]
+    few = found.jacobian(slopes, some)[1]
     assert torch.equal(few[1], slopes[1])
     assert torch.allclose(few[some], slopes[some], rtol=0.01, atol=1.0)
-    (rate,) = found.grained
+    (rate,) = found.quantised
     for k in set(range(len(found.knobs))) - {rate}:
         near = found.knobs.copy()
         near[k] += 0.001 if near[k] < 0.5 else -0.001
@@ -120,8 +120,8 @@ def test_slopes_are_those_of_the_devices():
 def test_the_slope_of_a_rate_that_comes_in_steps_is_that_over_many_of_them():
     chain = Chain([("phaser", {"rate": 0.07, "phase": 280.0, "depth": 60.0, "feedback": 60.0})])
     found = fitting(chain, chain)
-    _, slopes = found.slopes()
-    (rate,) = found.grained
+    _, slopes = found.jacobian()
+    (rate,) = found.quantised
     ends = []
     for size in (0.01, -0.01):  # four steps to either side
         knobs = found.knobs.copy()
@@ -136,11 +136,11 @@ def test_the_waveform_is_followed_where_the_pictures_lose_less():
     true = Chain([("phaser", {"rate": 0.5, "depth": 60.0}), ("reverb", {"room_size": 40.0})])
     found = fitting(true, moved(true, "phaser", centre=1_010.0))
     cost, error = found.cost, found.error()
-    assert found.finish(12) and found.cost * found.error() < 0.01 * cost * error
+    assert found.descend_waveform(12) and found.cost * found.error() < 0.01 * cost * error
     found = fitting(true, true)
     found.cost = 1e-12  # whatever the waveform gains, the pictures lose more
     knobs = found.knobs = found.within(found.knobs + 1e-3)
-    found.finish(4)
+    found.descend_waveform(4)
     assert found.knobs is knobs
 
 
@@ -154,7 +154,7 @@ def test_costs_of_many_controls_are_those_of_the_real_effects():
     near = np.array(found.costs(controls)) / real
     assert np.abs(near - 1).max() < 0.01, near
     assert found.costs([]) == []
-    tried = found.tried(4, [(np.array([u, 0.5, 0.5]), found.switches[4]) for u in (0, 0.5, 1)], 2)
+    tried = found.best_of(4, [(np.array([u, 0.5, 0.5]), found.switches[4]) for u in (0, 0.5, 1)], 2)
     assert len(tried) == 2 and tried[0][0] < tried[1][0]
     assert tried[0][0] == found.cost_of(*tried[0][1:])
 
@@ -194,13 +194,13 @@ def test_knobs_that_cannot_matter_are_not_measured_every_time():
     """Frequency and Q of a band without gain; the second measure leaves them alone."""
     true = Chain([("eq", {"gain_2": 9.0, "gain_3": -6.0, "q_2": 3.0})])
     found = fitting(true, Chain([("eq", {"gain_2": 5.0, "gain_3": -2.0})]))
-    slopes, measured = found.slopes, []
+    slopes, measured = found.jacobian, []
 
     def watched(known=None, knobs=None):
         measured.append(None if knobs is None else {found.effects[0].knobs[k].name for k in knobs})
         return slopes(known, knobs)
 
-    found.slopes = watched
+    found.jacobian = watched
     found.descend()
     found.age = REUSE  # what was measured is stale
     found.descend()
@@ -243,13 +243,13 @@ def test_standing_still_side_by_side():
 def test_an_unknown_gain_is_no_difference():
     true = Chain([("saturator", {"drive": 12.0, "output": -3.0})])
     quiet = 0.1 * true.render(PROBE, SAMPLE_RATE)
-    found = Fit(Judge(quiet, PROBE, True), [Start(true)], np.random.default_rng(0))
+    found = GaussNewton(Judge(quiet, PROBE, True), [InitialPoint(true)], np.random.default_rng(0))
     assert found.cost < 1e-4
 
 
 def test_an_empty_chain_stays_as_it_is():
     found = fitting(Chain(), Chain())
-    assert found.cost == 0 and not found.descend() and not found.finish(3)
+    assert found.cost == 0 and not found.descend() and not found.descend_waveform(3)
     assert found.chain == Chain()
 
 
@@ -257,7 +257,7 @@ def test_rounding_turns_no_curvature_upside_down():
     """Knobs that do nearly the same: products of float32 alone are no valid curvature."""
     found = fitting(Chain([("eq", {"gain_2": 9.0})]), Chain([("eq", {})]))
     generator = torch.Generator().manual_seed(0)
-    way = torch.randn(found.judge.spectrogram.share.numel(), generator=generator)
+    way = torch.randn(found.judge.spectrogram.allot.numel(), generator=generator)
     count = len(found.knobs)
     slopes = torch.arange(1.0, count + 1)[:, None] * way
     slopes += 1e-6 * torch.randn(slopes.shape, generator=generator)

@@ -9,7 +9,7 @@ from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import Chain
 from unmix.recording.judge import Judge
 from unmix.search.laplace import laplace_intervals, laplace_unit_intervals
-from unmix.search.starts import Start
+from unmix.search.starts import InitialPoint
 
 PROBE = signals.probe()
 
@@ -28,7 +28,7 @@ def width(found, effect, knob):
 
 def test_a_gain_of_zero_leaves_its_frequency_open():
     true = Chain([("eq", {"gain_2": 9.0, "gain_3": 0.0})])
-    found = laplace_unit_intervals(judged(true), Start(true))
+    found = laplace_unit_intervals(judged(true), InitialPoint(true))
     assert width(found, "eq", "freq_2") < 0.02
     assert width(found, "eq", "freq_3") > 0.4
 
@@ -36,7 +36,7 @@ def test_a_gain_of_zero_leaves_its_frequency_open():
 def test_noise_widens_the_intervals():
     true = Chain([("reverb", {"room_size": 50.0})])
     clean, noisy = (
-        laplace_unit_intervals(judged(true, level), Start(true)) for level in (0.0, 0.003)
+        laplace_unit_intervals(judged(true, level), InitialPoint(true)) for level in (0.0, 0.003)
     )
     for knob in ("room_size", "damping", "dry_wet"):
         assert width(noisy, "reverb", knob) > 2 * width(clean, "reverb", knob)
@@ -44,9 +44,9 @@ def test_noise_widens_the_intervals():
 
 def test_units_and_angles():
     true = Chain([("phaser", {"phase": 1.0})])
-    low, high = laplace_intervals(judged(true, 0.01), Start(true))["phaser"]["phase"]
+    low, high = laplace_intervals(judged(true, 0.01), InitialPoint(true))["phaser"]["phase"]
     assert low > 180 > high >= 0  # through 0
-    assert laplace_intervals(judged(Chain()), Start(Chain())) == {}
-    low, high = laplace_intervals(judged(true), Start(true))["phaser"]["rate"]
+    assert laplace_intervals(judged(Chain()), InitialPoint(Chain())) == {}
+    low, high = laplace_intervals(judged(true), InitialPoint(true))["phaser"]["rate"]
     assert low <= dict(true.steps)["phaser"]["rate"] <= high
     assert high / low == pytest.approx(1, abs=0.05)

@@ -55,13 +55,13 @@ def test_a_kick_finds_another_option():
             settings = {"drive": 20.0} if name == "saturator" else {"gain_1": 12.0, "gain_4": 12.0}
             true = Chain([(name, settings | {switch.name: right})])
             found = fitting(true, moved(true, name, **{switch.name: wrong}))
-            assert moves.kick(found)
+            assert moves.perturb(found)
             assert dict(found.chain.steps)[name][switch.name] == right
 
 
 def stuck(found):
     """The fit, where its descent ends."""
-    moves.down(found, 12)
+    moves.descend_steps(found, 12)
     return found
 
 
@@ -75,7 +75,7 @@ def test_a_flip_finds_an_option_whose_knobs_stand_elsewhere():
     before = found.cost
     other = dict(found.chain.steps)["saturator"] | {"curve": "analog"}
     assert fitting(true, Chain([("saturator", other), ("eq", eq)])).cost > before  # alone: no way
-    assert moves.flip(found)
+    assert moves.try_options(found)
     assert dict(found.chain.steps)["saturator"]["curve"] == "analog"
     assert stuck(found).cost < 0.1 * before
 
@@ -86,7 +86,7 @@ def test_a_scan_leaves_a_plateau():
     found = stuck(fitting(true, moved(true, "ott", below_mid=-14.0)))
     before = found.cost
     assert dict(found.chain.steps)["ott"]["below_mid"] > -20
-    assert moves.scan(found) and stuck(found).cost < 0.1 * before
+    assert moves.line_search(found) and stuck(found).cost < 0.1 * before
     assert dict(found.chain.steps)["ott"]["below_mid"] == pytest.approx(-32, abs=0.5)
 
 
@@ -95,17 +95,17 @@ def test_a_slide_goes_along_the_valley_of_a_slow_lfo():
     true = Chain([("phaser", slow)])
     effect = effects.get("phaser")
     seconds = np.linspace(0, 4, 64)
-    (like,) = lfo_grid.same_way(effect, effect.panel.complete(slow), seconds, [0.16])
+    (like,) = lfo_grid.equivalent_lfo(effect, effect.panel.complete(slow), seconds, [0.16])
     found = stuck(fitting(true, moved(true, "phaser", **like)))
     before = found.cost
     for _ in range(2):
-        lfo_moves.slide(found)
+        lfo_moves.trade_rate(found)
         stuck(found)
     assert found.cost < 0.2 * before
     rate = dict(found.chain.steps)["phaser"]["rate"]
     assert abs(np.log(rate / 0.08)) < abs(np.log(0.16 / 0.08)) / 2
     fast = Chain([("phaser", {"rate": 2.0})])
-    assert not lfo_moves.slide(fitting(fast, moved(fast, "phaser", centre=1_100.0)))
+    assert not lfo_moves.trade_rate(fitting(fast, moved(fast, "phaser", centre=1_100.0)))
 
 
 def test_a_glide_finds_the_rate_of_a_slow_lfo_among_its_steps():
@@ -113,17 +113,17 @@ def test_a_glide_finds_the_rate_of_a_slow_lfo_among_its_steps():
     true = Chain([("phaser", slow), ("eq", {"gain_2": -8.0, "gain_3": 6.0})])
     effect = effects.get("phaser")
     seconds = np.linspace(0, 4, 64)
-    (like,) = lfo_grid.same_way(effect, effect.panel.complete(slow), seconds, [0.077])
+    (like,) = lfo_grid.equivalent_lfo(effect, effect.panel.complete(slow), seconds, [0.077])
     found = fitting(true, moved(true, "phaser", **like))
-    found.finish(12)
+    found.descend_waveform(12)
     before = found.error()
     assert before > 1e-6
-    assert not lfo_moves.glide(found, late=lambda: True)
-    assert lfo_moves.glide(found) and found.error() < 0.1 * before
+    assert not lfo_moves.refine_rate_grid(found, late=lambda: True)
+    assert lfo_moves.refine_rate_grid(found) and found.error() < 0.1 * before
     rate = dict(found.chain.steps)["phaser"]["rate"]
     assert abs(rate - 0.07) < 2 * effect.lfo.grain_hz
-    assert not lfo_moves.glide(fitting(true, true))  # nothing is left to find
-    assert not lfo_moves.glide(fitting(true, moved(true, "eq", gain_2=8.0)))  # too far
+    assert not lfo_moves.refine_rate_grid(fitting(true, true))  # nothing is left to find
+    assert not lfo_moves.refine_rate_grid(fitting(true, moved(true, "eq", gain_2=8.0)))  # too far
 
 
 def test_an_lfo_is_borrowed_where_it_is_nearer():
@@ -132,10 +132,10 @@ def test_an_lfo_is_borrowed_where_it_is_nearer():
     turned = Chain([eq, ("phaser", {"rate": 0.3, "phase": 200.0})])
     found, without = fitting(true, turned), fitting(true, Chain([eq]))
     before = found.cost
-    lfo_moves.borrow(found, [without])
+    lfo_moves.copy_lfo(found, [without])
     assert found.cost == before
-    lfo_moves.borrow(found, [without, fitting(true, true)])
-    assert found.cost < 0.1 * before and found.swept == found.cost
+    lfo_moves.copy_lfo(found, [without, fitting(true, true)])
+    assert found.cost < 0.1 * before and found.searched_at == found.cost
     assert dict(found.chain.steps)["phaser"]["rate"] == pytest.approx(1.3, rel=1e-4)
 
 
@@ -144,7 +144,7 @@ def test_a_bad_proxy_does_no_harm():
     found = fitting(true, moved(true, "reverb", room_size=59.0))
     before = found.cost
     torch.manual_seed(0)
-    proxy_descent.follow(
+    proxy_descent.descend_through_proxies(
         found, {"reverb": effects.get("reverb").build_proxy().requires_grad_(False)}, 3
     )
     assert found.cost <= before
@@ -153,10 +153,14 @@ def test_a_bad_proxy_does_no_harm():
 def test_an_empty_chain_stays_as_it_is():
     found = fitting(Chain(), Chain())
     assert (
-        not moves.kick(found)
+        not moves.perturb(found)
         and not lfo_moves.lfo(found)
-        and not proxy_descent.follow(found, {}, 3)
+        and not proxy_descent.descend_through_proxies(found, {}, 3)
     )
-    assert not moves.flip(found) and not moves.scan(found) and not lfo_moves.slide(found)
-    assert not lfo_moves.glide(found)
+    assert (
+        not moves.try_options(found)
+        and not moves.line_search(found)
+        and not lfo_moves.trade_rate(found)
+    )
+    assert not lfo_moves.refine_rate_grid(found)
     assert found.chain == Chain()

@@ -7,7 +7,7 @@ import pytest
 from unmix import effects
 from unmix.chain import Chain
 from unmix.search.ranking import POLISHED, SOLVED, Candidate, contenders, rank
-from unmix.search.starts import Start
+from unmix.search.starts import InitialPoint
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,9 @@ from unmix.search.starts import Start
     ],
 )
 def test_of_chains_as_near_the_more_probable_is_the_answer(distances, before, answer, two_effects):
-    starts = [Start(Chain([(n, {})]), p) for n, p in zip(two_effects, (-3.0, -0.1), strict=True)]
+    starts = [
+        InitialPoint(Chain([(n, {})]), p) for n, p in zip(two_effects, (-3.0, -0.1), strict=True)
+    ]
     candidates = [Candidate(s.chain, s, d) for s, d in zip(starts, distances, strict=True)]
     assert rank(candidates, before)[0] is candidates[answer]
 
@@ -36,7 +38,7 @@ def test_of_chains_as_near_the_more_probable_is_the_answer(distances, before, an
 def test_of_chains_as_near_the_waveform_tells(errors, answer, two_effects):
     chains = [Chain([(name, {})]) for name in two_effects]
     candidates = [
-        Candidate(chain, Start(chain, p), 0.002, error)
+        Candidate(chain, InitialPoint(chain, p), 0.002, error)
         for chain, p, error in zip(chains, (-0.1, -3.0), errors, strict=True)
     ]
     assert rank(candidates, 0.5)[0] is candidates[answer]
@@ -51,14 +53,14 @@ def test_of_chains_as_near_the_waveform_tells(errors, answer, two_effects):
 )
 def test_an_effect_more_must_bring_it_much_nearer(distances, answer, two_effects):
     chains = [Chain([(n, {}) for n in two_effects]), Chain([(two_effects[0], {})])]
-    starts = [Start(c, p) for c, p in zip(chains, (-6.0, -0.6), strict=True)]
+    starts = [InitialPoint(c, p) for c, p in zip(chains, (-6.0, -0.6), strict=True)]
     candidates = [Candidate(s.chain, s, d) for s, d in zip(starts, distances, strict=True)]
     assert rank(candidates, 1.0)[0] is candidates[answer]
 
 
 def test_an_effect_that_does_nothing_goes_even_where_it_is_expected(two_effects):
     chains = [Chain([(n, {}) for n in two_effects]), Chain([(two_effects[0], {})])]
-    starts = [Start(c, p) for c, p in zip(chains, (-0.1, -math.inf), strict=True)]
+    starts = [InitialPoint(c, p) for c, p in zip(chains, (-0.1, -math.inf), strict=True)]
     candidates = [Candidate(s.chain, s, d) for s, d in zip(starts, (0.2, 0.201), strict=True)]
     assert rank(candidates, 1.0)[0] is candidates[1]
 
@@ -67,7 +69,7 @@ def test_the_nearest_is_polished_alone_where_nothing_else_comes_near():
     def answers(*distances):
         names = effects.names()
         chains = [Chain([(names[i], {})]) for i in range(len(distances))]
-        return [Candidate(c, Start(c), d) for c, d in zip(chains, distances, strict=True)]
+        return [Candidate(c, InitialPoint(c), d) for c, d in zip(chains, distances, strict=True)]
 
     at_least, at_most = POLISHED
     for distances, count in (

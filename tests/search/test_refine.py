@@ -12,7 +12,7 @@ from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import Chain
 from unmix.recording.judge import Judge
 from unmix.search.refine import refine
-from unmix.search.starts import Start, around
+from unmix.search.starts import InitialPoint, perturbed
 
 
 def proxies(*names):
@@ -31,7 +31,7 @@ def test_never_farther_than_the_start_whatever_the_proxies(dry, two_effects, ste
     found = refine(
         recording,
         dry,
-        around(start, 3, torch.Generator().manual_seed(0)),
+        perturbed(start, 3, torch.Generator().manual_seed(0)),
         proxies(*two_effects),
         steps,
         progress=lambda *news: seen.append(news),
@@ -49,7 +49,7 @@ def test_never_farther_than_the_start_whatever_the_proxies(dry, two_effects, ste
 
 def test_the_same_seed_gives_the_same_answer(dry, two_effects):
     true = Chain((name, {}) for name in two_effects)
-    starts = around(true, 3, torch.Generator().manual_seed(2))[1:]
+    starts = perturbed(true, 3, torch.Generator().manual_seed(2))[1:]
     recording = true.render(dry, SAMPLE_RATE)
     first, again = (
         refine(recording, dry, starts, proxies(*effects.names()), 15).chain for _ in range(2)
@@ -61,12 +61,12 @@ def test_a_perfect_start_stays():
     dry = synthetic.synthetic(np.random.default_rng(9), SAMPLE_RATE)
     true = Chain([(effects.names()[-1], {})])
     recording = true.render(dry, SAMPLE_RATE)
-    found = refine(recording, dry, [Start(true)], proxies(true.names[0]), 10)
+    found = refine(recording, dry, [InitialPoint(true)], proxies(true.names[0]), 10)
     assert found.chain == true
 
 
 def test_without_steps_the_first_start_is_the_answer_however_far_it_is(dry, two_effects):
-    starts = [Start(Chain([(name, {})]), -1.0) for name in two_effects]
+    starts = [InitialPoint(Chain([(name, {})]), -1.0) for name in two_effects]
     recording = starts[1].chain.render(dry, SAMPLE_RATE)
     found = refine(recording, dry, starts, {}, 0)
     assert [c.origin for c in found.candidates] == starts
@@ -78,14 +78,16 @@ def test_a_wrong_option_is_found(dry):
     switch = effects.get(name).switches[0]
     right, wrong = (Chain([(name, {switch.name: option})]) for option in switch.options[-1:-3:-1])
     recording = right.render(5 * dry, SAMPLE_RATE)
-    found = refine(recording, 5 * dry, [Start(wrong), Start(wrong)], proxies(name), 10)
+    found = refine(
+        recording, 5 * dry, [InitialPoint(wrong), InitialPoint(wrong)], proxies(name), 10
+    )
     assert dict(found.chain.steps)[name][switch.name] == switch.options[-1]
 
 
 def search(dry, name, **options):
     """Refine of one effect from a guess; the result and the calls of progress."""
     true = Chain([(name, {})])
-    starts = around(true, 3, torch.Generator().manual_seed(1))[1:]
+    starts = perturbed(true, 3, torch.Generator().manual_seed(1))[1:]
     calls = []
     found = refine(
         true.render(dry, SAMPLE_RATE),

@@ -11,7 +11,7 @@ from unmix.chain import Chain, canonical_order
 from unmix.recording.judge import Judge
 from unmix.search.ranking import SOLVED
 from unmix.search.schedule import FINISH, LEFT_OUT, PUT_IN, RACE, RACED, Search
-from unmix.search.starts import Start
+from unmix.search.starts import InitialPoint
 
 
 def searching(dry, true, start, steps=20, **options):
@@ -23,9 +23,9 @@ def test_neighbours_are_orders_one_edit_away_and_the_nearest_of_each_kind(dry, m
     a, b, c = names = effects.names()[:3]
     settings = {name: effects.get(name).sample(np.random.default_rng(3)) for name in names}
     true = Chain((name, settings[name]) for name in (b, c, a))  # one move away
-    start = Start(Chain(settings.items()), -0.1)
+    start = InitialPoint(Chain(settings.items()), -0.1)
     search = searching(dry, true, start)
-    search.believed[a, b] = -2.0
+    search.log_priors[a, b] = -2.0
     leader = search.fit([start])
     monkeypatch.setattr("unmix.search.schedule.TOO_FAR", (math.inf, 0.0))
     fits = search.neighbours([leader])
@@ -52,9 +52,9 @@ def test_two_effects_that_swap_may_want_other_knobs():
     """A saturator that is set in the wrong place is far off at first in the right one."""
     rng = np.random.default_rng(11)
     steps = [(name, effects.get(name).sample(rng)) for name in ("saturator", "ott")]
-    true, wrong = Chain(steps), Start(Chain(steps[::-1]), -0.1)
+    true, wrong = Chain(steps), InitialPoint(Chain(steps[::-1]), -0.1)
     search = searching(signals.probe()[: 2 * SAMPLE_RATE], true, wrong, steps=None)
-    search.meet(wrong)
+    search.evaluate(wrong)
     leader = search.fit([wrong])
     search.descend(leader, 20)
     (swapped,) = search.swapped(leader)
@@ -75,26 +75,26 @@ def test_a_race_goes_on_with_what_falls_fastest(dry):
             self.cost *= self.factor**steps
             self.steps += steps
 
-    search = searching(dry, Chain(), Start(Chain()), steps=None)
+    search = searching(dry, Chain(), InitialPoint(Chain()), steps=None)
     search.screen = lambda fits, steps: [fit.fall(steps) for fit in fits]
     search.descend = lambda fit, steps, finish: fit.fall(steps + finish)
     near, idle = Falling(1.0, 0.9), [Falling(0.9, 1.0) for _ in range(RACED)]
     far = Falling(5.0, 0.3)
     went_on = search.race([near, *idle, far])
     assert far in went_on and near in went_on and len(went_on) == RACED
-    assert far.swept == math.inf and not hasattr(idle[-1], "swept")
+    assert far.searched_at == math.inf and not hasattr(idle[-1], "swept")
     assert far.steps == RACE + RACE + FINISH and sorted(fit.steps for fit in idle)[0] == RACE
 
 
 def test_steps_are_shared_out_and_never_exceeded(dry):
     chain = Chain([(effects.names()[0], {})])
-    search = searching(dry, chain, Start(chain), steps=10)
-    search.meet(Start(chain))
-    assert search.share(4, 2) == 4 and search.share(4, 3) == 3 and search.share(4, 11) == 0
+    search = searching(dry, chain, InitialPoint(chain), steps=10)
+    search.evaluate(InitialPoint(chain))
+    assert search.allot(4, 2) == 4 and search.allot(4, 3) == 3 and search.allot(4, 11) == 0
     search.count(8)
-    assert search.share(4, 1) == 2 and search.share(4, 3) == 0
+    assert search.allot(4, 1) == 2 and search.allot(4, 3) == 0
     search.count(2)
-    assert search.over() and search.share(1, 1) == 0
+    assert search.exhausted() and search.allot(1, 1) == 0
     assert [step for step, _ in search.history] == list(range(1, 11))
 
 
@@ -102,11 +102,13 @@ def test_of_one_order_the_nearest_fit_leads(dry):
     name = effects.names()[0]
     knob = effects.get(name).knobs[0]
     true = Chain([(name, {knob.name: knob.high})])
-    near, far = (Start(Chain([(name, {knob.name: knob.from_unit(u)})]), -1.0) for u in (0.95, 0.1))
+    near, far = (
+        InitialPoint(Chain([(name, {knob.name: knob.from_unit(u)})]), -1.0) for u in (0.95, 0.1)
+    )
     search = searching(dry, true, near)
-    fits = [search.fit([start]) for start in (far, near, Start(Chain()))]
-    assert [fit.chain.names for fit in search.leading(fits, 5)] == [(name,), ()]
-    assert search.leading(fits, 5)[0] is fits[1]
+    fits = [search.fit([start]) for start in (far, near, InitialPoint(Chain()))]
+    assert [fit.chain.names for fit in search.leaders(fits, 5)] == [(name,), ()]
+    assert search.leaders(fits, 5)[0] is fits[1]
 
 
 def test_an_effect_that_does_nothing_goes(dry):
@@ -115,14 +117,14 @@ def test_an_effect_that_does_nothing_goes(dry):
     true = Chain([(a, settings[a])])
     idle = {"dry_wet": 0.0} if b != "eq" else {f"gain_{band}": 0.0 for band in (1, 2, 3, 4)}
     idle |= {"mode_1": "bell", "mode_4": "bell"} if b == "eq" else {}
-    start = Start(Chain([(b, idle), (a, settings[a] | {"dry_wet": 60.0})]), -0.5)
+    start = InitialPoint(Chain([(b, idle), (a, settings[a] | {"dry_wet": 60.0})]), -0.5)
     search = searching(dry, true, start)
-    search.believed[(a,)] = -3.0
-    without = search.shorter(search.fit([start]))
+    search.log_priors[(a,)] = -3.0
+    without = search.prune(search.fit([start]))
     assert without.chain.names == (a,) and without.start.log_prob == -3.0
-    both = Start(Chain(settings.items()), -0.5)
+    both = InitialPoint(Chain(settings.items()), -0.5)
     search = searching(dry, both.chain, both)
-    assert search.shorter(search.fit([both])).chain.names == both.chain.canonical().names
+    assert search.prune(search.fit([both])).chain.names == both.chain.canonical().names
 
 
 def test_a_long_answer_is_tried_without_each_of_its_effects_in_other_orders(dry):
@@ -131,10 +133,10 @@ def test_a_long_answer_is_tried_without_each_of_its_effects_in_other_orders(dry)
     settings = {name: effects.get(name).sample(np.random.default_rng(3)) for name in (a, b, c)}
     true = Chain([(b, settings[b]), (c, settings[c])])
     long = Chain([(c, settings[c]), (a, settings[a]), (b, settings[b])])
-    search = searching(dry, true, Start(long, -0.1), steps=None)
-    leader = search.fit([Start(long, -0.1)])
-    search.meet(leader.start)
-    search.confirm(leader)
+    search = searching(dry, true, InitialPoint(long, -0.1), steps=None)
+    leader = search.fit([InitialPoint(long, -0.1)])
+    search.evaluate(leader.start)
+    search.try_alternatives(leader)
     assert search.best[canonical_order((b, c))].distance < 1e-3
     assert {len(names) for names in search.best} == {2, 3}
 
@@ -142,11 +144,11 @@ def test_a_long_answer_is_tried_without_each_of_its_effects_in_other_orders(dry)
 def test_effects_that_nearly_commute_are_tried_in_both_orders(dry):
     """An answer at which nothing seems left to find may have them the wrong way round."""
     steps = [("phaser", {"depth": 3.0, "rate": 3.0}), ("eq", {"gain_2": 6.0, "gain_3": -4.0})]
-    true, wrong = Chain(steps), Start(Chain(steps[::-1]), -0.1)
+    true, wrong = Chain(steps), InitialPoint(Chain(steps[::-1]), -0.1)
     search = searching(dry, true, wrong, steps=None)
     leader = search.fit([wrong])
-    assert 1e-5 < search.meet(wrong) <= SOLVED
-    search.confirm(leader)
+    assert 1e-5 < search.evaluate(wrong) <= SOLVED
+    search.try_alternatives(leader)
     assert search.best[true.names].distance < 0.1 * search.best[wrong.chain.names].distance
 
 
@@ -155,10 +157,10 @@ def test_ways_out_are_looked_for_once_for_a_cost(dry, monkeypatch):
     for name in ("flip", "scan", "slide"):
         monkeypatch.setattr(f"unmix.search.moves.{name}", lambda fit, name=name: tried.append(name))
     chain = Chain([(effects.names()[0], {})])
-    search = searching(dry, chain, Start(chain))
-    fit = search.fit([Start(Chain([(effects.names()[0], {"drive": 20.0})]))])
-    assert not search.free([fit]) and tried == ["flip", "scan", "slide"]
-    assert not search.free([fit]) and len(tried) == 3
+    search = searching(dry, chain, InitialPoint(chain))
+    fit = search.fit([InitialPoint(Chain([(effects.names()[0], {"drive": 20.0})]))])
+    assert not search.escape([fit]) and tried == ["flip", "scan", "slide"]
+    assert not search.escape([fit]) and len(tried) == 3
     fit.cost *= 0.4
-    search.free([fit])
+    search.escape([fit])
     assert len(tried) == 6

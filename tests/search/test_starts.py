@@ -9,7 +9,7 @@ import torch
 from unmix import effects
 from unmix.chain import Chain
 from unmix.nn.mixture_density import Mixture, to_normal
-from unmix.search.starts import Rows, Start, starts_from_beliefs
+from unmix.search.starts import InitialPoint, ParameterBatch, initial_points
 
 
 def certain(name: str, u: float, sharpness: float = 20.0) -> Mixture:
@@ -42,7 +42,7 @@ class Posterior:
 def test_starts_hold_the_prediction_samples_and_other_options(two_effects):
     first, last = two_effects
     posteriors = [Posterior((first, last), 0.4, -0.1), Posterior((last,), 0.6, -3.0)]
-    starts = starts_from_beliefs(posteriors, 3, torch.Generator().manual_seed(0))
+    starts = initial_points(posteriors, 3, torch.Generator().manual_seed(0))
     assert starts[0].chain.names == (first, last)
     knobs, _ = effects.get(first).to_unit(dict(starts[0].chain.steps)[first])
     np.testing.assert_allclose(knobs, 0.4, atol=1e-4)
@@ -52,7 +52,7 @@ def test_starts_hold_the_prediction_samples_and_other_options(two_effects):
 
 
 def test_an_empty_chain_is_a_start_too():
-    (start,) = starts_from_beliefs([Posterior((), 0.5, -0.2)])
+    (start,) = initial_points([Posterior((), 0.5, -0.2)])
     assert start.chain.steps == []
 
 
@@ -60,7 +60,9 @@ def test_an_empty_chain_is_a_start_too():
 def test_rows_give_back_the_settings_they_were_made_from(name):
     effect = effects.get(name)
     settings = effect.sample(np.random.default_rng(1))
-    rows = Rows([Start(Chain([(name, settings)])), Start(Chain([(name, {})]))])
+    rows = ParameterBatch(
+        [InitialPoint(Chain([(name, settings)])), InitialPoint(Chain([(name, {})]))]
+    )
     knobs, switches = effect.to_unit(settings)
     again, again_switches = effect.to_unit(dict(rows.chain(0).steps)[name])
     assert effect.panel.distance(knobs, again).max() < 2e-3  # the ends of a range are left out
@@ -71,10 +73,10 @@ def test_surprise_rises_away_from_the_belief(two_effects):
     name = two_effects[0]
     mixtures = {name: certain(name, 0.5)}
     near, far = (
-        Start(Chain([(name, effects.get(name).from_unit([u] * n, [0] * s))]), -1.0, mixtures)
+        InitialPoint(Chain([(name, effects.get(name).from_unit([u] * n, [0] * s))]), -1.0, mixtures)
         for n, s in [(len(effects.get(name).knobs), len(effects.get(name).switches))]
         for u in (0.5, 0.8)
     )
-    rows = Rows([near, far])
-    surprise = rows.surprise(rows.knobs())
-    assert surprise[1] > surprise[0] + 10
+    rows = ParameterBatch([near, far])
+    negative_log_prior = rows.negative_log_prior(rows.knobs())
+    assert negative_log_prior[1] > negative_log_prior[0] + 10

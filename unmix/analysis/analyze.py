@@ -73,7 +73,7 @@ def analyze(
     from unmix.inference.predict import infer
     from unmix.recording.prepare import prepare
     from unmix.runtime import devices
-    from unmix.search.starts import prediction, starts_from_beliefs
+    from unmix.search.starts import initial_points, prediction
     from unmix.weights import bundled_models
 
     if refine < 0 or top < 1 or (seconds is not None and seconds <= 0):
@@ -87,7 +87,7 @@ def analyze(
     if prepared.dry is None:
         return _blind(prepared, posteriors[:top], refines, generator)
     if refines:
-        starts = starts_from_beliefs(posteriors, generator=generator)
+        starts = initial_points(posteriors, generator=generator)
     else:
         starts = [prediction(posterior) for posterior in posteriors[:top]]
     found = _search(
@@ -120,7 +120,7 @@ def refine_chain(
 
     from unmix.recording.prepare import prepare
     from unmix.runtime import devices
-    from unmix.search.starts import around
+    from unmix.search.starts import perturbed
 
     if steps < 0 or (seconds is not None and seconds <= 0):
         raise UnmixError("steps must be 0 or more and seconds above 0")
@@ -131,7 +131,7 @@ def refine_chain(
     generator = torch.Generator().manual_seed(seed)
     chain = chain.at_time(prepared.pair.begin_s)  # it is told for the beginning of the source
     refines = bool(steps or seconds)
-    starts = around(chain, AROUND if refines else 0, generator)
+    starts = perturbed(chain, AROUND if refines else 0, generator)
     found = _search(prepared, starts, proxies, steps, device, progress, seconds, stop, polish, seed)
     return _conclude(prepared, chain, found, 1, refines, generator)
 

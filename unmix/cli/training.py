@@ -11,7 +11,7 @@ from unmix.cli.console import hush, remark, say
 from unmix.cli.tools import Quiet, check_device
 
 app = typer.Typer(rich_markup_mode=None)
-Start = Annotated[
+InitialPoint = Annotated[
     Path | None,
     typer.Option(help="Begin from these weights, not from random ones.", metavar="FILE"),
 ]
@@ -176,7 +176,7 @@ def train(
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, …  [default: cuda where there is one]")
     ] = None,
-    start: Start = None,
+    start: InitialPoint = None,
     masked: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the chains that are heard in part only.")
     ] = 0.0,
@@ -256,7 +256,7 @@ def train_reranker(
     learning_rate: Annotated[float, typer.Option(help="Peak of the schedule.")] = 5e-4,
     weight_decay: Annotated[float, typer.Option(min=0, help="Of AdamW.")] = 0.5,
     seed: Annotated[int, typer.Option(min=0, help="Decides every step.")] = 0,
-    start: Start = None,
+    start: InitialPoint = None,
     learn: Learn = None,
     wandb: Annotated[bool, typer.Option("--wandb", help="Log to Weights & Biases.")] = False,
     quiet: Quiet = False,

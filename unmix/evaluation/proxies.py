@@ -21,7 +21,7 @@ from unmix.data.pairs import PairSampler
 from unmix.dsp import losses
 from unmix.errors import UnmixError
 from unmix.runtime.workers import process_map
-from unmix.search.starts import Rows, Start
+from unmix.search.starts import InitialPoint, ParameterBatch
 
 EVALUATION_SEED = 900_000
 SPEED_SECONDS = 4.0
@@ -140,7 +140,7 @@ class _Chains:
     @torch.no_grad()
     def item(self, i: int) -> dict:
         dry, chain, recording = self.sampler.example(i)
-        rows = Rows([Start(chain)])
+        rows = ParameterBatch([InitialPoint(chain)])
         output = proxy_render(self.proxies, *_batch(dry), rows.order, rows.knobs(), rows.switches)
         return {"esr_db": _esr_db(output, *_batch(recording)), "chain": chain}
 

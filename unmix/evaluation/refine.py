@@ -67,7 +67,7 @@ class _Searches:
     def item(self, i: int) -> dict:
         """Network, search and figures of one held-out chain."""
         from unmix.search.refine import refine as search
-        from unmix.search.starts import starts_from_beliefs
+        from unmix.search.starts import initial_points
 
         dry, true, recording = self.sampler.example(i)
         start = time.perf_counter()
@@ -76,7 +76,7 @@ class _Searches:
         if self.reranker is not None:
             posteriors = rerank(self.model, self.reranker, posteriors, features, recording, dry)
         generator = torch.Generator().manual_seed(self.sampler.config["seed"])
-        starts = starts_from_beliefs(posteriors, generator=generator)
+        starts = initial_points(posteriors, generator=generator)
         found = search(recording, dry, starts, self.proxies, self.steps, seconds=self.seconds)
         seconds = time.perf_counter() - start
         audible = audible_knobs(dry, true)
@@ -102,9 +102,11 @@ class _Searches:
     def compete(self, dry, true, recording, starts, seconds: float) -> dict:
         """What others make of the same recording in the same time, on as many cores."""
         from unmix.evaluation import rivals
-        from unmix.search.schedule import by_order
+        from unmix.search.schedule import grouped_by_order
 
-        chains = [group[0].chain for group in by_order(starts)[:RIVAL_CHAINS]]  # predictions
+        chains = [
+            group[0].chain for group in grouped_by_order(starts)[:RIVAL_CHAINS]
+        ]  # predictions
         gift = Chain(
             (n, effects.get(n).from_unit([0.5] * len(effects.get(n).knobs), options))
             for n, settings in true.steps

@@ -18,9 +18,9 @@ from unmix.chain import Chain
 from unmix.errors import UnmixError
 from unmix.recording.judge import Judge
 from unmix.runtime.workers import thread_map
-from unmix.search.point import Position
+from unmix.search.point import Point
 from unmix.search.proxy_descent import STEP_SIZES, proxy_step
-from unmix.search.starts import Rows, Start
+from unmix.search.starts import InitialPoint, ParameterBatch
 
 SIGMA = 0.2  # first step size of CMA-ES, in knobs of 0…1
 POINTS = 40  # of a course, at most about so many
@@ -78,7 +78,7 @@ def cma(judge: Judge, chains: Sequence[Chain], seconds: float, seed: int = 0) ->
     course, renders = _Course(seconds), judge.renders
     course.note(chains[0])
     for number, chain in enumerate(chains):
-        place = Position(judge, [Start(chain)])
+        place = Point(judge, [InitialPoint(chain)])
         end = seconds * (number + 1) / len(chains)
         if len(place.knobs) > 1:
             bounds = [
@@ -106,7 +106,9 @@ def proxies_only(judge: Judge, chains: Sequence[Chain], proxies: dict, seconds: 
     """Adam on the knobs of all chains at once, through the proxies; the row with the lowest loss
     at the end is returned."""
     course, renders = _Course(seconds), judge.renders
-    rows = Rows([Start(chain) for chain in chains if chain.steps] or [Start(chains[0])])
+    rows = ParameterBatch(
+        [InitialPoint(chain) for chain in chains if chain.steps] or [InitialPoint(chains[0])]
+    )
     optimiser = torch.optim.Adam(list(rows.free.values()))
     step, seen = 0, [torch.zeros(len(rows))] * len(STEP_SIZES)
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from unmix.search import moves
-from unmix.search.gauss_newton import Fit
+from unmix.search.gauss_newton import GaussNewton
 
 SITES, WIDTHS = np.linspace(0.06, 0.94, 7), (0.3, 0.6)  # of a filter on its knobs, 0…1
 SHOWN_DB = 2.0  # a gain that shows what a filter does at a site
@@ -25,29 +25,29 @@ BELOW = 1.0  # dB²: above, slopes do not tell what other knobs would do
 DAMPING, FARTHEST = 0.01, 0.3  # of the other knobs, and how far one goes
 
 
-def relocate(fit: Fit) -> bool:
+def relocate_band(fit: GaussNewton) -> bool:
     """Try other places for every filter; whether one is nearer."""
     if fit.cost > BELOW or not any(effect.eq_bands for effect in fit.effects):
         return False
-    slopes, found = fit.linear or fit.slopes(), []
+    slopes, found = fit.linear or fit.jacobian(), []
     for i, effect in enumerate(fit.effects):
         names = [knob.name for knob in effect.knobs]
         for one in effect.eq_bands:
-            own = [fit.places[i].start + names.index(name) for name in astuple(one)]
+            own = [fit.knob_slices[i].start + names.index(name) for name in astuple(one)]
             found += _elsewhere(fit, i, own, *slopes)
     controls = [(knobs, fit.switches) for knobs in found]
     costs = fit.costs(controls)
     near = [n for n in np.argsort(costs, kind="stable")[:CHAINS] if costs[n] < NEAR * fit.cost]
-    return moves.whole(fit, [(fit.cost_of(*controls[n]), *controls[n]) for n in near])
+    return moves.descend_all(fit, [(fit.cost_of(*controls[n]), *controls[n]) for n in near])
 
 
 def _elsewhere(
-    fit: Fit, i: int, own: list[int], here: torch.Tensor, slopes: torch.Tensor
+    fit: GaussNewton, i: int, own: list[int], here: torch.Tensor, slopes: torch.Tensor
 ) -> list[np.ndarray]:
     """All knobs of the chain with one filter of effect i in its best other places, by the
     differences as the settings stand and their slopes; ``own`` are the numbers of its knobs."""
     freq, gain, _ = own
-    knob = fit.effects[i].knobs[gain - fit.places[i].start]
+    knob = fit.effects[i].knobs[gain - fit.knob_slices[i].start]
     flat, shown = knob.to_unit(0.0), knob.to_unit(SHOWN_DB)
     sites = np.tile(fit.knobs, (1 + len(SITES) * len(WIDTHS), 1))
     sites[0, gain] = flat

@@ -2,7 +2,7 @@
 
 All moves are judged by the real effects, in the cost of picture.py; where many are compared at
 first, and for slopes, renders are made side by side. ``descend`` is a step of Levenberg and
-Marquardt with differences of renders; ``finish`` takes such steps on the waveform. Moves over hills
+Marquardt with differences of renders; ``descend_waveform`` takes such steps on the waveform. Moves over hills
 that neither climbs are in jumps.py and filters.py.
 """
 
@@ -17,8 +17,8 @@ import torch
 from unmix.effects.batch import LANES
 from unmix.recording.judge import Judge
 from unmix.runtime.workers import thread_map
-from unmix.search.point import Position
-from unmix.search.starts import Start
+from unmix.search.point import Point
+from unmix.search.starts import InitialPoint
 
 DIFFERENCE = 0.001, 0.004  # of a knob in 0…1, for slopes of the real render: near, and 1 dB² away
 FINE_DIFFERENCE = 1e-5, 1e-4, 3e-3  # least, at first and most, for slopes of the waveform
@@ -33,17 +33,19 @@ DAMPING, LEAST_DAMPING = 1e-2, 1e-4  # at first and at least, as shares of each 
 TRIES, REUSE_TRIES = 5, 2  # of a step with more and more damping
 MATTERS = 1e-3  # share of the cost that a knob alone may lower, to be measured every time
 REUSE = 3  # steps with the same measured slopes
-BELIEF_WEIGHT = 1e-3  # what a standard deviation from the belief costs, in dB²; near the recording
+PRIOR_WEIGHT_DB2 = (
+    1e-3  # what a standard deviation from the belief costs, in dB²; near the recording
+)
 # it costs that share of what is left
-BELIEF_SAMPLES = 128
+PRIOR_SAMPLES = 128
 FINISH_BELOW = 3.0  # dB²: above, the descent on the waveform has never helped
 
 
-class Fit(Position):
+class GaussNewton(Point):
     """A position on its way.
 
     Args:
-        judge, starts: as of Position.
+        judge, starts: as of Point.
         rng: of the kicks.
         near: the LFOs of the starts need not be looked for.
 
@@ -55,55 +57,55 @@ class Fit(Position):
     def __init__(
         self,
         judge: Judge,
-        starts: Sequence[Start],
+        starts: Sequence[InitialPoint],
         rng: np.random.Generator,
         near: bool = False,
     ):
         super().__init__(judge, starts)
         self.rng = rng
-        self.grained = [
+        self.quantised = [
             place.start + effect.knobs.index(effect.knob(effect.lfo.rate))
-            for effect, place in zip(self.effects, self.places, strict=True)
+            for effect, place in zip(self.effects, self.knob_slices, strict=True)
             if effect.lfo and effect.lfo.grain_hz
         ]
-        self.mean, self.spread = self._posterior()
+        self.mean, self.prior_std = self._posterior()
         self.free = slice(0, len(self.circular))  # the knobs that descend
         self.damping, self.still = DAMPING, False
         self.whole = True  # whether the last measure was of all knobs
         self.linear, self.age = None, 0  # differences and slopes, and the steps since their measure
-        self.swept, self.freed = self.cost if near else math.inf, math.inf
+        self.searched_at, self.escaped_at = self.cost if near else math.inf, math.inf
 
     def _posterior(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and spread of the belief in each knob; an endless spread where there is none, and
         for angles."""
         mean, spread = np.full(len(self.circular), 0.5), np.full(len(self.circular), np.inf)
         generator = torch.Generator().manual_seed(0)
-        for effect, place in zip(self.effects, self.places, strict=True):
+        for effect, place in zip(self.effects, self.knob_slices, strict=True):
             if mixture := self.start.mixtures.get(effect.name):
-                draws = mixture.sample(BELIEF_SAMPLES, generator)[:, 0].double().numpy()
+                draws = mixture.sample(PRIOR_SAMPLES, generator)[:, 0].double().numpy()
                 mean[place], spread[place] = draws.mean(0), draws.std(0) + 0.02
         spread[self.circular] = np.inf
         return mean, spread
 
-    def put(self, cost: float, knobs, switches) -> None:
-        super().put(cost, knobs, switches)
+    def set(self, cost: float, knobs, switches) -> None:
+        super().set(cost, knobs, switches)
         self.damping, self.still, self.linear = DAMPING, False, None
 
-    def alone(self, i: int, cost: float, knobs: np.ndarray, switches) -> Fit:
+    def restricted_to(self, i: int, cost: float, knobs: np.ndarray, switches) -> GaussNewton:
         """The same, of which the knobs of effect i move and no others, whatever is believed."""
-        trial = self.aside(cost, knobs, switches)
-        trial.free, trial.spread = self.places[i], np.full_like(self.spread, np.inf)
+        trial = self.copy_at(cost, knobs, switches)
+        trial.free, trial.prior_std = self.knob_slices[i], np.full_like(self.prior_std, np.inf)
         return trial
 
-    def slopes(self, known=None, knobs=None) -> tuple[torch.Tensor, torch.Tensor]:
+    def jacobian(self, known=None, knobs=None) -> tuple[torch.Tensor, torch.Tensor]:
         """Differences (D,) of the settings as they stand, and their slopes (K, D) in dB per range
         of each knob; of ``knobs`` (numbers) alone where the others are known."""
         near, far = DIFFERENCE
         difference = max(near, far * min(1.0, math.sqrt(self.cost)))
         sizes = np.full(len(self.knobs), difference)
-        return self._slopes(self.judge.spectrogram, sizes, known, knobs)
+        return self._jacobian(self.judge.spectrogram, sizes, known, knobs)
 
-    def _slopes(self, view, sizes: np.ndarray, known=None, knobs=None):
+    def _jacobian(self, view, sizes: np.ndarray, known=None, knobs=None):
         """The same in any view, with the sizes (K,) of the knobs' differences."""
         wet = self._wet(self.knobs, self.switches, max(len(self.effects) - 1, 0))
         here = self._residuals(wet, view=view)[0]
@@ -147,10 +149,10 @@ class Fit(Position):
             return True
         if self.linear is not None and self.whole and len(some := self._matter()):
             self.whole, self.age, self.damping = False, 1, damping
-            self.linear = self.slopes(self.linear[1], some)
+            self.linear = self.jacobian(self.linear[1], some)
             if self._step(REUSE_TRIES):
                 return True
-        self.linear, self.whole, self.age, self.damping = self.slopes(), True, 0, damping
+        self.linear, self.whole, self.age, self.damping = self.jacobian(), True, 0, damping
         if self._step(TRIES):
             return True
         self.still = True
@@ -178,28 +180,28 @@ class Fit(Position):
     def _step(self, tries: int) -> bool:
         differences, slopes = self.linear
         curvature, slope = self.curvature(differences, slopes)
-        ease = BELIEF_WEIGHT * min(1.0, self.cost) / self.spread**2
+        prior_precision = PRIOR_WEIGHT_DB2 * min(1.0, self.cost) / self.prior_std**2
         away = self.knobs - self.mean
-        curvature += np.diag(ease)
-        slope += ease * away
-        before = self.cost + float(ease @ away**2)
+        curvature += np.diag(prior_precision)
+        slope += prior_precision * away
+        before = self.cost + float(prior_precision @ away**2)
         for _ in range(tries):
             step = self._bounded(curvature, slope, self.damping, TRUST, CURVED)
             moved, heard = self.within(self.knobs + step), []
             after = self._residuals(self._wet(moved, self.switches, 0, heard))
             cost = float(self.judge.spectrogram.cost(after))
-            if cost + float(ease @ (moved - self.mean) ** 2) < before:
+            if cost + float(prior_precision @ (moved - self.mean) ** 2) < before:
                 gain = (self.cost - cost) / self.cost
                 self.still = self.age == 0 and gain < 1e-3
                 self.age = REUSE if gain < 0.05 else self.age + 1
                 self.linear = after[0], carried(slopes, step, after[0] - differences)
-                self.cost, self.knobs, self.heard = cost, moved, heard
+                self.cost, self.knobs, self.stage_inputs = cost, moved, heard
                 self.damping = max(self.damping / 5, LEAST_DAMPING)
                 return True
             self.damping *= 8
         return False
 
-    def finish(self, steps: int, late=lambda: False, hold: bool = False) -> int:
+    def descend_waveform(self, steps: int, out_of_time=lambda: False, hold: bool = False) -> int:
         """Steps of Levenberg and Marquardt on the waveform, taken if it gains more than the
         pictures lose.
 
@@ -213,17 +215,17 @@ class Fit(Position):
         """
         if not len(self.knobs) or self.cost > FINISH_BELOW:
             return 0
-        view, stood = self.judge.waveform, (self.knobs, self.heard)
-        held: list[int] = self.grained if hold else []
+        view, stood = self.judge.waveform, (self.knobs, self.stage_inputs)
+        held: list[int] = self.quantised if hold else []
         least, first, most = FINE_DIFFERENCE
         sizes = np.full(len(self.knobs), first)
         damping, done, gain, measure = DAMPING, 0, 1.0, True
         cost = error = self.error()
-        while done < steps and gain > FINE_LEAST and cost > FINE_SOLVED and not late():
+        while done < steps and gain > FINE_LEAST and cost > FINE_SOLVED and not out_of_time():
             done += 1
             measured = measure
             if measured:
-                here, slopes = self._slopes(view, sizes)
+                here, slopes = self._jacobian(view, sizes)
                 change = FINE_CHANGE * math.sqrt(cost) / (slopes.norm(dim=1).double() + 1e-9)
                 sizes = change.numpy().clip(least, most)
             slopes[held] = 0
@@ -236,7 +238,7 @@ class Fit(Position):
                 after = float(view.cost(there))
                 if after < cost:
                     gain, cost = 1 - after / cost, after
-                    self.knobs, self.heard = knobs, heard
+                    self.knobs, self.stage_inputs = knobs, heard
                     slopes, here = carried(slopes, step, there[0] - here), there[0]
                     damping = max(damping / 8, FINE_DAMPING)
                     break
@@ -244,13 +246,13 @@ class Fit(Position):
             measure = gain < FINE_CARRIED
             if measure and (not measured or done == 1):
                 gain = 1.0  # slopes measured anew, or with better sizes, may lead on
-            elif gain <= FINE_LEAST and held != self.grained:
-                held, gain, measure = self.grained, 1.0, False
-        knobs, (self.knobs, self.heard) = self.knobs, stood
+            elif gain <= FINE_LEAST and held != self.quantised:
+                held, gain, measure = self.quantised, 1.0, False
+        knobs, (self.knobs, self.stage_inputs) = self.knobs, stood
         if done:
             after = self.cost_of(knobs)
             if after * cost < self.cost * error:
-                self.put(after, knobs, self.switches)
+                self.set(after, knobs, self.switches)
         return done
 
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from unmix import effects
 from unmix.recording.judge import Judge
-from unmix.search.gauss_newton import Fit
-from unmix.search.starts import Start
+from unmix.search.gauss_newton import GaussNewton
+from unmix.search.starts import InitialPoint
 
 EFFECTIVE_SAMPLES = (
     3.0  # 109 of 121 knobs inside: 7 chains of `evaluate refine`'s seed 2, 200 steps each
@@ -25,7 +25,9 @@ EVERYWHERE = 1 / 12  # variance of a knob that may stand anywhere in 0…1
 NORMAL_90 = 1.645
 
 
-def laplace_unit_intervals(judge: Judge, answer: Start) -> dict[str, list[tuple[float, float]]]:
+def laplace_unit_intervals(
+    judge: Judge, answer: InitialPoint
+) -> dict[str, list[tuple[float, float]]]:
     """90 % intervals about an answer that a search ended at.
 
     Args:
@@ -35,12 +37,12 @@ def laplace_unit_intervals(judge: Judge, answer: Start) -> dict[str, list[tuple[
     Returns:
         {effect: (low, high) in 0…1 of each knob}; of an angle low may exceed high: through 0.
     """
-    fit = Fit(judge, [answer], np.random.default_rng(0))
+    fit = GaussNewton(judge, [answer], np.random.default_rng(0))
     if not len(fit.knobs):
         return {}
-    curvature, _ = fit.curvature(*fit.slopes())
+    curvature, _ = fit.curvature(*fit.jacobian())
     precision = EFFECTIVE_SAMPLES * curvature / (fit.cost + LEAST_COST)
-    precision += np.diag(1 / np.minimum(fit.spread**2, EVERYWHERE))
+    precision += np.diag(1 / np.minimum(fit.prior_std**2, EVERYWHERE))
     wide = NORMAL_90 * np.sqrt(np.diag(np.linalg.inv(precision)))
     wide = np.minimum(wide, 0.5)
     low, high = fit.knobs - wide, fit.knobs + wide
@@ -48,11 +50,13 @@ def laplace_unit_intervals(judge: Judge, answer: Start) -> dict[str, list[tuple[
     high = np.where(fit.circular, high % 1.0, high.clip(0, 1))
     return {
         effect.name: list(zip(low[place].tolist(), high[place].tolist(), strict=True))
-        for effect, place in zip(fit.effects, fit.places, strict=True)
+        for effect, place in zip(fit.effects, fit.knob_slices, strict=True)
     }
 
 
-def laplace_intervals(judge: Judge, answer: Start) -> dict[str, dict[str, tuple[float, float]]]:
+def laplace_intervals(
+    judge: Judge, answer: InitialPoint
+) -> dict[str, dict[str, tuple[float, float]]]:
     """The same in units: {effect: {knob: (low, high)}}."""
     return {
         name: {

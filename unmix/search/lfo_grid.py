@@ -29,7 +29,7 @@ def levels(audio: np.ndarray) -> np.ndarray:
     return objective.levels(torch.from_numpy(audio), *PICTURE).numpy()
 
 
-def directness(heard: np.ndarray, rest: Chain, lead: int = 0) -> np.ndarray:
+def direct_share(heard: np.ndarray, rest: Chain, lead: int = 0) -> np.ndarray:
     """How far each cell of a picture sounds at once, rather than as the tail of what was before.
 
     An effect that rings on behind an LFO leaves cells that tell where the LFO stood earlier. The
@@ -49,7 +49,7 @@ def directness(heard: np.ndarray, rest: Chain, lead: int = 0) -> np.ndarray:
     shares, window = np.zeros_like(whole), tukey(2 * PART).astype(np.float32)
     padded, per_part = np.pad(heard, (PART, 2 * PART)), PART // PICTURE[1]
     for frame in range(0, whole.shape[1], per_part):
-        start = lead + frame * PICTURE[1]  # the part's middle is there in ``heard``
+        start = lead + frame * PICTURE[1]  # the part's middle is there in ``stage_inputs``
         alone = levels(rest.render(padded[start : start + 2 * PART] * window, SAMPLE_RATE)[None])
         first = max(0, frame - per_part // 2)
         last = min(frame + per_part // 2, whole.shape[1])
@@ -58,7 +58,7 @@ def directness(heard: np.ndarray, rest: Chain, lead: int = 0) -> np.ndarray:
     return shares.clip(0, 1)
 
 
-def search(effect, distances: np.ndarray, lead_s: float = 0.0) -> list[dict]:
+def search_grid(effect, distances: np.ndarray, lead_s: float = 0.0) -> list[dict]:
     """The most promising settings of the four knobs of an effect's sweep, in units.
 
     The best of a grid are moved at random, less and less, as long as they come nearer.
@@ -121,7 +121,7 @@ def search(effect, distances: np.ndarray, lead_s: float = 0.0) -> list[dict]:
     return [_floats(_settings(effect, hertz, places)) for hertz, *places in chosen[:ANSWERS]]
 
 
-def same_way(effect, settings: dict, seconds: np.ndarray, rates: np.ndarray) -> list[dict]:
+def equivalent_lfo(effect, settings: dict, seconds: np.ndarray, rates: np.ndarray) -> list[dict]:
     """For each of other rates (Hz), the knobs of an effect's sweep, in units, with which its LFO
     goes most nearly the way at times ``seconds`` (N,) that it goes with ``settings``."""
     from scipy.optimize import least_squares

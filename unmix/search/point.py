@@ -20,12 +20,12 @@ from unmix.chain import Chain
 from unmix.effects.batch import LANES, by_lanes, in_rows
 from unmix.recording.judge import Judge
 from unmix.runtime.workers import thread_map
-from unmix.search.starts import Start
+from unmix.search.starts import InitialPoint
 
 FEW = 6  # renders that are made one by one by the devices themselves; more, side by side
 
 
-class Position:
+class Point:
     """Controls (knobs and switches) as they stand, and other ones beside them.
 
     Args:
@@ -39,11 +39,11 @@ class Position:
         heard: what each effect hears: float32 (lead + samples,).
     """
 
-    def __init__(self, judge: Judge, starts: Sequence[Start]):
+    def __init__(self, judge: Judge, starts: Sequence[InitialPoint]):
         self.judge, self.start = judge, starts[0]
         self.effects = [effects.get(name) for name in starts[0].chain.names]
         ends = np.cumsum([len(effect.knobs) for effect in self.effects])
-        self.places = [slice(a, b) for a, b in zip([0, *ends], ends, strict=False)]
+        self.knob_slices = [slice(a, b) for a, b in zip([0, *ends], ends, strict=False)]
         self.effect_of = [i for i, effect in enumerate(self.effects) for _ in effect.knobs]
         circular = [effect.panel.circular for effect in self.effects]
         self.circular = np.concatenate(circular) if circular else np.zeros(0, bool)
@@ -51,8 +51,8 @@ class Position:
         costs = self.costs(controls) if len(starts) > 1 else [0.0]
         nearest, *others = np.argsort(costs, kind="stable")
         self.knobs, self.switches = controls[nearest]
-        self.heard: list[np.ndarray] = []
-        self.cost = self._cost(self._wet(self.knobs, self.switches, 0, self.heard))
+        self.stage_inputs: list[np.ndarray] = []
+        self.cost = self._cost(self._wet(self.knobs, self.switches, 0, self.stage_inputs))
         self.others = [starts[n] for n in others]
 
     @staticmethod
@@ -66,11 +66,11 @@ class Position:
         """Those of effect i, in units, as they stand or with other controls of the chain."""
         knobs = self.knobs if knobs is None else knobs
         switches = self.switches if switches is None else switches
-        return self.effects[i].from_unit(knobs[self.places[i]], switches[i])
+        return self.effects[i].from_unit(knobs[self.knob_slices[i]], switches[i])
 
     def _wet(self, knobs, switches, first: int = 0, heard=None) -> np.ndarray:
         """The real render; the effects before ``first`` are as they stand."""
-        audio = self.judge.source if first == 0 else self.heard[first]
+        audio = self.judge.source if first == 0 else self.stage_inputs[first]
         self.judge.renders += 1
         for i in range(first, len(self.effects)):
             if heard is not None:
@@ -86,7 +86,7 @@ class Position:
         ``first`` hears; from FEW on, and for slopes, by the effects' formulas, all at once."""
         if len(controls) < FEW and not smooth:
             return np.stack([self._wet(*control, first) for control in controls])
-        heard = self.judge.source if first == 0 else self.heard[first]
+        heard = self.judge.source if first == 0 else self.stage_inputs[first]
         audio, last = np.repeat(heard[:, None], LANES, 1), 0
         for i in range(first, len(self.effects)):
             own = [self.settings(i, *control) for control in controls]
@@ -118,21 +118,21 @@ class Position:
         costs = self.judge.spectrogram.cost(differences).tolist()
         return [cost if math.isfinite(cost) else math.inf for cost in costs]
 
-    def take(self, cost: float, knobs, switches) -> bool:
+    def accept_if_better(self, cost: float, knobs, switches) -> bool:
         """Stand there if it is nearer."""
         if not cost < self.cost:
             return False
-        self.put(cost, knobs, switches)
+        self.set(cost, knobs, switches)
         return True
 
-    def put(self, cost: float, knobs, switches) -> None:
+    def set(self, cost: float, knobs, switches) -> None:
         """Stand there."""
         first = self._first_moved(knobs, switches)
         self.cost, self.knobs, self.switches = cost, knobs, switches
-        self.heard = self.heard[: first + 1]
+        self.stage_inputs = self.stage_inputs[: first + 1]
         for i in range(first, len(self.effects) - 1):
-            wet = self.effects[i].render(self.heard[i], SAMPLE_RATE, self.settings(i))
-            self.heard.append(wet)
+            wet = self.effects[i].render(self.stage_inputs[i], SAMPLE_RATE, self.settings(i))
+            self.stage_inputs.append(wet)
 
     def error(self) -> float:
         """The waveform's cost of the settings as they stand."""
@@ -142,12 +142,12 @@ class Position:
 
     def _first_moved(self, knobs, switches) -> int:
         """Number of the first effect with other controls than those that stand."""
-        for i, place in enumerate(self.places):
+        for i, place in enumerate(self.knob_slices):
             if not np.array_equal(knobs[place], self.knobs[place]):
                 return i
             if not np.array_equal(switches[i], self.switches[i]):
                 return i
-        return len(self.places)
+        return len(self.knob_slices)
 
     def within(self, knobs: np.ndarray) -> np.ndarray:
         """Angles wrapped, other knobs clipped to their range."""
@@ -159,29 +159,29 @@ class Position:
         switches = self.switches if switches is None else switches
         return self._cost(self._wet(np.asarray(knobs, np.float64), switches, first))
 
-    def tried(self, i: int, options: Sequence[tuple], count: int = 1) -> list[tuple]:
+    def best_of(self, i: int, options: Sequence[tuple], count: int = 1) -> list[tuple]:
         """The nearest of other controls (knobs, switches) of effect i, as (cost, knobs, switches)
         of the chain."""
         controls = []
         for option in options:
             knobs, switches = self.knobs.copy(), list(self.switches)
-            knobs[self.places[i]], switches[i] = option
+            knobs[self.knob_slices[i]], switches[i] = option
             controls.append((knobs, switches))
         near = np.argsort(self.costs(controls, i), kind="stable")[:count]
         trials = [(self.cost_of(*controls[n], i), *controls[n]) for n in near]
         return sorted(trials, key=lambda trial: trial[0])
 
-    def aside(self, cost: float, knobs: np.ndarray, switches) -> Self:
+    def copy_at(self, cost: float, knobs: np.ndarray, switches) -> Self:
         """A copy with other controls and what they cost."""
         trial = copy(self)
         trial.cost = math.inf
-        trial.take(cost, knobs, switches)
+        trial.accept_if_better(cost, knobs, switches)
         return trial
 
     def move_to(self, knobs: np.ndarray) -> bool:
         """Take these knobs if they are nearer."""
         knobs = self.within(np.asarray(knobs, np.float64))
-        return self.take(self.cost_of(knobs), knobs, self.switches)
+        return self.accept_if_better(self.cost_of(knobs), knobs, self.switches)
 
     @property
     def chain(self) -> Chain:
@@ -194,6 +194,6 @@ class Position:
             (effect.name, self.settings(i, knobs)) for i, effect in enumerate(self.effects)
         )
 
-    def as_start(self) -> Start:
+    def as_point(self) -> InitialPoint:
         """The settings as they stand, with their beliefs."""
         return replace(self.start, chain=self.chain)

@@ -10,8 +10,8 @@ import torch
 from unmix.chain import proxy_render
 from unmix.dsp import losses
 from unmix.recording.judge import Judge
-from unmix.search.gauss_newton import Fit
-from unmix.search.starts import Rows
+from unmix.search.gauss_newton import GaussNewton
+from unmix.search.starts import ParameterBatch
 
 LEARNING_RATE = (0.1, 0.01)  # first and last, in normal space: the whole range is about 6 wide
 
@@ -22,11 +22,17 @@ STEP_SIZES = ((2048, 256), (1024, 128), (512, 64))  # FFT sizes of the proxies' 
 ESR_WEIGHT = 0.5
 
 
-SURPRISE_WEIGHT = 5e-4
+PRIOR_WEIGHT = 5e-4
 
 
 def proxy_step(
-    judge: Judge, proxies: dict, rows: Rows, optimiser, step: int, share: float, device: str
+    judge: Judge,
+    proxies: dict,
+    rows: ParameterBatch,
+    optimiser,
+    step: int,
+    share: float,
+    device: str,
 ) -> torch.Tensor:
     """One step of Adam on the knobs of rows, down the gradient of the proxies.
 
@@ -48,20 +54,22 @@ def proxy_step(
     output = judge.level(proxy_render(proxies, source, rows.order.to(device), there, switches))
     distance = losses.mss(output, target, STEP_SIZES[step % len(STEP_SIZES)])
     distance = distance + ESR_WEIGHT * losses.esr(output, target).sqrt()
-    loss = distance.cpu() + SURPRISE_WEIGHT * rows.surprise(knobs)
+    loss = distance.cpu() + PRIOR_WEIGHT * rows.negative_log_prior(knobs)
     optimiser.zero_grad()
     loss.sum().backward()
     optimiser.step()
     return distance.detach().cpu()
 
 
-def follow(fit: Fit, proxies: dict, steps: int, device: str = "cpu") -> bool:
+def descend_through_proxies(
+    fit: GaussNewton, proxies: dict, steps: int, device: str = "cpu"
+) -> bool:
     """Adam on the unconstrained knobs down the gradient of the proxies."""
     if not len(fit.knobs):
         return False
-    rows = Rows([fit.as_start()])
+    rows = ParameterBatch([fit.as_point()])
     optimiser = torch.optim.Adam(list(rows.free.values()))
     for step in range(steps):
         proxy_step(fit.judge, proxies, rows, optimiser, step, step / steps, device)
     knobs, switches = fit.vectors(rows.chain(0))
-    return fit.take(fit.cost_of(knobs, switches), knobs, switches)
+    return fit.accept_if_better(fit.cost_of(knobs, switches), knobs, switches)

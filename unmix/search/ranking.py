@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from unmix.chain import Chain
 from unmix.nn.mixture_density import Mixture
-from unmix.search.starts import Start
+from unmix.search.starts import InitialPoint
 
 SOLVED = 0.003  # a distance (MSS) at which nothing is left to find
 AS_NEAR = 1.15, 0.01  # a distance up to factor · nearest + offset may end as the nearest
@@ -25,7 +25,7 @@ class Candidate:
     """A chain, where it came from, its real distance (MSS), and the cost of its waveform."""
 
     chain: Chain
-    origin: Start
+    origin: InitialPoint
     distance: float
     error: float = 1.0
 
@@ -36,7 +36,7 @@ class Candidate:
         return None if log_prob is None else math.exp(log_prob)
 
     @property
-    def unlikelihood(self) -> float:
+    def map_cost(self) -> float:
         """What the distance, the waveform and the network say against its effects in that
         order."""
         far = DISTANCE_WEIGHT * math.log(self.distance + LEAST)
@@ -58,11 +58,11 @@ def rank(candidates: Sequence[Candidate], before: float) -> list[Candidate]:
     """
     near = sorted(candidates, key=lambda candidate: candidate.distance)
     allowed = [c for c in near if c.distance <= max(before, near[0].distance)]
-    answer = min(allowed, key=lambda c: c.unlikelihood)
+    answer = min(allowed, key=lambda c: c.map_cost)
     factor, offset = IDLE
     limit = factor * answer.distance + offset
     as_near = [c for c in allowed if c.distance <= limit]
-    answer = min(as_near, key=lambda c: (len(c.chain.steps), c.unlikelihood))
+    answer = min(as_near, key=lambda c: (len(c.chain.steps), c.map_cost))
     return [answer, *(c for c in near if c is not answer)]
 
 

@@ -12,7 +12,7 @@ from unmix.recording.judge import Judge
 from unmix.runtime.workers import nested_thread_map
 from unmix.search.ranking import Candidate, contenders, rank
 from unmix.search.schedule import Search
-from unmix.search.starts import Start
+from unmix.search.starts import InitialPoint
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Refined:
 def refine(
     recording: np.ndarray,
     source: np.ndarray,
-    starts: Sequence[Start],
+    starts: Sequence[InitialPoint],
     proxies: dict,
     steps: int | None = 200,
     match_gain: bool = False,
@@ -84,15 +84,15 @@ def refine(
     """
     judge = Judge(recording, source, match_gain)
     search = Search(judge, starts, proxies, steps or None, seconds, seed, device, progress, stop)
-    before = search.meet(starts[0])
-    if searched := bool(steps or seconds) and not search.over():
+    before = search.evaluate(starts[0])
+    if searched := bool(steps or seconds) and not search.exhausted():
         search.run(starts)
-        search.leave_out()
+        search.ablate()
     timed_out = search.timed_out()
     if searched:
         search.polish(contenders(list(search.best.values()), before), polish)
         candidates = rank(list(search.best.values()), before)
     else:
-        nested_thread_map(lambda start: search.late() or search.meet(start), starts[1:])
+        nested_thread_map(lambda start: search.out_of_time() or search.evaluate(start), starts[1:])
         candidates = sorted(search.best.values(), key=lambda c: starts.index(c.origin))
     return Refined(candidates, before, search.history, judge.renders, search.timeline, timed_out)

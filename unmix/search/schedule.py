@@ -19,9 +19,9 @@ from unmix.chain import Chain, canonical_order
 from unmix.recording.judge import Judge
 from unmix.runtime.workers import nested_thread_map
 from unmix.search import band_moves, lfo_moves, moves, neighbourhood, proxy_descent
-from unmix.search.gauss_newton import Fit
+from unmix.search.gauss_newton import GaussNewton
 from unmix.search.ranking import SOLVED, Candidate
-from unmix.search.starts import Start
+from unmix.search.starts import InitialPoint
 
 FIRST = 4  # steps of descent of a chain that is tried
 FOLLOW, DESCEND = 8, 5  # steps of one round, through the proxies and on the real effects
@@ -51,7 +51,7 @@ class Search:
     def __init__(
         self,
         judge: Judge,
-        starts: Sequence[Start],
+        starts: Sequence[InitialPoint],
         proxies: dict,
         steps: int | None,
         seconds: float | None,
@@ -65,7 +65,7 @@ class Search:
         self.until = math.inf if seconds is None else SEARCHING * seconds
         self.stop = stop or (lambda: False)
         self.progress = progress or (lambda step, steps, distance: None)
-        self.believed = {start.chain.canonical().names: start.log_prob for start in starts}
+        self.log_priors = {start.chain.canonical().names: start.log_prob for start in starts}
         self.best: dict[tuple[str, ...], Candidate] = {}
         self.raced: dict[tuple[str, ...], float] = {}  # the leader's cost then, by order
         self.history: list[tuple[int, float]] = []
@@ -77,21 +77,21 @@ class Search:
     def nearest(self) -> float:
         return min(candidate.distance for candidate in self.best.values())
 
-    def late(self) -> bool:
+    def out_of_time(self) -> bool:
         """Whether time is up, or somebody said stop."""
         return self.stop() or self.timed_out()
 
     def timed_out(self) -> bool:
         return time.monotonic() - self.began >= self.until
 
-    def over(self) -> bool:
+    def exhausted(self) -> bool:
         """Whether the budget is used up."""
-        return self.late() or (self.steps is not None and self.done >= self.steps)
+        return self.out_of_time() or (self.steps is not None and self.done >= self.steps)
 
-    def share(self, wanted: int, fits: int) -> int:
+    def allot(self, wanted: int, fits: int) -> int:
         """How many steps each of so many fits may take, if it wants so many."""
         left = wanted * fits if self.steps is None else self.steps - self.done
-        return 0 if self.over() else min(wanted, left // max(1, fits))
+        return 0 if self.exhausted() else min(wanted, left // max(1, fits))
 
     def count(self, steps: int) -> None:
         """So many steps were taken."""
@@ -108,7 +108,7 @@ class Search:
                 used = max(used, self.done / self.steps)
             self.progress(self.done, max(self.done, round(self.done / used)), self.nearest)
 
-    def meet(self, start: Start) -> float:
+    def evaluate(self, start: InitialPoint) -> float:
         """Judge a chain for good and remember it if it is the best of its order."""
         distance, error = self.judge.measures(start.chain)
         key = start.chain.canonical().names
@@ -119,55 +119,57 @@ class Search:
                 self.best[key] = Candidate(start.chain, start, distance, error)
         return distance
 
-    def fits(self, groups: Sequence[Sequence[Start]], near: bool = False) -> list[Fit]:
+    def fits(
+        self, groups: Sequence[Sequence[InitialPoint]], near: bool = False
+    ) -> list[GaussNewton]:
         """The best start of each group, which is of one order of effects; those that time is left
         for, but one at least."""
 
         def work(starts):
-            return self.fit(starts, near) if starts is groups[0] or not self.late() else None
+            return self.fit(starts, near) if starts is groups[0] or not self.out_of_time() else None
 
         return [fit for fit in nested_thread_map(work, groups) if fit]
 
-    def fit(self, starts: Sequence[Start], near: bool = False) -> Fit:
-        """The best of several starts of one order; ``near`` as of Fit."""
+    def fit(self, starts: Sequence[InitialPoint], near: bool = False) -> GaussNewton:
+        """The best of several starts of one order; ``near`` as of GaussNewton."""
         seed = [self.seed, *map(ord, "".join(starts[0].chain.names))]
-        return Fit(self.judge, starts, np.random.default_rng(seed), near)
+        return GaussNewton(self.judge, starts, np.random.default_rng(seed), near)
 
-    def descend(self, fit: Fit, steps: int, finish: int = 0) -> None:
-        """Steps down on the real effects, while it moves, and ``finish`` on the waveform, which
+    def descend(self, fit: GaussNewton, steps: int, finish: int = 0) -> None:
+        """Steps down on the real effects, while it moves, and ``descend_waveform`` on the waveform, which
         also takes what the others left; then the judge's distance."""
         left = steps + finish
         near = fit.error() < NEAR
-        while left > finish and not near and not self.late() and fit.descend():
+        while left > finish and not near and not self.out_of_time() and fit.descend():
             self.count(1)
             left -= 1
-        self.count(fit.finish(left if finish else 0, self.late))
-        self.meet(fit.as_start())
+        self.count(fit.descend_waveform(left if finish else 0, self.out_of_time))
+        self.evaluate(fit.as_point())
 
-    def screen(self, fits: Sequence[Fit], wanted: int = FIRST) -> None:
+    def screen(self, fits: Sequence[GaussNewton], wanted: int = FIRST) -> None:
         """Their LFOs found, and a few steps down; before, other options of a chain that the user
         gave, as no network has weighed them."""
-        steps = self.share(wanted, len(fits))
+        steps = self.allot(wanted, len(fits))
 
-        def work(fit: Fit) -> None:
+        def work(fit: GaussNewton) -> None:
             if fit.start.log_prob is None:
-                moves.kick(fit)
+                moves.perturb(fit)
             if fit not in ahead:
-                lfo_moves.borrow(fit, ahead)
-            if not self.late():
+                lfo_moves.copy_lfo(fit, ahead)
+            if not self.out_of_time():
                 lfo_moves.lfo(fit)
             self.descend(fit, steps)
 
         ahead = fits[:AHEAD]
         self.in_turn(work, fits)
 
-    def in_turn(self, work: Callable[[Fit], None], fits: Sequence[Fit]) -> None:
+    def in_turn(self, work: Callable[[GaussNewton], None], fits: Sequence[GaussNewton]) -> None:
         """Work on the first fits, then on the others, if nothing is near enough by then."""
         nested_thread_map(work, fits[:AHEAD])
         if self.nearest > SOLVED:
             nested_thread_map(work, fits[AHEAD:])
 
-    def race(self, fits: Sequence[Fit]) -> list[Fit]:
+    def race(self, fits: Sequence[GaussNewton]) -> list[GaussNewton]:
         """The most promising of many neighbours of the leaders go on after a few steps: those that
         would be nearest if their costs kept falling by the same factor."""
         before = [fit.cost for fit in fits]
@@ -176,58 +178,58 @@ class Search:
         ahead = [fit.cost * min(1.0, share) for fit, share in zip(fits, fell, strict=True)]
         fits = [fits[n] for n in np.argsort(ahead, kind="stable")[:RACED]]
         for fit in fits:
-            fit.swept = math.inf  # in this order the LFO may prove to stand elsewhere
-        steps = self.share(RACE + FINISH, len(fits))
+            fit.searched_at = math.inf  # in this order the LFO may prove to stand elsewhere
+        steps = self.allot(RACE + FINISH, len(fits))
         down = min(steps, RACE)
         nested_thread_map(lambda fit: self.descend(fit, down, steps - down), fits)
         return fits
 
-    def round(self, fits: Sequence[Fit]) -> None:
+    def round(self, fits: Sequence[GaussNewton]) -> None:
         """Jumps, then a way down through the proxies, then on the real effects."""
-        steps = self.share(FOLLOW + DESCEND + FINISH, len(fits))
+        steps = self.allot(FOLLOW + DESCEND + FINISH, len(fits))
         through = min(steps, FOLLOW)
         down = min(steps - through, DESCEND)
 
-        def work(fit: Fit) -> None:
-            for jump in (moves.kick, lfo_moves.lfo):
-                if not self.late():
+        def work(fit: GaussNewton) -> None:
+            for jump in (moves.perturb, lfo_moves.lfo):
+                if not self.out_of_time():
                     jump(fit)
-            if through and fit.cost > FOLLOW_ABOVE and not self.late():
-                proxy_descent.follow(fit, self.proxies, through, self.device)
+            if through and fit.cost > FOLLOW_ABOVE and not self.out_of_time():
+                proxy_descent.descend_through_proxies(fit, self.proxies, through, self.device)
                 self.count(through)
             self.descend(fit, down, steps - through - down)
 
         self.in_turn(work, fits)
 
-    def run(self, starts: Sequence[Start]) -> None:
+    def run(self, starts: Sequence[InitialPoint]) -> None:
         """From many chains to the last few, until the budget is used up or nothing moves."""
         first = FITS[0] if self.steps is None else self.steps // (4 * FIRST)
-        fits = self.leading(self.fits(by_order(starts)), max(1, min(FITS[0], first)))
+        fits = self.leaders(self.fits(grouped_by_order(starts)), max(1, min(FITS[0], first)))
         self.screen(fits)
-        fits = self.leading(fits, FITS[1])
-        fits = self.promising(fits, fits[0])
+        fits = self.leaders(fits, FITS[1])
+        fits = self.within_reach(fits, fits[0])
         self.round(fits)
         edited: list[tuple[tuple[str, ...], float]] = []
         edits_allowed = starts[0].log_prob is not None  # a chain that the user gave stays as it is
-        while self.share(1, FITS[2]) and self.nearest > SOLVED:
-            fits = self.leading(fits, FITS[2])
+        while self.allot(1, FITS[2]) and self.nearest > SOLVED:
+            fits = self.leaders(fits, FITS[2])
             leader, before = fits[0], fits[0].cost
             names = leader.chain.names
             known = any(names == n and before > CLEARER * cost for n, cost in edited)
             if edits_allowed and not known and len(edited) < EDITS:
                 edited.append((names, before))
-                fits = self.leading(nested_thread_map(self.shorter, fits), FITS[2])
+                fits = self.leaders(nested_thread_map(self.prune, fits), FITS[2])
                 nested_thread_map(self.relocate, fits)
                 others = self.race([*self.neighbours(fits), *self.swapped(fits[0])])
-                fits = self.leading([*fits, *others], FITS[2])
+                fits = self.leaders([*fits, *others], FITS[2])
             self.round(fits)
             if fits[0] is not leader or leader.cost <= STANDS * before:
                 continue
             if edits_allowed and (others := self.swapped(leader)):
-                fits = self.leading([*fits, *self.race(others)], FITS[2])
+                fits = self.leaders([*fits, *self.race(others)], FITS[2])
                 if fits[0] is not leader:
                     continue
-            if not self.free(fits):
+            if not self.escape(fits):
                 again = [[leader.others.pop(0)] for _ in leader.others[:RESTARTS]]
                 if not again:
                     break
@@ -237,51 +239,55 @@ class Search:
                 for fit in others:
                     fit.others = leader.others
                 fits = [*fits, *others]
-        if edits_allowed and not self.over():
-            self.confirm(self.leading(fits, 1)[0])
+        if edits_allowed and not self.exhausted():
+            self.try_alternatives(self.leaders(fits, 1)[0])
 
-    def relocate(self, fit: Fit) -> None:
+    def relocate(self, fit: GaussNewton) -> None:
         """Put filters in other places, one after the other, as long as one is much nearer there."""
         for _ in range(RELOCATIONS):
             before = fit.cost
-            if self.late() or not band_moves.relocate(fit) or fit.cost > RELOCATED * before:
+            if (
+                self.out_of_time()
+                or not band_moves.relocate_band(fit)
+                or fit.cost > RELOCATED * before
+            ):
                 break
 
-    def free(self, fits: Sequence[Fit]) -> bool:
+    def escape(self, fits: Sequence[GaussNewton]) -> bool:
         """Ways out for fits that no step leads on from, once for about the same cost; whether one
         was found."""
 
-        def work(fit: Fit) -> bool:
-            if fit.cost > FREED_AGAIN * fit.freed:
+        def work(fit: GaussNewton) -> bool:
+            if fit.cost > FREED_AGAIN * fit.escaped_at:
                 return False
-            before = fit.freed = fit.cost
-            if not self.late() and lfo_moves.glide(fit, self.late):
-                self.meet(fit.as_start())
+            before = fit.escaped_at = fit.cost
+            if not self.out_of_time() and lfo_moves.refine_rate_grid(fit, self.out_of_time):
+                self.evaluate(fit.as_point())
                 return True
             self.relocate(fit)
-            for jump in (moves.flip, moves.scan, lfo_moves.slide):
-                if not self.late():
+            for jump in (moves.try_options, moves.line_search, lfo_moves.trade_rate):
+                if not self.out_of_time():
                     jump(fit)
             return fit.cost < STANDS * before
 
         return any(nested_thread_map(work, fits))
 
-    def shorter(self, fit: Fit) -> Fit:
+    def prune(self, fit: GaussNewton) -> GaussNewton:
         """A fit without the effects that do next to nothing there."""
         limit = IDLE[0] * fit.cost + IDLE[1]
         for rest in reversed(neighbourhood.left_out(fit.chain.steps)):
             without = self.fit([self.edited(fit.start, rest)], near=True)
             if without.cost <= limit:
-                return self.shorter(without)
+                return self.prune(without)
         return fit
 
-    def edited(self, start: Start, steps: Sequence[tuple]) -> Start:
+    def edited(self, start: InitialPoint, steps: Sequence[tuple]) -> InitialPoint:
         """A start with other steps, and what the network said of their order."""
         chain = Chain(steps).canonical()
-        log_prob = self.believed.get(chain.names, -math.inf)
+        log_prob = self.log_priors.get(chain.names, -math.inf)
         return replace(start, chain=chain, log_prob=log_prob)
 
-    def confirm(self, leader: Fit) -> None:
+    def try_alternatives(self, leader: GaussNewton) -> None:
         """Try chains of one effect less, in any order that one move makes; and where nothing seems
         left to find, the same effects in other orders: two of them may nearly commute."""
         steps = leader.chain.steps
@@ -293,24 +299,24 @@ class Search:
         starts = [self.edited(leader.start, other) for other in chains]
         groups = {start.chain.names: [start] for start in starts}
         groups.pop(canonical_order(leader.chain.names), None)
-        fits = self.promising(self.fits(list(groups.values()), near=True), leader)
-        self.race(self.leading(fits, MOVED))
+        fits = self.within_reach(self.fits(list(groups.values()), near=True), leader)
+        self.race(self.leaders(fits, MOVED))
 
     @staticmethod
-    def promising(fits: Sequence[Fit], leader: Fit) -> list[Fit]:
+    def within_reach(fits: Sequence[GaussNewton], leader: GaussNewton) -> list[GaussNewton]:
         """Those that are not too far from the leader."""
         factor, offset = TOO_FAR
         return [fit for fit in fits if fit.cost <= factor * leader.cost + offset]
 
     @staticmethod
-    def leading(fits: Sequence[Fit], count: int) -> list[Fit]:
+    def leaders(fits: Sequence[GaussNewton], count: int) -> list[GaussNewton]:
         """The nearest ones, each order of effects once."""
-        best: dict[tuple[str, ...], Fit] = {}
+        best: dict[tuple[str, ...], GaussNewton] = {}
         for fit in sorted(fits, key=lambda fit: fit.cost):
             best.setdefault(fit.chain.canonical().names, fit)
         return list(best.values())[:count]
 
-    def neighbours(self, leaders: Sequence[Fit]) -> list[Fit]:
+    def neighbours(self, leaders: Sequence[GaussNewton]) -> list[GaussNewton]:
         """Fits of chains that are one edit from the leaders: an effect moved to another place, left
         out, or put in with settings drawn at random. The nearest of each kind."""
         rng = np.random.default_rng(self.seed)
@@ -337,28 +343,28 @@ class Search:
             (longer, PUT_IN, has_lfo),
             (shorter, LEFT_OUT, True),
         ):
-            fits = self.promising(self.fits(list(kind.values()), near), leaders[0])
+            fits = self.within_reach(self.fits(list(kind.values()), near), leaders[0])
             fits = [f for f in fits if f.cost < stand.get(f.chain.canonical().names, math.inf)]
-            found += self.leading(fits, count)
+            found += self.leaders(fits, count)
         return self.racing(found, leaders[0])
 
-    def swapped(self, leader: Fit) -> list[Fit]:
+    def swapped(self, leader: GaussNewton) -> list[GaussNewton]:
         """Fits of the leader with two neighbouring effects swapped that are too far off to be its
         ``neighbours``: across a compressor, all of them may want other knobs."""
         starts = [
             self.edited(leader.start, steps) for steps in neighbourhood.swapped(leader.chain.steps)
         ]
-        groups = by_order(starts)
+        groups = grouped_by_order(starts)
         fits = self.fits([g for g in groups if self.may_race(g[0], leader, leader)], near=True)
-        near = self.promising(fits, leader)
+        near = self.within_reach(fits, leader)
         return self.racing([fit for fit in fits if fit not in near], leader)
 
-    def racing(self, fits: list[Fit], leader: Fit) -> list[Fit]:
+    def racing(self, fits: list[GaussNewton], leader: GaussNewton) -> list[GaussNewton]:
         """The fits; that they are tried against the leader is remembered."""
         self.raced |= {fit.chain.canonical().names: leader.cost for fit in fits}
         return fits
 
-    def may_race(self, start: Start, fit: Fit, leader: Fit) -> bool:
+    def may_race(self, start: InitialPoint, fit: GaussNewton, leader: GaussNewton) -> bool:
         """Whether a start is of another order than the fit that it was made of, and had no chance
         yet when the leader was about as near."""
         names = start.chain.names
@@ -375,16 +381,16 @@ class Search:
         def work(answer: Candidate) -> None:
             fit = self.fit([replace(answer.origin, chain=answer.chain)])
             for _ in range(down):
-                if self.late() or not fit.descend():
+                if self.out_of_time() or not fit.descend():
                     break
-            fit.finish(steps, self.late)
-            if lfo_moves.glide(fit, self.late):
-                fit.finish(steps, self.late)
-            self.meet(fit.as_start())
+            fit.descend_waveform(steps, self.out_of_time)
+            if lfo_moves.refine_rate_grid(fit, self.out_of_time):
+                fit.descend_waveform(steps, self.out_of_time)
+            self.evaluate(fit.as_point())
 
         nested_thread_map(work, answers)
 
-    def leave_out(self) -> None:
+    def ablate(self) -> None:
         """Judge the nearest chain without each of its effects: an idle one explains nothing.
 
         A chain that the user gave (no belief) keeps its effects.
@@ -393,12 +399,12 @@ class Search:
         if nearest.origin.log_prob is None:
             return
         for rest in neighbourhood.left_out(nearest.chain.steps):
-            self.meet(self.edited(nearest.origin, rest))
+            self.evaluate(self.edited(nearest.origin, rest))
 
 
-def by_order(starts: Sequence[Start]) -> list[list[Start]]:
+def grouped_by_order(starts: Sequence[InitialPoint]) -> list[list[InitialPoint]]:
     """The starts of each order of effects, in the order in which they come."""
-    groups: dict[tuple[str, ...], list[Start]] = {}
+    groups: dict[tuple[str, ...], list[InitialPoint]] = {}
     for start in starts:
         groups.setdefault(start.chain.canonical().names, []).append(start)
     return list(groups.values())

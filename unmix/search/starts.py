@@ -25,7 +25,7 @@ SPREAD = 0.3  # of starts around a given chain, in normal space
 
 
 @dataclass(frozen=True, eq=False)
-class Start:
+class InitialPoint:
     """Where a search begins.
 
     Attributes:
@@ -39,8 +39,8 @@ class Start:
     mixtures: dict[str, Mixture] = field(default_factory=dict)
 
 
-def _start(posterior, knobs: dict[str, torch.Tensor], switches: dict | None = None) -> Start:
-    return Start(
+def _start(posterior, knobs: dict[str, torch.Tensor], switches: dict | None = None) -> InitialPoint:
+    return InitialPoint(
         posterior_chain(posterior, knobs, switches), posterior.log_prob, posterior.mixtures
     )
 
@@ -51,14 +51,14 @@ def _drawn(log_probs: Sequence[torch.Tensor], generator) -> torch.Tensor:
     return torch.cat(options) if options else torch.zeros(0, dtype=torch.long)
 
 
-def prediction(posterior) -> Start:
+def prediction(posterior) -> InitialPoint:
     """The chain of an inverse.model.Belief with its most probable switches and median knobs."""
     return _start(posterior, {n: mixture.median()[0] for n, mixture in posterior.mixtures.items()})
 
 
-def starts_from_beliefs(
+def initial_points(
     posteriors: Sequence, samples: int = SAMPLES, generator: torch.Generator | None = None
-) -> list[Start]:
+) -> list[InitialPoint]:
     """Prediction, samples and likely other options of each belief (inverse.model.Belief). The
     samples draw switches, too.
 
@@ -79,21 +79,23 @@ def starts_from_beliefs(
                 for option, log_prob in zip(switch.options, log_probs.tolist(), strict=True):
                     if log_prob > math.log(LIKELY_OPTION):
                         starts += [
-                            Start(chain, posterior.log_prob, posterior.mixtures)
+                            InitialPoint(chain, posterior.log_prob, posterior.mixtures)
                             for chain in _with_option(first.chain, name, switch.name, option)
                         ]
     return starts
 
 
-def around(chain: Chain, count: int, generator: torch.Generator | None = None) -> list[Start]:
+def perturbed(
+    chain: Chain, count: int, generator: torch.Generator | None = None
+) -> list[InitialPoint]:
     """The chain itself, then ``count`` copies with every knob moved at random (SPREAD)."""
-    starts = [Start(chain)]
+    starts = [InitialPoint(chain)]
     for _ in range(count if chain.steps else 0):
-        rows = Rows(starts[:1])
+        rows = ParameterBatch(starts[:1])
         with torch.no_grad():
             for free in rows.free.values():
                 free += SPREAD * torch.randn(free.shape, generator=generator)
-        starts.append(Start(rows.chain(0)))
+        starts.append(InitialPoint(rows.chain(0)))
     return starts
 
 
@@ -106,10 +108,10 @@ def _with_option(chain: Chain, effect: str, switch: str, option: str) -> list[Ch
     return [Chain(steps.items())]
 
 
-class Rows:
+class ParameterBatch:
     """A batch of chains with free knobs: one parameter tensor (B, K) per effect, unconstrained."""
 
-    def __init__(self, starts: Sequence[Start]):
+    def __init__(self, starts: Sequence[InitialPoint]):
         registry = effects.names()
         self.starts = list(starts)
         longest = max(len(start.chain.names) for start in starts)
@@ -163,12 +165,12 @@ class Rows:
             for name in self.starts[row].chain.names
         )
 
-    def start(self, row: int, chain: Chain | None = None) -> Start:
+    def start(self, row: int, chain: Chain | None = None) -> InitialPoint:
         """A start at this row's place, or at ``chain``, with this row's beliefs."""
         origin = self.starts[row]
-        return Start(chain or self.chain(row), origin.log_prob, origin.mixtures)
+        return InitialPoint(chain or self.chain(row), origin.log_prob, origin.mixtures)
 
-    def surprise(self, knobs: dict[str, torch.Tensor]) -> torch.Tensor:
+    def negative_log_prior(self, knobs: dict[str, torch.Tensor]) -> torch.Tensor:
         """−log q(knobs) of each row by its belief: (B,)."""
         total = torch.zeros(len(self))
         for name, (rows, mixture) in self.posteriors.items():
