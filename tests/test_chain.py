@@ -220,9 +220,9 @@ def test_later_is_where_the_lfo_stands_then():
     """Silence in front lets the LFO run; a chain told for later needs none."""
     for name in effects.names():
         effect = effects.get(name)
-        if effect.sweep is None:
+        if effect.lfo is None:
             continue
-        chain = Chain([(name, effect.sample(np.random.default_rng(1)) | {effect.sweep.rate: 1.3})])
+        chain = Chain([(name, effect.sample(np.random.default_rng(1)) | {effect.lfo.rate: 1.3})])
         sound = np.random.default_rng(0).uniform(-0.5, 0.5, 22_050).astype(np.float32)
         seconds = 0.7
         waited = np.pad(sound, (round(seconds * 44_100), 0))
@@ -231,6 +231,6 @@ def test_later_is_where_the_lfo_stands_then():
         error = np.sum((told - expected) ** 2) / np.sum(expected**2)
         assert error < 1e-4, name
         back = chain.at_time(seconds).at_time(-seconds)
-        assert dict(back.steps)[name][effect.sweep.phase] == pytest.approx(
-            dict(chain.steps)[name][effect.sweep.phase]
+        assert dict(back.steps)[name][effect.lfo.phase] == pytest.approx(
+            dict(chain.steps)[name][effect.lfo.phase]
         )

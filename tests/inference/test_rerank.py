@@ -11,7 +11,8 @@ from unmix.audio import signals
 from unmix.chain import Chain
 from unmix.evaluation.held_out import hear, held_out, knob_errors
 from unmix.features import bandwidth
-from unmix.inference import rerank, resynthesis
+from unmix.inference import rerank as reranking
+from unmix.inference import resynthesis
 from unmix.inference.bias_correction import correct_bias
 from unmix.inference.order_test import BASES, VIEWS, order_scores
 from unmix.inference.rerank import rerank
@@ -126,7 +127,7 @@ def test_a_band_limit_is_given_to_the_renders_too(told, pair):
 
 
 def test_orders_are_padded():
-    found = rerank.orders([posterior(TRUE, 0.0), posterior(Chain(), 0.0)])
+    found = reranking.orders([posterior(TRUE, 0.0), posterior(Chain(), 0.0)])
     numbers = [effects.names().index(name) for name in TRUE.names]
     assert found.tolist() == [[*numbers, -1, -1, -1], [-1] * 5]
 

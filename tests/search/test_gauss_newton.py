@@ -29,7 +29,7 @@ def test_the_cost_of_a_gain_is_known():
 
 def test_the_weights_have_the_slope_of_the_cost():
     pictures = SpectrogramObjective(torch.from_numpy(PROBE)[None])
-    differences = torch.randn(1, pictures.allot.numel()) * 5
+    differences = torch.randn(1, pictures.share.numel()) * 5
     differences.requires_grad_()
     pictures.cost(differences).sum().backward()
     expected = 2 * pictures.irls_weights(differences[0].detach()) * differences[0].detach()

@@ -221,11 +221,11 @@ def _moved(intervals: dict, before: Chain, after: Chain) -> dict:
 
     there, moved = dict(after.steps), {}
     for name, settings in before.steps:
-        if name in posterior_intervals:
+        if name in intervals:
             moved[name] = {
                 knob.name: tuple(
                     knob.check(end + there[name][knob.name] - settings[knob.name])
-                    for end in posterior_intervals[name][knob.name]
+                    for end in intervals[name][knob.name]
                 )
                 for knob in effects.get(name).knobs
             }

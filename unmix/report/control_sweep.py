@@ -163,7 +163,7 @@ def courses(effect: Effect, progress: Callable = iter) -> list[Course]:
 def _course(effect: Effect, control: Knob | Switch, moved: dict, count: int) -> Course:
     """The course in the view that shows most."""
     values = _positions(control, count)
-    kind = "still" if effect.linear_time_invariant else "swept" if effect.sweep else "other"
+    kind = "still" if effect.linear_time_invariant else "swept" if effect.lfo else "other"
     views = [view for view in _views() if kind in view.weights]
     heard = {name: _sounds()[name] for name in {view.sound for view in views}}
     settings = [moved | {control.name: value} for value in values]
