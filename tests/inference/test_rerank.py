@@ -32,14 +32,15 @@ TRUE, SWAPPED = Chain(SETTINGS), Chain(SETTINGS[::-1])
 def told(monkeypatch):
     """Beliefs that carry their chain, instead of mixtures, and stay."""
     monkeypatch.setattr(
-        "unmix.inference.bias_correction.correct_bias", lambda model, posteriors, *_: posteriors
+        "unmix.inference.rerank.correct_bias", lambda model, posteriors, *_: posteriors
     )
     nowhere = torch.zeros(2, BASES, VIEWS)
-    monkeypatch.setattr("unmix.inference.order_test.order_scores", lambda *_: nowhere)
-    monkeypatch.setattr(
-        "unmix.inference.resynthesis.median_chains",
-        lambda posteriors: [posterior.mixtures for posterior in posteriors],
-    )
+    monkeypatch.setattr("unmix.inference.rerank.order_scores", lambda *_: nowhere)
+    for module in ("residuals", "resynthesis"):
+        monkeypatch.setattr(
+            f"unmix.inference.{module}.median_chains",
+            lambda posteriors: [posterior.mixtures for posterior in posteriors],
+        )
 
 
 def posterior(chain: Chain, log_prob: float) -> Posterior:

@@ -5,8 +5,8 @@ import math
 
 import torch
 
+from unmix.audio.io import SAMPLE_RATE
 from unmix.features import extract, spectra
-from unmix.features.extract import SAMPLE_RATE
 from unmix.features.spectra import SCORE_FRAMES, SCORE_HOP
 from unmix.networks.branches import ModulationBranch
 from unmix.networks.relation_branches import LevelGainBranch, PooledBranch

@@ -24,16 +24,16 @@ def posterior_unit_intervals(
     """
     draws = mixture.sample(INTERVAL_SAMPLES, generator)[:, 0].double()  # (samples, K)
     ends = torch.tensor([0.5 - share / 2, 0.5 + share / 2], dtype=torch.float64)
-    posterior_intervals = []
+    intervals = []
     for knob, u in zip(effects.get(name).knobs, draws.unbind(1), strict=True):
         if not knob.circular:
-            posterior_intervals.append(tuple(torch.quantile(u, ends).tolist()))
+            intervals.append(tuple(torch.quantile(u, ends).tolist()))
             continue
         turn = 2 * math.pi * u
         opposite = math.atan2(turn.sin().mean(), turn.cos().mean()) / (2 * math.pi) - 0.5
         low, high = torch.quantile((u - opposite) % 1.0, ends).tolist()
-        posterior_intervals.append(((low + opposite) % 1.0, (high + opposite) % 1.0))
-    return posterior_intervals
+        intervals.append(((low + opposite) % 1.0, (high + opposite) % 1.0))
+    return intervals
 
 
 def posterior_intervals(
@@ -51,7 +51,5 @@ def covered(name: str, intervals: list[tuple[float, float]], knobs) -> list[bool
     """Whether each of ``knobs`` (K,) in 0…1 lies in its interval."""
     return [
         bool((u - low) % 1.0 <= (high - low) % 1.0 if knob.circular else low <= u <= high)
-        for knob, (low, high), u in zip(
-            effects.get(name).knobs, posterior_intervals, knobs, strict=True
-        )
+        for knob, (low, high), u in zip(effects.get(name).knobs, intervals, knobs, strict=True)
     ]

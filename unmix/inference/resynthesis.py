@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from unmix import effects
+from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import Chain
-from unmix.features import bandwidth, extract, spectra
+from unmix.features import bandwidth, spectra
 from unmix.networks.posterior import posterior_chain
 from unmix.nn.mixture_density import Mixture, from_normal, short_way, to_normal
 from unmix.runtime.workers import thread_map
@@ -35,12 +36,12 @@ def render_candidates(
     """
     stages = [source]
     for step in begun:
-        stages.append(Chain([step]).render(stages[-1], extract.SAMPLE_RATE))
+        stages.append(Chain([step]).render(stages[-1], SAMPLE_RATE))
 
     def render(chain) -> torch.Tensor:
         pairs = zip(begun, chain.steps, strict=False)
         shared = len(list(takewhile(lambda both: both[0] == both[1], pairs)))
-        audio = Chain(chain.steps[shared:]).render(stages[shared], extract.SAMPLE_RATE)
+        audio = Chain(chain.steps[shared:]).render(stages[shared], SAMPLE_RATE)
         return last_window(audio if limit is None else bandwidth.low_pass(audio, limit), samples)
 
     return thread_map(render, chains)

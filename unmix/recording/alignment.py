@@ -25,7 +25,7 @@ BAND_HZ = (60.0, 16_000.0)
 FOUND = 18.0
 
 
-HEARD, RESEMBLING = 10.0, 0.3  # peak and likeness below which nothing speaks for the source
+HEARD, RESEMBLING = 10.0, 0.3  # peak and similarity below which nothing speaks for the source
 
 
 # Of 200 random chains (held-out seeds 1 and 2), the first edge aligned 186 to the sample on the
@@ -60,7 +60,7 @@ class Match:
     Attributes:
         lag: samples by which the recording is late.
         peak: highest whitened cross-correlation over its RMS: about 5 for unrelated noise.
-        likeness: correlation of the aligned log-mel pictures, −1…1.
+        similarity: correlation of the aligned log-mel pictures, −1…1.
     """
 
     lag: int
@@ -75,7 +75,7 @@ class Match:
     @property
     def unrelated(self) -> bool:
         """Whether nothing speaks for the source being in the recording."""
-        return self.peak < HEARD and self.likeness < RESEMBLING
+        return self.peak < HEARD and self.similarity < RESEMBLING
 
 
 @dataclass

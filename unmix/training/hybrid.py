@@ -6,11 +6,12 @@ import numpy as np
 import torch
 
 from unmix import effects
+from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import proxy_render
 from unmix.data.chains import ChainSampler
 from unmix.dsp.losses import mss
 from unmix.errors import UnmixError
-from unmix.features import extract, spectra
+from unmix.features import spectra
 from unmix.networks.model import InverseModel
 from unmix.training.datasets import ChainData
 
@@ -42,7 +43,7 @@ class SpectralTerm:
                 "spectral term; make them again with gen-data, or train with --hybrid-steps 0"
             )
         self.proxies = {name: load_proxy(name, device) for name in effects.names()}
-        self.samples = round(seconds * extract.SAMPLE_RATE)
+        self.samples = round(seconds * SAMPLE_RATE)
         self.device = device
 
     def __call__(self, model: InverseModel, data: ChainData, item: int, rng) -> torch.Tensor:
