@@ -72,7 +72,7 @@ class Informed(nn.Module):
 def measured(tell, count=6, length=3, **options):
     sampler = held_out.held_out(5, "probe", length=length)
     model = Informed(sampler, tell, **options)
-    return chains.chains(count, seed=5, length=length, model=model)
+    return chains.chains(chains.ChainsEvaluation(count, seed=5, length=length), model)
 
 
 class Doubting(Informed):
@@ -94,14 +94,14 @@ def test_a_second_hearing_beside_the_network_alone():
     reranker = Reranker().eval()
     with torch.no_grad():
         reranker.weights.bias.fill_(-0.01)  # errors count against a candidate
-    options = {"seed": 5, "length": 3, "reranker": reranker}
-    figures = chains.chains(4, model=Doubting(sampler, None), **options)
+    evaluation = chains.ChainsEvaluation(4, seed=5, length=3)
+    figures = chains.chains(evaluation, Doubting(sampler, None), reranker)
     assert figures["all"]["equivalence"] == 1 and figures["all"]["top5"] == 1
     assert figures["alone"]["all"]["equivalence"] < 1 and figures["alone"]["all"]["top5"] == 1
     tables = [table.title for table in chain_tables(figures)]
     assert any("Beside other answers: named rightly" in title for title in tables)
     model = Doubting(sampler, None)
-    hidden = chains.chains(4, model=model, hidden_source=True, **options)
+    hidden = chains.chains(replace(evaluation, hidden_source=True), model, reranker)
     assert hidden["all"]["equivalence"] == figures["alone"]["all"]["equivalence"]
     assert "alone" not in hidden
 
@@ -176,7 +176,7 @@ def test_a_lost_level_is_not_told_to_the_network():
     for kind in ("gain", "noise"):
         sampler = held_out.held_out(5, "probe", 1.0, degradation=kind, length=1)
         model = Listening(sampler, lambda chain: chain.canonical())
-        chains.chains(1, seed=5, length=1, model=model, degrade=kind)
+        chains.chains(chains.ChainsEvaluation(1, 5, length=1, degrade=kind), model)
     assert known == [0, 1]
 
 
@@ -195,7 +195,7 @@ def test_baselines_answer_from_the_training_set(tmp_path):
         every = {name: np.ones(len(effects.get(name).knobs), bool) for name in chain.names}
         vector = scoring.coarse(heard)[0].numpy()
         asked.append({"chain": chain, "audible": every, "tie": 0, "coarse": vector})
-    rows = baselines._baselines(tmp_path / "data", asked)
+    rows = baselines.baselines(tmp_path / "data", asked)
     for row in rows["nearest neighbour"]:
         assert row["equivalence"] and row["top5"]
         assert max(held_out.last(row["audible"])) < 1e-6
@@ -232,7 +232,7 @@ def test_a_band_without_gain_has_no_audible_frequency():
 
 
 def test_refine_is_never_worse_by_the_real_render():
-    figures = refine.refine(count=1, seed=3, steps=4)
+    figures = refine.refine(refine.RefineEvaluation(count=1, seed=3, steps=4))
     row = figures["all"]
     assert row["count"] == 1 and row["worse"] == 0 and row["mss_after"] <= row["mss_before"]
     assert set(figures["by_length"]) == {1}
@@ -240,11 +240,11 @@ def test_refine_is_never_worse_by_the_real_render():
 
 def test_an_evaluation_that_was_broken_off_goes_on(tmp_path):
     path, about = tmp_path / "items.json", {"seed": 3}
-    options = {"seed": 3, "steps": 2, "length": 1}
-    first = refine.refine(1, **options, items=held_out.Items(path, about))
-    again = refine.refine(1, **options, items=held_out.Items(path, about), model=object())
+    evaluation = refine.RefineEvaluation(1, seed=3, steps=2, length=1)
+    first = refine.refine(evaluation, items=held_out.Items(path, about))
+    again = refine.refine(evaluation, items=held_out.Items(path, about), model=object())
     assert again["all"] == first["all"]  # a model that cannot answer was not asked
-    both = refine.refine(2, **options, items=held_out.Items(path, about))
+    both = refine.refine(replace(evaluation, count=2), items=held_out.Items(path, about))
     assert both["count"] == 2 and len(held_out.Items(path, about).rows) == 2
     with pytest.raises(UnmixError, match="another evaluation"):
         held_out.Items(path, {"seed": 4})
@@ -255,9 +255,9 @@ def test_an_evaluation_that_was_broken_off_goes_on(tmp_path):
 
 def test_bad_counts():
     with pytest.raises(UnmixError, match="count must be 1 or more"):
-        chains.chains(count=0)
+        chains.chains(chains.ChainsEvaluation(count=0))
     with pytest.raises(UnmixError, match="count and steps"):
-        refine.refine(count=1, steps=0)
+        refine.refine(refine.RefineEvaluation(count=1, steps=0))
 
 
 def test_commands(unmix_cli, tmp_path):

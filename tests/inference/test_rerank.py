@@ -5,11 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from networks import features_of as hear
 
 from unmix import effects, weights
 from unmix.audio import signals
 from unmix.chain import Chain
-from unmix.evaluation.held_out import hear, held_out, knob_errors
+from unmix.evaluation.held_out import held_out, knob_errors
 from unmix.features import bandwidth
 from unmix.inference import rerank as reranking
 from unmix.inference import resynthesis

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from networks import features_of as hear
 
 from unmix import effects, weights
 from unmix.data.chains import ChainSampler
 from unmix.errors import UnmixError
 from unmix.evaluation import proxies
-from unmix.evaluation.held_out import hear
 
 MAX_BYTES = 40_000_000
 # mean ESR in dB over a few held-out pairs; the model card's figures are lower

@@ -25,7 +25,7 @@ AROUND = 30  # starting points drawn around a chain that is refined alone
 
 
 BLIND_NOTE = (
-    "Without its source a recording tells less: this is the network's belief, not checked by a "
+    "Without its source a recording tells less: this is the network's posterior, not checked by a "
     "render. Send the probe (unmix probe probe.wav) through the effects and analyse that, or name "
     "the dry file with --source."
 )
@@ -60,7 +60,7 @@ def analyze(
         device: where the proxies run, e.g. "cuda".
         progress: called as progress(step, steps, real distance).
         model, proxies: an InverseModel on the CPU and {effect: module}; the bundled ones if None.
-            The second hearing belongs to the bundled model: another one goes without.
+            Re-ranking belongs to the bundled model: another one goes without.
         seconds: wall-clock time for refine; alone, or beside ``refine`` as a second bound.
         stop: asked before every step of refine; True ends it with the best answer so far.
         polish: steps on the real effects at the end of refine, for the answer alone.
@@ -70,30 +70,22 @@ def analyze(
     """
     import torch
 
-    from unmix.inference.predict import infer
+    from unmix.inference.predict import predict
     from unmix.recording.prepare import prepare
-    from unmix.runtime import devices
-    from unmix.search.starts import initial_points, prediction
+    from unmix.search.options import SearchOptions, Watch
     from unmix.weights import bundled_models
 
-    if refine < 0 or top < 1 or (seconds is not None and seconds <= 0):
-        raise UnmixError("refine must be 0 or more, top 1 or more and seconds above 0")
-    devices.check(device)
-    prepared = prepare(audio, sample_rate, source, gain)
+    options, watch = SearchOptions(refine, seconds, polish, seed, device), Watch(progress, stop)
+    _check(options, top)
+    problem = prepare(audio, sample_rate, source, gain)
     model, reranker = (model, None) if model else bundled_models()
-    posteriors = infer(model, prepared, max(top, BEAMS), reranker)
+    posteriors = predict(problem, model, max(top, BEAMS), reranker).posteriors
     generator = torch.Generator().manual_seed(seed)
-    refines = bool(refine or seconds)
-    if prepared.dry is None:
-        return _blind(prepared, posteriors[:top], refines, generator)
-    if refines:
-        starts = initial_points(posteriors, generator=generator)
-    else:
-        starts = [prediction(posterior) for posterior in posteriors[:top]]
-    found = _search(
-        prepared, starts, proxies, refine, device, progress, seconds, stop, polish, seed
-    )
-    return _conclude(prepared, starts[0].chain, found, top, refines, generator)
+    if problem.dry is None:
+        return _blind(problem, posteriors[:top], options.searches, generator)
+    kept = posteriors if options.searches else posteriors[:top]
+    points, found = refine_posteriors(problem, kept, proxies, options, generator, watch)
+    return _conclude(problem, points[0].chain, found, top, options.searches, generator)
 
 
 def refine_chain(
@@ -119,49 +111,70 @@ def refine_chain(
     import torch
 
     from unmix.recording.prepare import prepare
-    from unmix.runtime import devices
+    from unmix.search.options import SearchOptions, Watch
+    from unmix.search.refine import refine
     from unmix.search.starts import perturbed
 
-    if steps < 0 or (seconds is not None and seconds <= 0):
-        raise UnmixError("steps must be 0 or more and seconds above 0")
-    devices.check(device)
-    prepared = prepare(audio, sample_rate, source, gain)
-    if prepared.dry is None:
+    options, watch = SearchOptions(steps, seconds, polish, seed, device), Watch(progress, stop)
+    _check(options, 1)
+    problem = prepare(audio, sample_rate, source, gain)
+    if problem.dry is None:
         raise UnmixError("refine needs the source: the probe was not found; use --source")
     generator = torch.Generator().manual_seed(seed)
-    chain = chain.at_time(prepared.pair.begin_s)  # it is told for the beginning of the source
-    refines = bool(steps or seconds)
-    starts = perturbed(chain, AROUND if refines else 0, generator)
-    found = _search(prepared, starts, proxies, steps, device, progress, seconds, stop, polish, seed)
-    return _conclude(prepared, chain, found, 1, refines, generator)
+    chain = chain.at_time(problem.pair.begin_s)  # it is told for the beginning of the source
+    points = perturbed(chain, AROUND if options.searches else 0, generator)
+    found = refine(problem.judge, points, _proxies(proxies, options), options, watch)
+    return _conclude(problem, chain, found, 1, options.searches, generator)
 
 
-def _search(
-    prepared, starts, proxies, steps: int, device: str, progress, seconds, stop, polish, seed
+def refine_posteriors(
+    problem, posteriors: list, proxies: dict | None, options, generator, watch=None
 ):
-    """Refine a prepared recording, with the bundled proxies if None are given."""
-    from unmix import effects
+    """Search from what the network inferred; with no steps and no time, judge that alone.
+
+    Args:
+        problem: a recording.prepare.Problem whose source is known.
+        posteriors: of the candidate chains, most probable first.
+        proxies: {effect: module}; the bundled ones if None.
+        options, watch: search.options.SearchOptions and Watch.
+        generator: torch.Generator that draws the initial points.
+
+    Returns:
+        The initial points, of which the first is the prediction, and search.refine.Refined.
+    """
+    from unmix.search.options import Watch
     from unmix.search.refine import refine
+    from unmix.search.starts import initial_points, prediction
+
+    if options.searches:
+        points = initial_points(posteriors, generator=generator)
+    else:
+        points = [prediction(posterior) for posterior in posteriors]
+    found = refine(problem.judge, points, _proxies(proxies, options), options, watch or Watch())
+    return points, found
+
+
+def _check(options, top: int) -> None:
+    """UnmixError for options that make no sense."""
+    from unmix.runtime import devices
+
+    steps, seconds = options.steps, options.seconds
+    if steps < 0 or top < 1 or (seconds is not None and seconds <= 0):
+        raise UnmixError("refine must be 0 or more, top 1 or more and seconds above 0")
+    devices.check(options.device)
+
+
+def _proxies(proxies: dict | None, options) -> dict:
+    """The given ones, or the bundled ones where a search needs any."""
+    from unmix import effects
     from unmix.weights import load_proxy
 
-    if proxies is None and (steps or seconds):
-        proxies = {name: load_proxy(name, device) for name in effects.names()}
-    return refine(
-        *prepared.pair.sounds(),
-        starts,
-        proxies,
-        steps,
-        match_gain=prepared.match_gain,
-        device=device,
-        progress=progress,
-        seconds=seconds,
-        stop=stop,
-        polish=polish,
-        seed=seed,
-    )
+    if proxies is not None or not options.searches:
+        return proxies or {}
+    return {name: load_proxy(name, options.device) for name in effects.names()}
 
 
-def _conclude(prepared, prediction: Chain, found, top: int, refined: bool, generator) -> Result:
+def _conclude(problem, prediction: Chain, found, top: int, refined: bool, generator) -> Result:
     """The result of a search: distances, intervals, remarks, and the answer's sound."""
     from unmix.analysis import diagnostics
     from unmix.analysis.sensitivity import undetermined
@@ -170,14 +183,14 @@ def _conclude(prepared, prediction: Chain, found, top: int, refined: bool, gener
     from unmix.runtime.workers import nested_thread_map
     from unmix.search import laplace
 
-    judge, best = prepared.judge(), found.candidates[0]
-    early = -prepared.pair.begin_s  # what is told is for the beginning of the source
+    judge, best = problem.judge, found.candidates[0]
+    early = -problem.pair.begin_s  # what is told is for the beginning of the source
     chain = found.chain.at_time(early)
     answer, checks, open_knobs, esr_before = nested_thread_map(
         call,
         [
-            lambda: chain.render(prepared.dry, prepared.sample_rate),
-            lambda: diagnostics.checks(prepared, chain),
+            lambda: chain.render(problem.dry, problem.sample_rate),
+            lambda: diagnostics.checks(problem, chain),
             lambda: undetermined(
                 judge.source[judge.lead :], found.chain.at_time(judge.lead / SAMPLE_RATE)
             ),
@@ -202,16 +215,16 @@ def _conclude(prepared, prediction: Chain, found, top: int, refined: bool, gener
             "after": {"mss": found.after, "esr_db": judge.esr_db(found.chain)},
         },
         intervals=_moved(sure, found.chain, chain),
-        source=prepared.source,
+        source=problem.source,
         undetermined=open_knobs,
-        latency_s=prepared.latency_s,
-        gain_db=prepared.gain_db,
-        notes=[*prepared.pair.notes, *diagnostics.on_answer(judge, found, checks)],
+        latency_s=problem.latency_s,
+        gain_db=problem.gain_db,
+        notes=[*problem.pair.notes, *diagnostics.on_answer(judge, found, checks)],
         history=found.history,
         checks=checks,
         answer=answer,
-        sample_rate=prepared.sample_rate,
-        excerpt=_excerpt(prepared.pair, found.chain, judge.render(found.chain)[0].numpy()),
+        sample_rate=problem.sample_rate,
+        excerpt=_excerpt(problem.pair, found.chain, judge.render(found.chain)[0].numpy()),
     )
 
 
@@ -232,12 +245,12 @@ def _moved(intervals: dict, before: Chain, after: Chain) -> dict:
     return moved
 
 
-def _blind(prepared, posteriors: list, refine: bool, generator) -> Result:
+def _blind(problem, posteriors: list, refine: bool, generator) -> Result:
     """The network's answer alone."""
     from unmix.inference.intervals import posterior_intervals
     from unmix.search.starts import prediction
 
-    notes = [*prepared.pair.notes, BLIND_NOTE]
+    notes = [*problem.pair.notes, BLIND_NOTE]
     if refine:
         notes.append("Refine was left out: it compares renders of the source with the recording.")
     starts = [prediction(posterior) for posterior in posteriors]
@@ -247,10 +260,10 @@ def _blind(prepared, posteriors: list, refine: bool, generator) -> Result:
         candidates=[(start.chain, math.exp(start.log_prob), None) for start in starts],
         distance=None,
         intervals={name: posterior_intervals(name, mixtures[name], generator) for name in mixtures},
-        source=prepared.source,
-        gain_db=prepared.gain_db,
+        source=problem.source,
+        gain_db=problem.gain_db,
         notes=notes,
-        excerpt=_excerpt(prepared.pair, None, None),
+        excerpt=_excerpt(problem.pair, None, None),
     )
 
 

@@ -18,7 +18,7 @@ FRAME = SAMPLE_RATE // 20
 
 def checks(prepared, chain: Chain) -> list[dict[str, float]]:
     """Distance of an answer, told for the beginning of the source, on the parts of a long recording
-    (prepare.Prepared) that the search did not hear: {"start_s", "mss", "esr_db"} of each."""
+    (prepare.Problem) that the search did not hear: {"start_s", "mss", "esr_db"} of each."""
 
     def check(part) -> dict[str, float]:
         judge, there = Judge(*part.sounds(), prepared.match_gain), chain.at_time(part.begin_s)

@@ -210,7 +210,7 @@ def chains(
     from unmix.evaluation import chains
     from unmix.report import metric_plots
 
-    table = chains.chains(
+    evaluation = chains.ChainsEvaluation(
         count,
         seed,
         source,
@@ -218,11 +218,10 @@ def chains(
         degrade,
         length,
         sources,
-        model=_model(weights),
         workers=workers,
         training=training,
-        reranker=_reranker(once),
     )
+    table = chains.chains(evaluation, _model(weights), _reranker(once))
     _finish(table, metrics.chains, json, out, metric_plots.chains)
 
 
@@ -276,18 +275,10 @@ def refine(
     }
     if out:
         out.mkdir(parents=True, exist_ok=True)
-    table = refine.refine(
-        count,
-        seed,
-        steps,
-        source,
-        model=_model(model),
-        load=_proxy_loader(weights),
-        workers=workers,
-        rivals=rivals,
-        length=length,
-        items=held_out.Items(out / "refine.items.json" if out else None, about),
-        seconds=time,
-        reranker=_reranker(once),
+    evaluation = refine.RefineEvaluation(
+        count, seed, steps, time, source, length=length, rivals=rivals, workers=workers
     )
+    items = held_out.Items(out / "refine.items.json" if out else None, about)
+    load = _proxy_loader(weights)
+    table = refine.refine(evaluation, _model(model), load, _reranker(once), items)
     _finish(table, metrics.refine, json, out, metric_plots.refine)

@@ -9,13 +9,13 @@ import torch
 
 from unmix import effects
 from unmix.chain import Chain
-from unmix.evaluation.scoring import _score, coarse
+from unmix.evaluation.scoring import coarse, score
 from unmix.features.packing import unpack
 
 NEIGHBOURS = 25  # nearest items that are looked through for TOP different chains
 
 
-def _baselines(training, asked: list[dict]) -> dict[str, list[dict]]:
+def baselines(training, asked: list[dict]) -> dict[str, list[dict]]:
     """Scores of two answers that need no network, for the items that were asked of the network.
 
     "most frequent": the most frequent chain of the training set, each knob at its mean there (its
@@ -31,7 +31,7 @@ def _baselines(training, asked: list[dict]) -> dict[str, list[dict]]:
         vectors = coarse({k: unpack(k, torch.from_numpy(v)) for k, v in shard.items()})
         distances = torch.cdist(
             questions.double(), vectors.double(), compute_mode="use_mm_for_euclid_dist"
-        ).float()  # twins differ by less than the rounding of single precision
+        ).float()  # order-swapped negatives differ by less than the rounding of single precision
         numbers = first + torch.arange(len(vectors)).expand(len(asked), -1)
         together = torch.cat([near[0], distances], 1), torch.cat([near[1], numbers], 1)
         best = together[0].topk(NEIGHBOURS, largest=False)
@@ -43,10 +43,10 @@ def _baselines(training, asked: list[dict]) -> dict[str, list[dict]]:
     rows = {"most frequent": [], "nearest neighbour": []}
     for item, numbers in zip(asked, near[1].long().tolist(), strict=True):
         rest = item["chain"], item["audible"], item["tie"]
-        rows["most frequent"].append(_score(frequent, orders, *rest))
+        rows["most frequent"].append(score(frequent, orders, *rest))
         found = [_item_chain(labels, number) for number in numbers]
         ranked = list(dict.fromkeys(chain.names for chain in found))
-        rows["nearest neighbour"].append(_score(found[0], ranked, *rest))
+        rows["nearest neighbour"].append(score(found[0], ranked, *rest))
     return rows
 
 
@@ -55,7 +55,7 @@ def _names(order) -> tuple[str, ...]:
 
 
 def _item_chain(labels: dict, i: int) -> Chain:
-    """The chain of one item of a data set (dataset.labels)."""
+    """The chain of one item of a data set (data.chains.labels)."""
     names = _names(labels["order"][i])
     rows = [(labels[f"knobs.{name}"][i], labels[f"switches.{name}"][i]) for name in names]
     return Chain(

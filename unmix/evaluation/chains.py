@@ -1,10 +1,15 @@
-"""Figures of first answers on held-out chains: the network alone, its second hearing, and two
-baselines that know its data set."""
+"""Metrics of first answers on held-out chains: the network alone, re-ranked, and two baselines.
+
+Each recording goes the way of ``unmix.analyze``: ``prepare`` (gain, alignment, window), then
+``predict`` (features, posterior, re-ranking). A recording that ``prepare`` refuses counts as
+answered wrongly, by the empty chain.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,164 +19,159 @@ from unmix.chain import Chain
 from unmix.data.chains import ChainSampler
 from unmix.errors import UnmixError
 from unmix.evaluation import sequence_metrics
-from unmix.evaluation.baselines import _baselines
-from unmix.evaluation.held_out import audible_knobs, hear, held_out, last, mean
-from unmix.evaluation.scoring import SHARES, _coverage, _score, coarse
-from unmix.inference.rerank import rerank
-from unmix.recording.judge import Judge
+from unmix.evaluation.baselines import baselines
+from unmix.evaluation.held_out import Question, ask, held_out, last, mean
+from unmix.evaluation.scoring import SHARES, coarse, coverage, score
+from unmix.inference.predict import Prediction, predict
 from unmix.runtime.workers import process_map
 
 MIXED = "mixed"  # degraded as training recordings are
-
-
 NOTHING = "–"  # in the confusion table: no effect where one was, or the other way round
 
 
 @dataclass(frozen=True)
-class Question:
-    """A held-out recording, and what is right about it.
+class ChainsEvaluation:
+    """Which held-out chains are asked, and how.
 
     Attributes:
-        dry, recording: float32 (samples,). match_gain: the recording's level says nothing.
-        heard: features, as the network is asked.
-        true: the chain. audible: by ``audible_knobs``.
-        tie: picks the order in which ``true`` counts as made, of those that sound the same.
+        count, seed: which chains; lengths 1–5 in equal parts.
+        source: what was sent through them. hidden_source: whether the network is not told.
+        degrade: a kind of degradation.KINDS for every recording, or MIXED; with "gain" the level
+            counts as unknown, as with ``analyze --gain auto``.
+        length: one length only.
+        folder: audio folder for half of the sources when ``source`` is "synthetic".
+        beams: candidate chains of the beam search.
+        workers: processes of one thread each, if more than 1.
+        training: folder of a chains data set, from which the baselines take their answers.
     """
 
-    dry: np.ndarray
-    recording: np.ndarray
-    match_gain: bool
-    features: dict
-    true: Chain
-    audible: dict
-    tie: int
+    count: int = 250
+    seed: int = 1
+    source: str = "probe"
+    hidden_source: bool = False
+    degrade: str | None = None
+    length: int | None = None
+    folder: Path | None = None
+    beams: int = 10
+    workers: int = 1
+    training: Path | None = None
 
+    def sampler(self) -> ChainSampler:
+        """The held-out chains.
 
-def ask(sampler: ChainSampler, i: int, hidden_source: bool = False) -> Question:
-    """Item i of a held-out sampler as a question to a network."""
-    config = sampler.config
-    dry, true, recording = sampler.example(i)
-    match_gain = config["degradation"] == "gain"
-    return Question(
-        dry,
-        recording,
-        match_gain,
-        hear(dry, recording, hidden_source, not match_gain),
-        true,
-        audible_knobs(dry, true),
-        int(np.random.default_rng([config["seed"], i]).integers(10**6)),
-    )
+        Raises:
+            UnmixError: an unknown source or degradation, or no chain at all.
+        """
+        if self.count < 1:
+            raise UnmixError("count must be 1 or more")
+        share = float(self.degrade is not None)
+        kind = None if self.degrade == MIXED else self.degrade
+        options = {"degradation": kind, "length": self.length, "folder": self.folder}
+        return held_out(self.seed, self.source, share, **options)
 
 
 def answer(model, question: Question, beams: int = 10, seed: int = 0) -> dict:
-    """How right a network's first answer is; ``by_length`` makes figures of many."""
-    return _rate(question, model.infer(question.features, beams)[0], seed)
+    """How right a network's own first answer is; ``by_length`` makes metrics of many."""
+    prediction = predict(question.prepare(), model, beams)
+    return _rate(question, prediction.posteriors, seed)
 
 
 def _rate(question: Question, posteriors: list, seed: int) -> dict:
+    """Scores of a first answer; no posteriors: there was none."""
     from unmix.search.starts import prediction
 
-    first, ranked = prediction(posteriors[0]).chain, [posterior.names for posterior in posteriors]
-    judge = Judge(question.recording, question.dry, question.match_gain)
+    first = prediction(posteriors[0]).chain if posteriors else Chain()
+    ranked = [posterior.names for posterior in posteriors]
+    generator = torch.Generator().manual_seed(seed)
     return {
-        **_score(first, ranked, question.true, question.audible, question.tie),
-        "mss": judge.distance(first),
-        "coverage": _coverage(posteriors[0], question.true, torch.Generator().manual_seed(seed)),
+        **score(first, ranked, question.true, question.audible, question.tie),
+        "mss": question.judge.distance(first),
+        "coverage": coverage(posteriors[0] if posteriors else None, question.true, generator),
+        "refused": not posteriors,
     }
 
 
 @dataclass(frozen=True)
 class _Naming:
-    """What every item of ``chains`` shares."""
+    """What every item of ``chains`` shares; worker processes get one copy each."""
 
     sampler: ChainSampler
     model: torch.nn.Module
     reranker: torch.nn.Module | None
     hidden_source: bool
     beams: int
+    baselines: bool = field(default=False)
 
     def item(self, i: int) -> dict:
-        """How right the answer to one question is, with that of the network alone where there is a
-        second hearing, and what the baselines need for theirs."""
-        question = ask(self.sampler, i, self.hidden_source)
-        asked = {
+        """Scores of the answer to one question; "alone", of the network's own where it was
+        re-ranked; "asked", what the baselines need for their answers."""
+        question, seed = ask(self.sampler, i, self.hidden_source), self.sampler.config["seed"]
+        found = self._predict(question)
+        posteriors, own = (found.posteriors, found.network) if found else ([], [])
+        reranked = self.reranker is not None and not self.hidden_source
+        return {
+            **_rate(question, posteriors, seed),
+            "alone": _rate(question, own, seed) if reranked else None,
+            "asked": self._asked(question, found) if self.baselines else None,
+        }
+
+    def _predict(self, question: Question) -> Prediction | None:
+        try:
+            return predict(question.prepare(), self.model, self.beams, self.reranker)
+        except UnmixError:
+            return None
+
+    def _asked(self, question: Question, found: Prediction | None) -> dict:
+        if found is None:
+            raise UnmixError("the baselines need recordings that can be analysed")
+        return {
             "chain": question.true,
             "audible": question.audible,
             "tie": question.tie,
-            "coarse": coarse(question.features)[0].numpy(),
+            "coarse": coarse(found.features)[0].numpy(),
         }
-        seed = self.sampler.config["seed"]
-        posteriors = self.model.infer(question.features, self.beams)[0]
-        first = _rate(question, posteriors, seed)
-        if self.reranker is None or self.hidden_source:
-            return {**first, "alone": None, "asked": asked}
-        sounds = question.recording, question.dry
-        posteriors = rerank(self.model, self.reranker, posteriors, question.features, *sounds)
-        return {**_rate(question, posteriors, seed), "alone": first, "asked": asked}
 
 
-def chains(
-    count: int = 250,
-    seed: int = 1,
-    source: str = "probe",
-    hidden_source: bool = False,
-    degrade: str | None = None,
-    length: int | None = None,
-    folder=None,
-    beams: int = 10,
-    model=None,
-    workers: int = 1,
-    training=None,
-    reranker=None,
-) -> dict:
-    """First answers on held-out chains, lengths 1–5 in equal parts: beam search, no refine.
+def chains(evaluation: ChainsEvaluation, model=None, reranker=None) -> dict:
+    """First answers on held-out chains: beam search, no refinement.
 
     Args:
-        count, seed: which chains.
-        source: what was sent through them; hidden_source: whether the network is not told.
-        degrade: a kind of degradation.KINDS for every recording, or MIXED; with "gain" the network
-            is not told the level, as with ``analyze --gain auto``.
-        length: one length only.
-        folder: audio folder for half of the sources when ``source`` is "synthetic".
         model: an InverseModel; the bundled one if None.
-        workers: processes of one thread each, if more than 1.
-        training: folder of a chains data set, from which the baselines take their answers.
-        reranker: for the second hearing; None goes without.
+        reranker: re-ranks the answers where the source is known; None goes without.
 
     Returns:
-        {"count", "all": figures, "by_length": {n: figures}, "effects", "confusion", "knobs"};
-        "alone" {"all", "by_length"}, the network without its second hearing, where there is one;
-        and "baselines" {name: {"all", "by_length"}} where there is a training set. Figures: by
+        {"count", "all": metrics, "by_length": {n: metrics}, "effects", "confusion", "knobs"};
+        "alone" {"all", "by_length"}, the network without re-ranking, where there is one; and
+        "baselines" {name: {"all", "by_length"}} where there is a training set. Metrics: by
         equivalence, raw with its ceiling (a right class gives a right order by chance 1 in as many
         as it has orders), as a set, top5, edit distance, knob error (all and audible knobs of the
         effects named rightly), share of switches right, median real distance of the first answer
-        (MSS), coverage {share: …} of their knobs by intervals of 50, 80 and 90 % of the belief.
+        (MSS), coverage {share: …} of their knobs by intervals of 50, 80 and 90 % of the posterior,
+        and the share of recordings that were refused.
     """
     from unmix.weights import load_inverse
 
-    if count < 1:
-        raise UnmixError("count must be 1 or more")
-    share, kind = float(degrade is not None), None if degrade == MIXED else degrade
-    sampler = held_out(seed, source, share, degradation=kind, length=length, folder=folder)
-    naming = _Naming(sampler, model or load_inverse(), reranker, hidden_source, beams)
-    rows = process_map(naming, count, workers, "chains")
+    e, sampler = evaluation, evaluation.sampler()
+    training = e.training is not None
+    naming = _Naming(sampler, model or load_inverse(), reranker, e.hidden_source, e.beams, training)
+    rows = process_map(naming, e.count, e.workers, "chains")
     asked, alone = ([row.pop(key) for row in rows] for key in ("asked", "alone"))
-    figures = {
-        "count": count,
-        "seed": seed,
-        "source": "hidden" if hidden_source else source,
-        "degraded": degrade,
+    metrics = {
+        "count": e.count,
+        "seed": e.seed,
+        "source": "hidden" if e.hidden_source else e.source,
+        "degraded": e.degrade,
         **by_length(rows),
         "effects": _detection(rows),
         "confusion": _confusion(rows),
         "knobs": _by_knob(rows),
     }
     if alone[0] is not None:
-        figures["alone"] = by_length(alone)
-    if training is not None:
-        answers = _baselines(training, asked)
-        figures["baselines"] = {name: by_length(found) for name, found in answers.items()}
-    return figures
+        metrics["alone"] = by_length(alone)
+    if training:
+        answers = baselines(e.training, asked)
+        metrics["baselines"] = {name: by_length(found) for name, found in answers.items()}
+    return metrics
 
 
 def by_length(rows: list[dict]) -> dict:
@@ -188,7 +188,7 @@ def _summary(rows: list[dict]) -> dict:
         key: last(entry for row in rows for entry in row[key])
         for key in ("knobs", "audible", "switches")
     }
-    figures = {
+    metrics = {
         "count": len(rows),
         **{key: mean([row[key] for row in rows]) for key in ("equivalence", "raw", "ceiling")},
         **{key: mean([row[key] for row in rows]) for key in ("set", "top5", "edit")},
@@ -197,11 +197,12 @@ def _summary(rows: list[dict]) -> dict:
         "switches": mean(flat["switches"]),
     }
     if "coverage" in rows[0]:
-        figures["mss"] = float(np.median([row["mss"] for row in rows]))
-        figures["coverage"] = {
+        metrics["mss"] = float(np.median([row["mss"] for row in rows]))
+        metrics["coverage"] = {
             share: mean([hit for row in rows for hit in row["coverage"][share]]) for share in SHARES
         }
-    return figures
+        metrics["refused"] = mean([row["refused"] for row in rows])
+    return metrics
 
 
 def _detection(rows: list[dict]) -> dict:
@@ -219,8 +220,8 @@ def _detection(rows: list[dict]) -> dict:
 
 
 def _confusion(rows: list[dict]) -> dict[str, dict[str, int]]:
-    """{true effect: {named in its place: how often}}, places aligned as by ``metrics.alignment``;
-    NOTHING stands for an effect that was left out or added."""
+    """{true effect: {named in its place: how often}}, places aligned as by
+    ``sequence_metrics.alignment``; NOTHING stands for an effect that was left out or added."""
     labels = (*effects.names(), NOTHING)
     pairs = Counter(
         (x or NOTHING, y or NOTHING)

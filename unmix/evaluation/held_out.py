@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from unmix import effects
 from unmix.analysis.sensitivity import knob_sensitivity
+from unmix.audio.io import SAMPLE_RATE
+from unmix.audio.signals import FIXED_KINDS
 from unmix.chain import Chain
 from unmix.data.chains import ChainSampler
 from unmix.errors import UnmixError
-from unmix.features.extract import extract
+from unmix.recording.judge import Judge
+from unmix.recording.prepare import Problem, prepare
 from unmix.runtime.files import write_text
 
 AUDIBLE_MOVE, AUDIBLE_ESR_DB = 0.1, -40.0
@@ -44,9 +47,7 @@ def knob_errors(answer: Chain, true: Chain, audible: dict) -> dict[str, list]:
         errors = zip(effect.knobs, effect.panel.distance(a, b).tolist(), strict=True)
         rows = [(name, knob.name, error) for knob, error in errors]
         found["knobs"] += rows
-        found["audible"] += [
-            row for row, features in zip(rows, audible[name], strict=True) if features
-        ]
+        found["audible"] += [row for row, told in zip(rows, audible[name], strict=True) if told]
         right = zip(effect.switches, (a_switch == b_switch).tolist(), strict=True)
         found["switches"] += [(name, switch.name, hit) for switch, hit in right]
     return found
@@ -67,13 +68,57 @@ def held_out(seed: int, source: str, degraded: float = 0.0, **options) -> ChainS
     return ChainSampler(seed, shares={source: 1.0}, degraded=degraded, independent=True, **options)
 
 
-def hear(
-    source: np.ndarray, recording: np.ndarray, hidden: bool = False, level_known: bool = True
-) -> dict:
-    """Features of one recording for the model; with ``hidden`` it is not told the source."""
-    told = None if hidden else torch.from_numpy(source)[None]
-    level = {"level_known": torch.full((1,), float(level_known))}
-    return extract(torch.from_numpy(recording)[None], told) | level
+@dataclass(frozen=True)
+class Question:
+    """A held-out recording, and what is right about it.
+
+    Attributes:
+        dry, recording: float32 (samples,) at 44.1 kHz.
+        match_gain: the recording's level says nothing.
+        hidden: the source is not told.
+        true: the chain. audible: by ``audible_knobs``.
+        tie: picks the order in which ``true`` counts as made, of those that sound the same.
+    """
+
+    dry: np.ndarray
+    recording: np.ndarray
+    match_gain: bool
+    hidden: bool
+    true: Chain
+    audible: dict
+    tie: int
+    kind: str
+
+    def prepare(self) -> Problem:
+        """The recording as ``unmix.analyze`` prepares it.
+
+        Raises:
+            UnmixError: as ``prepare``: there, ``analyze`` gives no answer.
+        """
+        told = self.kind if self.kind in FIXED_KINDS else self.dry
+        gain = "auto" if self.match_gain else 0.0
+        return prepare(self.recording, SAMPLE_RATE, "none" if self.hidden else told, gain)
+
+    @cached_property
+    def judge(self) -> Judge:
+        """Of the recording as it was made, for answers of which ``prepare`` makes no judge."""
+        return Judge(self.recording, self.dry, self.match_gain)
+
+
+def ask(sampler: ChainSampler, i: int, hidden: bool = False) -> Question:
+    """Item i of a held-out sampler of one kind of source."""
+    config = sampler.config
+    dry, true, recording = sampler.example(i)
+    return Question(
+        dry,
+        recording,
+        config["degradation"] == "gain",
+        hidden,
+        true,
+        audible_knobs(dry, true),
+        int(np.random.default_rng([config["seed"], i]).integers(10**6)),
+        next(iter(config["shares"])),
+    )
 
 
 @dataclass

@@ -1,19 +1,21 @@
-"""Figures of refine on held-out chains, and what they share with those of the network.
+"""Metrics of refinement on held-out chains.
 
-Each is fixed by seed and count. Chains come from a random stream that training never draws from
-(dataset.ChainSampler, independent). For the network see evaluate_chains.py, for the proxies
-evaluate_proxies.py.
+Each recording goes the way of ``unmix.analyze``: ``prepare``, ``predict``, ``refine`` with one
+judge. Each metric is fixed by seed and count; chains come from a random stream that training never
+draws from (data.chains.ChainSampler, independent).
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from unmix import effects
+from unmix.analysis.analyze import refine_posteriors
 from unmix.analysis.sensitivity import (
     UNDETERMINED_ESR_DB,
     UNDETERMINED_MOVE,
@@ -25,17 +27,43 @@ from unmix.chain import MAX_LENGTH, Chain, canonical_order
 from unmix.data.chains import ChainSampler
 from unmix.dsp import losses
 from unmix.errors import UnmixError
-from unmix.evaluation.held_out import Items, audible_knobs, hear, held_out, knob_errors, last, mean
+from unmix.evaluation.held_out import Items, Question, ask, held_out, knob_errors, last, mean
 from unmix.inference.intervals import covered
-from unmix.inference.rerank import rerank
+from unmix.inference.predict import predict
 from unmix.recording.judge import Judge
 from unmix.runtime.workers import process_map
 from unmix.search.laplace import laplace_unit_intervals
+from unmix.search.options import SearchOptions
 
 RIVAL_CHAINS = 5
 
 
-def _sureness(judge: Judge, answer, true: Chain) -> tuple[list[bool], list[bool]]:
+@dataclass(frozen=True)
+class RefineEvaluation:
+    """Which held-out chains are refined, and how.
+
+    Attributes:
+        count, seed: which chains; lengths 1–5 in equal parts.
+        steps: of each refinement; seconds: at most, beside the steps.
+        source: what was sent through them.
+        beams: candidate chains that each search starts from.
+        length: one length only.
+        rivals: also give the time that each search took to other methods (rivals.py).
+        workers: processes of one thread each, if more than 1.
+    """
+
+    count: int = 100
+    seed: int = 1
+    steps: int = 200
+    seconds: float | None = None
+    source: str = "probe"
+    beams: int = 10
+    length: int | None = None
+    rivals: bool = False
+    workers: int = 1
+
+
+def _interval_metrics(judge: Judge, answer, true: Chain) -> tuple[list[bool], list[bool]]:
     """For the effects that are in the answer and in the true chain: whether each true knob lies in
     the answer's interval; and of the knobs that the answer calls undetermined, whether they are
     so, by renders about the true chain."""
@@ -59,60 +87,52 @@ class _Searches:
     model: torch.nn.Module
     reranker: torch.nn.Module | None
     proxies: dict
-    steps: int
-    seconds: float | None
-    beams: int
-    rivals: bool
+    evaluation: RefineEvaluation
 
     def item(self, i: int) -> dict:
-        """Network, search and figures of one held-out chain."""
-        from unmix.search.refine import refine as search
-        from unmix.search.starts import initial_points
-
-        dry, true, recording = self.sampler.example(i)
+        """Network, search and metrics of one held-out chain."""
+        question, seed = ask(self.sampler, i), self.evaluation.seed
+        options = SearchOptions(self.evaluation.steps, self.evaluation.seconds)
         start = time.perf_counter()
-        features = hear(dry, recording)
-        posteriors = self.model.infer(features, self.beams)[0]
-        if self.reranker is not None:
-            posteriors = rerank(self.model, self.reranker, posteriors, features, recording, dry)
-        generator = torch.Generator().manual_seed(self.sampler.config["seed"])
-        starts = initial_points(posteriors, generator=generator)
-        found = search(recording, dry, starts, self.proxies, self.steps, seconds=self.seconds)
+        problem = question.prepare()
+        posteriors = predict(problem, self.model, self.evaluation.beams, self.reranker).posteriors
+        generator = torch.Generator().manual_seed(seed)
+        points, found = refine_posteriors(problem, posteriors, self.proxies, options, generator)
         seconds = time.perf_counter() - start
-        audible = audible_knobs(dry, true)
-        right = canonical_order(true.names)
-        inside, unsure = _sureness(Judge(recording, dry), found.candidates[0].origin, true)
+        true, right = question.true, canonical_order(question.true.names)
+        inside, unsure = _interval_metrics(problem.judge, found.candidates[0].origin, true)
+        wet = found.chain.render(question.dry, SAMPLE_RATE)
+        rivals = self._compete(question, points, seconds) if self.evaluation.rivals else {}
         return {
             "length": len(right),
             "seconds": seconds,
             "renders": found.renders,
             "before": found.before,
             "after": found.after,
-            "si_sdr": losses.si_sdr_db(found.chain.render(dry, SAMPLE_RATE), recording),
+            "si_sdr": losses.si_sdr_db(wet, question.recording),
             "timeline": found.timeline,
-            "rivals": self.compete(dry, true, recording, starts, seconds) if self.rivals else {},
-            "right_before": canonical_order(starts[0].chain.names) == right,
+            "rivals": rivals,
+            "right_before": canonical_order(points[0].chain.names) == right,
             "right_after": canonical_order(found.chain.names) == right,
-            "audible_before": last(knob_errors(starts[0].chain, true, audible)["audible"]),
-            "audible": last(knob_errors(found.chain, true, audible)["audible"]),
+            "audible_before": _audible_errors(points[0].chain, question),
+            "audible": _audible_errors(found.chain, question),
             "covered": inside,
             "unsure": unsure,
         }
 
-    def compete(self, dry, true, recording, starts, seconds: float) -> dict:
+    def _compete(self, question: Question, points, seconds: float) -> dict:
         """What others make of the same recording in the same time, on as many cores."""
         from unmix.evaluation import rivals
         from unmix.search.schedule import grouped_by_order
 
-        chains = [
-            group[0].chain for group in grouped_by_order(starts)[:RIVAL_CHAINS]
-        ]  # predictions
+        groups = grouped_by_order(points)[:RIVAL_CHAINS]
+        chains = [group[0].chain for group in groups]  # predictions
+        true, judge = question.true, question.judge
         gift = Chain(
             (n, effects.get(n).from_unit([0.5] * len(effects.get(n).knobs), options))
             for n, settings in true.steps
             for _, options in [effects.get(n).to_unit(settings)]
         )
-        judge = Judge(recording, dry)
         attempts = {
             "CMA-ES, the same chains": rivals.cma(judge, chains, seconds),
             "CMA-ES, the true chain": rivals.cma(judge, [gift], seconds),
@@ -130,33 +150,23 @@ class _Searches:
         }
 
 
+def _audible_errors(answer: Chain, question: Question) -> list[float]:
+    return last(knob_errors(answer, question.true, question.audible)["audible"])
+
+
 def refine(
-    count: int = 100,
-    seed: int = 1,
-    steps: int = 200,
-    source: str = "probe",
-    beams: int = 10,
+    evaluation: RefineEvaluation,
     model=None,
-    load=None,
-    workers: int = 1,
-    rivals: bool = False,
-    length: int | None = None,
-    items: Items | None = None,
-    seconds: float | None = None,
+    load: Callable | None = None,
     reranker=None,
+    items: Items | None = None,
 ) -> dict:
-    """What refine makes of the network's first answers, by the real render.
+    """What refinement makes of the network's first answers, by the real render.
 
     Args:
-        count, seed: which held-out chains (lengths 1–5 in equal parts).
-        steps: of refine. beams: believed chains that the search starts from.
         model, load: an InverseModel and name -> proxy; the bundled ones if None.
-        workers: processes of one thread each, if more than 1.
-        length: one length of chain only.
-        rivals: also give the time that each search took to other methods (rivals.py).
+        reranker: re-ranks the first answers; None goes without.
         items: of an evaluation that was broken off; those that are missing join them.
-        seconds: of each search at most, beside ``steps``.
-        reranker: for the second hearing; None goes without.
 
     Returns:
         {"count", "worse", "better" (shares), "mss_before", "mss_after" (medians), "si_sdr_db"
@@ -165,45 +175,33 @@ def refine(
         intervals), "undetermined" (share of the knobs called so that are so), "by_length"},
         and "rivals" {name: {"wins": share of items in which refine ended nearer, "mss_after",
         "equivalence", "renders", "wins_by_length"}}, "timelines" {name: of each item}
+
+    Raises:
+        UnmixError: no chain or no step.
     """
     from unmix.weights import load_inverse, load_proxy
 
-    if count < 1 or steps < 1:
+    if evaluation.count < 1 or evaluation.steps < 1:
         raise UnmixError("count and steps must be 1 or more")
-    stand_ins = {name: (load or load_proxy)(name) for name in effects.names()}
+    sampler = held_out(evaluation.seed, evaluation.source, length=evaluation.length)
     model = model or load_inverse()
-    searches = _Searches(
-        held_out(seed, source, length=length),
-        model,
-        reranker,
-        stand_ins,
-        steps,
-        seconds,
-        beams,
-        rivals,
-    )
+    proxies = {name: (load or load_proxy)(name) for name in effects.names()}
+    searches = _Searches(sampler, model, reranker, proxies, evaluation)
     items = items or Items()
-    rows = process_map(searches, count, workers, "refine", items.rows, items.keep)
-    lengths = range(1, MAX_LENGTH + 1)
+    rows = process_map(
+        searches, evaluation.count, evaluation.workers, "refine", items.rows, items.keep
+    )
+    parts = {n: [row for row in rows if row["length"] == n] for n in range(1, MAX_LENGTH + 1)}
+    rivals = {name: [row["rivals"][name]["timeline"] for row in rows] for name in rows[0]["rivals"]}
     return {
-        "count": count,
-        "seed": seed,
-        "steps": steps,
-        "seconds_at_most": seconds,
+        "count": evaluation.count,
+        "seed": evaluation.seed,
+        "steps": evaluation.steps,
+        "seconds_at_most": evaluation.seconds,
         "all": _refine_summary(rows),
-        "by_length": {
-            n: _refine_summary(part)
-            for n in lengths
-            if (part := [r for r in rows if r["length"] == n])
-        },
+        "by_length": {n: _refine_summary(part) for n, part in parts.items() if part},
         "rivals": _rivals(rows),
-        "timelines": {
-            "unmix": [row["timeline"] for row in rows],
-            **{
-                name: [row["rivals"][name]["timeline"] for row in rows]
-                for name in rows[0]["rivals"]
-            },
-        },
+        "timelines": {"unmix": [row["timeline"] for row in rows], **rivals},
         "before": [row["before"] for row in rows],
     }
 

@@ -12,16 +12,15 @@ from unmix.evaluation.held_out import knob_errors
 from unmix.inference.intervals import covered, posterior_unit_intervals
 
 SHARES = (0.5, 0.8, 0.9)  # of the intervals whose coverage is measured
-
-
 TOP = 5
 
 
-def _coverage(posterior, true: Chain, generator: torch.Generator) -> dict[float, list[bool]]:
-    """{share: whether each knob of the effects named rightly lies in its interval}."""
+def coverage(posterior, true: Chain, generator: torch.Generator) -> dict[float, list[bool]]:
+    """{share: whether each knob of the effects named rightly lies in its interval}, by a posterior;
+    nothing lies in those of no posterior."""
     result = {share: [] for share in SHARES}
     for name, settings in true.steps:
-        if name not in posterior.mixtures:
+        if posterior is None or name not in posterior.mixtures:
             continue
         knobs, _ = effects.get(name).to_unit(settings)
         for share in SHARES:
@@ -30,7 +29,7 @@ def _coverage(posterior, true: Chain, generator: torch.Generator) -> dict[float,
     return result
 
 
-def _score(answer: Chain, ranked: list[tuple[str, ...]], true: Chain, audible, tie: int) -> dict:
+def score(answer: Chain, ranked: list[tuple[str, ...]], true: Chain, audible, tie: int) -> dict:
     """How right an answer is: a chain in canonical form, and the best orders of effects.
 
     ``tie`` picks the order in which the true chain counts as made, of those that sound the same.
@@ -51,8 +50,9 @@ def _score(answer: Chain, ranked: list[tuple[str, ...]], true: Chain, audible, t
 
 
 def coarse(features: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Features (batch B, as ``features.extract`` gives them) as vectors in which distances mean
-    something: pictures averaged over 4 bands and 5 frames, in units of about one spread: (B, D)."""
+    """Features (batch B, as ``extract.extract`` gives them) as vectors in which distances mean
+    something: spectrograms averaged over 4 bands and 5 frames, in units of about one standard
+    deviation: (B, D)."""
     scales = {"mel": 0.05, "source_mel": 0.05, "link": 1.0}
     parts = [
         F.avg_pool2d(features[name].float()[:, None], (4, 5)).flatten(1) * scale

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ KINDS = ("auto", *signals.FIXED_KINDS, "none")  # of sources that are not a file
 
 
 @dataclass
-class Prepared:
+class Problem:
     """A recording made ready: the aligned pair, and the whole source for the answer.
 
     Attributes:
@@ -39,19 +40,37 @@ class Prepared:
         """Latency that was taken out, in seconds."""
         return self.pair.latency / SAMPLE_RATE
 
+    @cached_property
     def judge(self) -> Judge:
-        """Of the part that holds sound from both."""
+        """Of the part that holds sound from both; the one of everything that is compared.
+
+        Raises:
+            UnmixError: the source is not known.
+        """
+        if self.dry is None:
+            raise UnmixError("without its source a recording cannot be compared with renders")
         return Judge(*self.pair.sounds(), self.match_gain)
 
 
 def prepare(
-    audio, sample_rate: int | None = None, source: str = "auto", gain: float | str = 0.0
-) -> Prepared:
+    audio,
+    sample_rate: int | None = None,
+    source: str | Path | np.ndarray = "auto",
+    gain: float | str = 0.0,
+) -> Problem:
     """Read, check, mix to mono, resample, find the source, align, and choose the window.
 
-    Arguments and exceptions as ``analyze.analyze``.
+    Args:
+        audio: a file, or an array (samples,) or (channels, samples) with ``sample_rate`` in Hz.
+        source: as of ``analysis.analyze``, or the dry sound as an array of the same sample rate.
+        gain: in dB, what recording added and is taken out; "auto" if nobody knows.
+
+    Raises:
+        UnmixError: audio that cannot be read or analysed, or an argument that makes no sense.
     """
-    check(str(source), gain)
+    if not isinstance(source, np.ndarray):
+        source = str(source)
+        check(source, gain)
     if isinstance(audio, str | Path):
         channels, sample_rate = read(audio)
     elif sample_rate is None:
@@ -62,7 +81,7 @@ def prepare(
     mono, notes = checks.to_mono(channels)
     notes += checks.check_recording(mono, sample_rate)
     recording = resample(mono, sample_rate, SAMPLE_RATE) * np.float32(10 ** (-(gain_db or 0) / 20))
-    kind, dry, dry_rate, more = _source(str(source), recording)
+    kind, dry, dry_rate, more = _source(source, sample_rate, recording)
     notes += more
     known = None if dry is None else resample(dry, dry_rate, SAMPLE_RATE)
     slack = 1 + SAMPLE_RATE // min(sample_rate, SAMPLE_RATE)
@@ -70,7 +89,7 @@ def prepare(
     pair.notes = notes + pair.notes
     if gain_db is None and dry is not None:
         pair.notes.append("The recording gain counts as unknown: compared at equal RMS level.")
-    return Prepared(pair, kind, dry, dry_rate, gain_db is None, gain_db)
+    return Problem(pair, kind, dry, dry_rate, gain_db is None, gain_db)
 
 
 def check(source: str, gain: float | str) -> None:
@@ -93,8 +112,10 @@ def _gain_db(gain: float | str) -> float | None:
     return value
 
 
-def _source(source: str, recording: np.ndarray):
+def _source(source: str | np.ndarray, sample_rate: int, recording: np.ndarray):
     """(kind, mono (samples,) or None, its sample rate, notes) for what the user asked for."""
+    if isinstance(source, np.ndarray):
+        return _dry("the source", as_channels(source), sample_rate)
     if source == "none":
         return "none", None, SAMPLE_RATE, []
     if source in signals.FIXED_KINDS:
@@ -104,8 +125,12 @@ def _source(source: str, recording: np.ndarray):
         if alignment.match(recording, probe).found:
             return "probe", probe, SAMPLE_RATE, ["The probe was found in the recording."]
         return "none", None, SAMPLE_RATE, ["The probe was not found in the recording."]
-    channels, rate = read(source)
+    return _dry(f"the source {source}", *read(source))
+
+
+def _dry(name: str, channels: np.ndarray, sample_rate: int):
+    """As ``_source``, of the dry sound itself."""
     mono, notes = checks.to_mono(channels)
-    if np.abs(mono).max() < 10 ** (checks.SILENCE_DB / 20):
-        raise UnmixError(f"the source {source} is silent")
-    return "file", mono, rate, [f"Source: {note[0].lower()}{note[1:]}" for note in notes]
+    if np.abs(mono).max(initial=0) < 10 ** (checks.SILENCE_DB / 20):
+        raise UnmixError(f"{name} is silent")
+    return "file", mono, sample_rate, [f"Source: {note[0].lower()}{note[1:]}" for note in notes]

@@ -38,7 +38,7 @@ class SaturatorProxy(nn.Module):
         super().__init__()
         self.panel = panel
         features = 2 * len(self.SCALES) + 2
-        self.response_plots = nn.ModuleList(
+        self.curves = nn.ModuleList(
             TCN(features, 1, channels, kernel=1, dilations=(1,) * blocks) for _ in CURVES
         )
 
@@ -51,7 +51,7 @@ class SaturatorProxy(nn.Module):
         features += [angle.sin(), angle.cos()]
         signal = torch.stack(features)[None]  # (1, features, points)
         return torch.cat(
-            [torch.tanh(x) * self.response_plots[i](signal)[0] for i in options.tolist()]
+            [torch.tanh(x) * self.curves[i](signal)[0] for i in options.tolist()]
         )
 
     def forward(self, audio, knobs, switches):
