@@ -19,11 +19,7 @@ if TYPE_CHECKING:
 from unmix.analysis.result import Excerpt, Result
 
 BEAMS = 10  # chains that refine begins with
-
-
 AROUND = 30  # starting points drawn around a chain that is refined alone
-
-
 BLIND_NOTE = (
     "Without its source a recording tells less: this is the network's posterior, not checked by a "
     "render. Send the probe (unmix probe probe.wav) through the effects and analyse that, or name "

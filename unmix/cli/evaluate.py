@@ -139,22 +139,12 @@ def proxies(
     from unmix.evaluation import proxies
 
     folder = None if sources == "synthetic" else Path(sources)
-    options = {"folder": folder, "load": _proxy_loader(weights), "workers": workers}
-    table = {
-        "count": count,
-        "seed": seed,
-        "sources": sources,
-        "effects": proxies.proxies(
-            effect,
-            count,
-            seed,
-            gradients=gradients,
-            baseline=_baseline_loader(baseline) if baseline else None,
-            **options,
-        ),
-    }
+    evaluation = proxies.ProxiesEvaluation(count, seed, folder, gradients, workers=workers)
+    load, other = _proxy_loader(weights), _baseline_loader(baseline) if baseline else None
+    table = {"count": count, "seed": seed, "sources": sources}
+    table["effects"] = proxies.proxies(evaluation, effect, load, other)
     if not effect:
-        table["chains"] = proxies.chains(count, seed, **options)
+        table["chains"] = proxies.chains(evaluation, load)
     _finish(table, metrics.proxies, json)
 
 

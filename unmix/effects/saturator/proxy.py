@@ -50,9 +50,7 @@ class SaturatorProxy(nn.Module):
         features = [f(x / s) for s in self.SCALES for f in (torch.tanh, lambda v: v.clamp(max=1))]
         features += [angle.sin(), angle.cos()]
         signal = torch.stack(features)[None]  # (1, features, points)
-        return torch.cat(
-            [torch.tanh(x) * self.curves[i](signal)[0] for i in options.tolist()]
-        )
+        return torch.cat([torch.tanh(x) * self.curves[i](signal)[0] for i in options.tolist()])
 
     def forward(self, audio, knobs, switches):
         """(B, T), (B, K) in 0…1, (B, S) option numbers -> (B, T), float32."""
