@@ -222,13 +222,13 @@ def proxies(
         {count, cosine (median), cosine_p10, right_sign (share of knobs)}; with a baseline,
         baseline: {esr_db, mss, parameters, speed}.
     """
-    from unmix.weights import load_proxy
+    from unmix.weights import load_proxy, proxied
 
     if count < 1:
         raise UnmixError("count must be 1 or more")
     gradients = count if gradients is None else gradients
     table = {}
-    for name in names or effects.names():
+    for name in names or proxied():
         modules = {"proxy": (load or load_proxy)(name)}
         if baseline:
             modules["baseline"] = baseline(name)
@@ -280,13 +280,14 @@ def chains(
     Returns:
         {length: {esr_db: {mean, median, p95}, worst: [{esr_db, item, chain}]}}
     """
-    from unmix.weights import load_proxy
+    from unmix.weights import load_proxy, proxied
 
-    stand_ins = {name: (load or load_proxy)(name) for name in effects.names()}
+    stand_ins = {name: (load or load_proxy)(name) for name in proxied()}
     table = {}
     for length in CHAIN_LENGTHS:
         sampler = ChainSampler(
             EVALUATION_SEED + seed,
+            effects=stand_ins,
             shares={"synthetic": 1.0},
             folder=folder,
             folder_share=1.0,
