@@ -19,7 +19,6 @@ from pathlib import Path
 from unmix import effects, weights
 from unmix.networks import checkpoint
 from unmix.networks.model import PARTS
-from unmix.runtime.files import file_hash
 from unmix.training import network
 
 
@@ -40,7 +39,7 @@ def main(runs: Path, keep: float, also: list[Path], last: bool, only: str | None
     best = runs / "reranker" / checkpoint.BEST
     if best.exists():
         _, about = checkpoint.read(best)
-        model = weights.load_reranker(best)
+        model = weights.load_reranker(weights.load_inverse().effects, best)
         if last:
             take_last(best.parent, model, about)
         print(weights.save_reranker(model, about))
@@ -53,7 +52,7 @@ def main(runs: Path, keep: float, also: list[Path], last: bool, only: str | None
         model = weights.load_inverse(path=path)
         if last:
             take_last(path.parent, model, about)
-        others = [(checkpoint.read(other)[0], share) for other, share in shares.items()]
+        others = [(weights.read_inverse(other)[0], share) for other, share in shares.items()]
         averaged = PARTS[only] if only else sum(PARTS.values(), ())
         for name, parameter in model.named_parameters():
             if name.split(".")[0] not in averaged:
@@ -63,9 +62,11 @@ def main(runs: Path, keep: float, also: list[Path], last: bool, only: str | None
             for tensor, share in have:
                 parameter.add_(tensor.float(), alpha=share)
         if shares:
-            about["mean_with"] = {file_hash(other): share for other, share in shares.items()}
+            about["mean_with"] = {
+                weights.inverse_hash(other): share for other, share in shares.items()
+            }
             about["mean_of"] = averaged
-        print(weights.save_inverse(model, about))
+        print(*weights.save_inverse(model, about), sep="\n")
 
 
 if __name__ == "__main__":

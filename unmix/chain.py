@@ -147,7 +147,8 @@ def proxy_render(proxies: dict, audio, order, knobs: dict, switches: dict):
     Args:
         proxies: {effect name: module}, for every effect that occurs.
         audio: tensor (B, samples) at 44.1 kHz.
-        order: long tensor (B, length) of registry numbers, −1 where the chain has ended.
+        order: long tensor (B, length), the effects' places in ``knobs``, −1 where the chain has
+            ended.
         knobs: {effect name: (B, K) tensor in 0…1}; rows without the effect are ignored.
         switches: {effect name: (B, S) long tensor}.
 
@@ -155,7 +156,7 @@ def proxy_render(proxies: dict, audio, order, knobs: dict, switches: dict):
         (B, samples).
     """
     for place in range(order.shape[1]):
-        for number, name in enumerate(effects.names()):
+        for number, name in enumerate(knobs):
             rows = (order[:, place] == number).nonzero()[:, 0]
             if len(rows):
                 wet = proxies[name](audio[rows], knobs[name][rows], switches[name][rows])

@@ -55,7 +55,7 @@ def dry():
 @pytest.fixture
 def command(monkeypatch, model, proxies, tmp_path):
     """The command line with an untrained network in a folder of its own."""
-    both = model, load_reranker()
+    both = model, load_reranker(model.effects)
     monkeypatch.setattr("unmix.weights.bundled_models", lambda: both)
     monkeypatch.setattr("unmix.weights.load_proxy", lambda name, device: proxies[name])
     monkeypatch.chdir(tmp_path)

@@ -55,7 +55,7 @@ def test_a_start_may_lack_a_part_of_the_model(data, tmp_path):
     torch.manual_seed(0)
     model = InverseModel(SMALL).eval()
     old = {k: v for k, v in model.state_dict().items() if ".score." not in k}
-    checkpoint._write(tmp_path / "old.safetensors", old, {})
+    checkpoint.write(tmp_path / "old.safetensors", old, {})
     network.train(
         data,
         tmp_path / "run",

@@ -162,12 +162,11 @@ def _check(options, top: int) -> None:
 
 def _proxies(proxies: dict | None, options) -> dict:
     """The given ones, or the bundled ones where a search needs any."""
-    from unmix import effects
-    from unmix.weights import load_proxy
+    from unmix.weights import load_proxy, proxied
 
     if proxies is not None or not options.searches:
         return proxies or {}
-    return {name: load_proxy(name, options.device) for name in effects.names()}
+    return {name: load_proxy(name, options.device) for name in proxied()}
 
 
 def _conclude(problem, prediction: Chain, found, top: int, refined: bool, generator) -> Result:

@@ -88,9 +88,9 @@ def _model(path: Path | None):
 
 
 def _reranker(once: bool):
-    from unmix.weights import load_reranker
+    from unmix.weights import bundled_models
 
-    return None if once else load_reranker()
+    return None if once else bundled_models()[1]
 
 
 def _digests(path: Path) -> dict:

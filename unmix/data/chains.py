@@ -6,6 +6,8 @@ chains: labels and features of the recording. Nothing here is written to disk (s
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 
@@ -16,8 +18,10 @@ from unmix.chain import MAX_LENGTH, Chain, canonical_order
 from unmix.data.degradation import KINDS, degrade
 from unmix.data.sampler import _CHAINS, _TEST, _peak_ok, _Sampler
 from unmix.dsp import losses
+from unmix.effects import EffectSet
 from unmix.errors import UnmixError
-from unmix.features import extract, packing, spectra
+from unmix.features import packing, spec, spectra
+from unmix.features.extract import extract
 
 FAMILY = 2 * MAX_LENGTH - 1
 
@@ -65,12 +69,14 @@ class ChainSampler(_Sampler):
         degradation: the one kind (degradation.KINDS) that they go through; several at random if
             None.
         independent: see above.
+        effects: that chains are made of, in the order of their numbers; all installed ones if
+            None.
         length: fixed chain length (only with independent); 1…5 in turn if None.
     """
 
     OPTIONS = (
         *("seed", "shares", "folder", "degraded", "independent", "length", "folder_share"),
-        "degradation",
+        *("degradation", "effects"),
     )
 
     def __init__(
@@ -83,12 +89,14 @@ class ChainSampler(_Sampler):
         length: int | None = None,
         folder_share: float = 0.5,
         degradation: str | None = None,
+        effects: Iterable[str] | EffectSet | None = None,
     ):
         shares = dict(shares or SOURCE_SHARES)
         if unknown := set(shares) - set(SOURCE_SHARES):
             raise UnmixError(f"no source {sorted(unknown)[0]!r}; use {', '.join(SOURCE_SHARES)}")
         if degradation not in (None, *KINDS):
             raise UnmixError(f"no degradation {degradation!r}; use {', '.join(KINDS)}")
+        self.effects = EffectSet.of(effects)
         self.folder = corpus.Folder(folder) if folder else None
         self.config = {
             "kind": "chains",
@@ -100,11 +108,11 @@ class ChainSampler(_Sampler):
             "independent": independent,
             "length": length,
             "folder_share": folder_share,
-            "effects": list(effects.names()),
+            "effects": list(self.effects.names),
             "audible_mss": AUDIBLE_MSS,
             "family_size": 1 if independent else FAMILY,
             "twins": None if independent else "swapped anywhere",
-            "features": extract.VERSION,
+            "features": spec.VERSION,
         }
         self.family_size = self.config["family_size"]
 
@@ -149,7 +157,7 @@ class ChainSampler(_Sampler):
         """One source with a chain of ``length`` on it: source, steps, renders of its beginnings."""
         while True:
             source = self._source(rng)
-            order = list(canonical_order(rng.permutation(effects.names())[:length].tolist()))
+            order = list(canonical_order(rng.permutation(self.effects.names)[:length].tolist()))
             grown = self._grow(rng, source, order)
             if grown is None:
                 continue
@@ -178,7 +186,7 @@ class ChainSampler(_Sampler):
             source, chain, recording = self.example(family)
             return source, [(chain, recording)]
         rng = self._rng(family)
-        source, steps, renders = self._draw(rng, min(MAX_LENGTH, len(effects.names())))
+        source, steps, renders = self._draw(rng, min(MAX_LENGTH, len(self.effects)))
         pairs = []
         for n in range(1, len(renders)):
             n = 0 if n == 1 and rng.random() < EMPTY_SHARE else n
@@ -210,16 +218,16 @@ class ChainSampler(_Sampler):
 
     def family(self, family: int) -> list[dict[str, np.ndarray]]:
         """Items of one family: features as ``features.pack`` leaves them, ``on_probe`` 1 or 0,
-        ``order`` (5,) of registry numbers, −1 behind the end, and ``knobs.NAME`` /
+        ``order`` (5,) of the effects' numbers, −1 behind the end, and ``knobs.NAME`` /
         ``switches.NAME`` of every effect (zeros where absent)."""
         source, pairs = self.audio_family(family)
         on_probe = {"on_probe": np.float16(np.array_equal(source, signals.probe()))}
         source = torch.from_numpy(source)[None]
         recordings = torch.from_numpy(np.stack([wet for _, wet in pairs]))
-        heard = extract.extract(recordings, source)
+        heard = extract(recordings, source)
         heard = packing.pack({name: values.numpy() for name, values in heard.items()})
         return [
-            {k: v[i] for k, v in heard.items()} | on_probe | labels(chain)
+            {k: v[i] for k, v in heard.items()} | on_probe | labels(chain, self.effects)
             for i, (chain, _) in enumerate(pairs)
         ]
 
@@ -228,15 +236,14 @@ class ChainSampler(_Sampler):
         return self.family(i // self.family_size)[i % self.family_size]
 
 
-def labels(chain: Chain) -> dict[str, np.ndarray]:
-    """A chain in canonical order as arrays; see ChainSampler.family."""
-    registry = effects.names()
+def labels(chain: Chain, vocabulary: EffectSet) -> dict[str, np.ndarray]:
+    """A chain of effects of a vocabulary in canonical order as arrays; see ChainSampler.family."""
     order = np.full(MAX_LENGTH, -1, np.int64)
     settings = dict(chain.steps)
     ordered = canonical_order(chain.names)
-    order[: len(ordered)] = [registry.index(name) for name in ordered]
+    order[: len(ordered)] = [vocabulary.index(name) for name in ordered]
     result = {"order": order}
-    for name in registry:
+    for name in vocabulary.names:
         effect = effects.get(name)
         knobs, switches = effect.to_unit(settings.get(name, {}))
         present = name in settings

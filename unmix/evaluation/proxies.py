@@ -237,12 +237,12 @@ def proxies(
     Raises:
         UnmixError: no pair, or an effect that is not there.
     """
-    from unmix.weights import load_proxy
+    from unmix.weights import load_proxy, proxied
 
     if evaluation.count < 1:
         raise UnmixError("count must be 1 or more")
     table = {}
-    for name in names or effects.names():
+    for name in names or proxied():
         modules = {"proxy": (load or load_proxy)(name)}
         if baseline:
             modules["baseline"] = baseline(name)
@@ -297,13 +297,14 @@ def chains(evaluation: ProxiesEvaluation, load: Callable | None = None) -> dict:
     Returns:
         {length: {esr_db: {mean, median, p95}, worst: [{esr_db, item, chain}]}}
     """
-    from unmix.weights import load_proxy
+    from unmix.weights import load_proxy, proxied
 
-    modules = {name: (load or load_proxy)(name) for name in effects.names()}
+    modules = {name: (load or load_proxy)(name) for name in proxied()}
     table = {}
     for length in CHAIN_LENGTHS:
         sampler = ChainSampler(
             EVALUATION_SEED + evaluation.seed,
+            effects=modules,
             shares={"synthetic": 1.0},
             folder=evaluation.folder,
             folder_share=1.0,

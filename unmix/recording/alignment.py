@@ -9,7 +9,7 @@ import torch
 
 from unmix.audio.io import SAMPLE_RATE
 from unmix.errors import UnmixError
-from unmix.features import extract, spectra
+from unmix.features import maps, spectra
 from unmix.features.spectra import WINDOW
 from unmix.recording.checks import MIN_SAMPLES, SILENCE_DB
 from unmix.recording.windows import _window_notes, fit_length, loudest, windows
@@ -173,7 +173,7 @@ def _arrival(wet: np.ndarray, dry: np.ndarray, size: int, lag: int) -> int:
 
 def _picture(signal: np.ndarray, frames: int) -> np.ndarray:
     """Log-mel of the first frames over 70 dB, each band about its mean: (MELS, frames)."""
-    mel = extract.log_mel(torch.from_numpy(fit_length(signal, WINDOW))[None])[0, :, :frames].numpy()
+    mel = maps.log_mel(torch.from_numpy(fit_length(signal, WINDOW))[None])[0, :, :frames].numpy()
     mel = np.maximum(mel, mel.max() - 70)
     return mel - mel.mean(1, keepdims=True)
 
@@ -213,7 +213,7 @@ def inverted(recording: np.ndarray, source: np.ndarray) -> bool:
     """Whether the polarity of a recording (WINDOW,) is inverted beyond doubt against its source:
     the bass, which filters hardly delay, follows it with the opposite sign."""
     y, x = (spectra.Spectra(torch.from_numpy(signal)) for signal in (recording, source))
-    real = extract.link(y, x)[: spectra.MELS]
+    real = maps.mel_coherence(y, x)[: spectra.MELS]
     return float(real[: SETTINGS.inverted_bands].mean()) < SETTINGS.inverted
 
 

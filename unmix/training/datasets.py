@@ -8,13 +8,13 @@ import time
 import numpy as np
 import torch
 
-from unmix import effects
 from unmix.chain import MAX_LENGTH
 from unmix.data.chains import FAMILY, ChainSampler
 from unmix.data.generate import stack_items
 from unmix.data.reader import Reader
+from unmix.effects import EffectSet
 from unmix.errors import UnmixError
-from unmix.features import extract, packing
+from unmix.features import packing, spec
 from unmix.training import specaugment
 
 VALIDATION_SEED = 1_000_000  # added to the run's seed; `evaluate` uses seeds below it
@@ -72,9 +72,9 @@ class ChainData:
                 raise UnmixError(
                     f"{folder}: holds {config.get('kind')}, not chains; see gen-data --help"
                 )
-            if config["effects"] != list(effects.names()):
-                raise UnmixError(f"{folder}: made with other effects; make it again with gen-data")
-            if config["features"] != extract.VERSION:
+            if config["effects"] != configs[0]["effects"]:
+                raise UnmixError(f"{folder}: made with other effects than {folders[0]}")
+            if config["features"] != spec.VERSION:
                 raise UnmixError(f"{folder}: made with other features; make it again with gen-data")
         if resident is not None:
             readers = [Resident(reader, resident, without) for reader in readers]
@@ -185,9 +185,14 @@ class Resident:
         return {name: self.tensors[name][rows] for name in names}
 
 
-def validation_data(seed: int, count: int) -> ChainData:
-    """Chains that no training stream contains: lengths 1–5 in equal parts, mostly on the probe."""
+def validation_data(seed: int, count: int, effects: EffectSet | None = None) -> ChainData:
+    """Chains that no training stream contains, of effects of a set (all installed ones if None):
+    lengths 1–5 in equal parts, mostly on the probe."""
     sampler = ChainSampler(
-        VALIDATION_SEED + seed, shares=VALIDATION_SHARES, degraded=0.0, independent=True
+        VALIDATION_SEED + seed,
+        shares=VALIDATION_SHARES,
+        degraded=0.0,
+        independent=True,
+        effects=effects,
     )
     return ChainData.first_of(sampler, count)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from unmix import effects
 from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import proxy_render
 from unmix.data.chains import ChainSampler
@@ -42,7 +41,7 @@ class SpectralTerm:
                 "the data are of another version, whose sound cannot be rendered again for the "
                 "spectral term; make them again with gen-data, or train with --hybrid-steps 0"
             )
-        self.proxies = {name: load_proxy(name, device) for name in effects.names()}
+        self.proxies = {name: load_proxy(name, device) for name in self.samplers[0].effects.names}
         self.samples = round(seconds * SAMPLE_RATE)
         self.device = device
 
@@ -58,10 +57,12 @@ class SpectralTerm:
         batch = data.batch(indices, self.device)
         with _half_on_cpu(self.device):
             _, mixtures = model.knob_losses(model.network_inputs(batch), batch)
-        knobs, switches = {}, {}
+        knobs, switches = (
+            {name: batch[f"{kind}.{name}"] for name in model.effects.names}
+            for kind in ("knobs", "switches")
+        )
         for name, (rows, mixture) in mixtures.items():
-            knobs[name] = batch[f"knobs.{name}"].index_copy(0, rows, mixture.centre())
-            switches[name] = batch[f"switches.{name}"]
+            knobs[name] = knobs[name].index_copy(0, rows, mixture.centre())
         end = int(rng.integers(self.samples, spectra.WINDOW + 1))
         dry = torch.from_numpy(source[:end]).to(self.device).expand(len(pairs), -1)
         recordings = torch.from_numpy(np.stack([wet[:end] for _, wet in pairs])).to(self.device)

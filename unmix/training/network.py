@@ -15,12 +15,12 @@ from unmix.data.reader import read_manifest
 from unmix.errors import UnmixError
 from unmix.networks import checkpoint
 from unmix.networks.decoder import CORES
-from unmix.networks.model import PARTS, UNREAD, InverseModel, ModelConfig
-from unmix.runtime.files import file_hash
+from unmix.networks.model import PARTS, UNUSED, InverseModel, ModelConfig
 from unmix.training import distributed
 from unmix.training.datasets import HIDDEN_SHARES, ChainData, validation_data
 from unmix.training.hybrid import HYBRID, SpectralTerm, _half_on_cpu
 from unmix.training.loop import FitConfig, FitResult, fit, learn_only
+from unmix.weights import inverse_hash, read_inverse
 
 MODEL = "model.safetensors"
 
@@ -123,7 +123,7 @@ def train(
         device: "cpu", "cuda", …; None takes CUDA when there is one.
         start: weights to begin from, instead of random ones; a part of the model that this file
             does not have, or has in another size, begins at random.
-        config: sizes and inputs of the model.
+        config: sizes and inputs of the model; its effects are those of the data.
         masked, hidden_shares: as of ChainData.
         only: a key of model.PARTS, "chain" or "knobs": the other part stays as it is.
         learn: names of modules, as "encoder.levels" or "decoder": all others stay as they are.
@@ -144,13 +144,15 @@ def train(
     out, weights = Path(out), Weights()
     folders = data if isinstance(data, list | tuple) else [data]
     parts = tuple(PARTS) if only is None else (only,)
-    unread = set.intersection(*(UNREAD[part] for part in parts))
+    unused = set.intersection(*(UNUSED[part] for part in parts))
     where = device if resident else None
     chains, configs = ChainData.open(
-        *folders, masked=masked, hidden_shares=hidden_shares, resident=where, without=unread
+        *folders, masked=masked, hidden_shares=hidden_shares, resident=where, without=unused
     )
     torch.manual_seed(seed)
-    model = InverseModel(replace(config or ModelConfig(), geometry=geometry))
+    vocabulary = tuple(configs[0]["effects"])
+    config = replace(config or ModelConfig(), geometry=geometry, effects=vocabulary)
+    model = InverseModel(config)
     describe = {
         "data": configs,
         "items": sum(read_manifest(folder)["count"] for folder in folders),
@@ -162,8 +164,8 @@ def train(
         "model": model.config.to_dict(),
     }
     if start is not None:
-        checkpoint.begin_from(start, model)
-        describe["start"] = file_hash(start)
+        checkpoint.begin_from(start, model, read_inverse(start)[0])
+        describe["start"] = inverse_hash(start)
     learn_only(model, [name for part in parts for name in PARTS[part]])
     if learn:
         learn_only(model, learn)
@@ -171,7 +173,7 @@ def train(
     def likelihood(rng) -> tuple[torch.Tensor, dict]:
         for each in chains.sets if resident else ():
             each.grow()
-        items = chains.source_dropout(chains.batch(chains.draw(rng, batch), device, unread))
+        items = chains.source_dropout(chains.batch(chains.draw(rng, batch), device, unused))
         with _half_on_cpu(device):
             losses = model.losses(items, parts)
         loss = weights.symbolic(losses)
@@ -180,7 +182,7 @@ def train(
     def step_likelihood(step, rng):
         return likelihood(rng)
 
-    held_out = cache(lambda: validation_data(seed, validation))
+    held_out = cache(lambda: validation_data(seed, validation, model.effects))
 
     def validate():
         return held_out_figures(model, held_out(), device, weights)

@@ -8,16 +8,18 @@ import numpy as np
 import torch
 
 from unmix.data.reader import Reader
+from unmix.effects import EffectSet
 from unmix.errors import UnmixError
 from unmix.inference.reranker import Reranker
-from unmix.networks.checkpoint import begin_from
+from unmix.networks.checkpoint import begin_from, read
 from unmix.runtime.files import file_hash
 from unmix.training.loop import FitConfig, FitResult, fit, learn_only
 
 NAMES = ("errors", "leanings", "candidate_order", "log_prob", "right")
 HELD_OUT_SHARE = 0.05
 LEAST = 50  # recordings to train on
-MADE_BY = {"network": "networks", "settled": "ways to settle knobs"}  # the same in all sets
+# the same in all sets
+MADE_BY = {"network": "networks", "settled": "bias corrections", "effects": "effects"}
 
 
 def _load(folders) -> tuple[dict[str, torch.Tensor], torch.Tensor, list[dict]]:
@@ -78,10 +80,10 @@ def train_reranker(
     if len(train) < LEAST or not len(held_out):
         raise UnmixError(f"{len(train)} recordings are too few to train on")
     torch.manual_seed(seed)
-    model = Reranker()
+    model = Reranker(EffectSet(tuple(configs[0]["effects"])))
     describe = {"data": configs, "items": len(out_of_it), "batch": batch, "learn": list(learn)}
     if start is not None:
-        begin_from(start, model)
+        begin_from(start, model, read(start)[0])
         describe["start"] = file_hash(start)
     errors = items["errors"][train].float().flatten(0, 1)
     model.mean.copy_(errors.mean(0))
