@@ -42,6 +42,15 @@ class Chain:
         """The effects in order."""
         return tuple(name for name, _ in self.steps)
 
+    def in_words(self, arrow: str = " > ", empty: str = "(no effect)") -> str:
+        """The effects in order for a person: ``"saturator > eq"``."""
+        return arrow.join(self.names) or empty
+
+    def settings_in_words(self) -> str:
+        """``"saturator: curve analog, drive +12.0 dB; reverb: …"``."""
+        steps = ((name, effects.get(name).panel.in_words(own)) for name, own in self.steps)
+        return "; ".join(f"{name}: {words}" for name, words in steps)
+
     def render(self, audio: np.ndarray, sample_rate: int) -> np.ndarray:
         """Run audio (samples,) or (channels, samples) through the real effects; same shape."""
         audio = np.asarray(audio, np.float32)

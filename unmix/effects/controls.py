@@ -97,6 +97,10 @@ class Knob:
             return f"{value:+.1f} dB"
         return f"{value:.2f}{self.unit and ' ' + self.unit}"
 
+    def format_interval(self, interval: tuple[float, float]) -> str:
+        """Both ends with their units: ``"-3.2 dB … -2.8 dB"``."""
+        return " … ".join(map(self.format, interval))
+
 
 @dataclass(frozen=True)
 class Switch:
@@ -110,6 +114,10 @@ class Switch:
     def check(self, value) -> str:
         if value not in self.options:
             raise UnmixError(f"{self.name} must be one of {', '.join(self.options)}, not {value!r}")
+        return value
+
+    def format(self, value: str) -> str:
+        """An option for a person: as it is."""
         return value
 
 
@@ -137,6 +145,11 @@ class Panel:
             if name not in known:
                 raise UnmixError(f"no setting {name!r} here; the settings are {', '.join(known)}")
         return {c.name: c.check(settings.get(c.name, c.default)) for c in controls}
+
+    def in_words(self, settings: Mapping) -> str:
+        """Settings for a person, in their order: ``"curve analog, drive +12.0 dB"``."""
+        format_of = {control.name: control.format for control in self.knobs + self.switches}
+        return ", ".join(f"{name} {format_of[name](value)}" for name, value in settings.items())
 
     def to_unit(self, settings: Mapping) -> tuple[np.ndarray, np.ndarray]:
         """Settings in units -> knobs (K,) float32 in 0…1, switches (S,) int64."""
