@@ -276,7 +276,7 @@ def refine(
         "options": options | ({"time": time} if time else {}) | ({"once": once} if once else {}),
         "rivals": rivals,
         "files": {str(path): _digests(path) for path in (weights, model) if path},
-        **provenance.program(),
+        **{key: provenance.program()[key] for key in ("code", "weights")},
     }
     if out:
         out.mkdir(parents=True, exist_ok=True)

@@ -29,10 +29,10 @@ def _digest_of(files: Iterable[Path]) -> str:
     return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 
-def code_files(package: Path) -> list[Path]:
-    """The Python files of the package that can change a result: all but those that show it."""
-    below = {path: path.relative_to(package).parts for path in sorted(package.rglob("*.py"))}
-    return [path for path, parts in below.items() if parts[0] not in SHOWING]
+def code_digest(package: Path) -> str:
+    """Of the Python files of the package that can change a result: all but those that show it."""
+    files = sorted(package.rglob("*.py"))
+    return _digest_of(path for path in files if path.relative_to(package).parts[0] not in SHOWING)
 
 
 @cache
@@ -50,7 +50,7 @@ def program() -> dict:
     return {
         "unmix": version("unmix"),
         "probe": PROBE_VERSION,
-        "code": _digest_of(code_files(Path(str(files("unmix"))))),
+        "code": code_digest(Path(str(files("unmix")))),
         "weights": _digest_of(sorted(bundled("").glob("*.safetensors"))),
     }
 
