@@ -12,7 +12,12 @@ import pytest
 import unmix
 
 # modules whose docstrings have examples; each runs as it stands
-WITH_EXAMPLES = ("unmix.audio.signals", "unmix.chain", "unmix.effects.base", "unmix.effects.controls")
+WITH_EXAMPLES = (
+    "unmix.audio.signals",
+    "unmix.chain",
+    "unmix.effects.base",
+    "unmix.effects.controls",
+)
 
 
 def test_dir_is_complete():

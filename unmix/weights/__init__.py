@@ -6,10 +6,14 @@ import copy
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unmix import effects
 from unmix.errors import UnmixError
 from unmix.networks import checkpoint
+
+if TYPE_CHECKING:
+    import torch
 
 INVERSE_FILE = "inverse.safetensors"
 RERANKER_FILE = "reranker.safetensors"
@@ -39,7 +43,7 @@ def load_into(module, path, device: str = "cpu"):
     return module.eval().requires_grad_(False), about
 
 
-def load_proxy(name: str, device: str = "cpu", path=None):
+def load_proxy(name: str, device: str = "cpu", path: str | Path | None = None) -> torch.nn.Module:
     """The trained proxy of an effect, frozen: ``proxy(audio, knobs, switches)``.
 
     Args:
