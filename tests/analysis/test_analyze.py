@@ -364,8 +364,8 @@ def test_steps_alone_have_a_time_too(command, wet, monkeypatch):
     start = Chain([(FIRST, {}), (LAST, {"dry_wet": 60})])
     io.write("take.wav", wet, SAMPLE_RATE)
     files.write_text("start.json", start.to_json())
-    monkeypatch.setattr("unmix.cli.app.LEAST_TIME_S", 0.01)
-    monkeypatch.setattr("unmix.cli.app.TIME_PER_STEP_S", 0.001)
+    monkeypatch.setattr("unmix.cli.options.REFINE_S", 0.01)
+    monkeypatch.setattr("unmix.cli.options.REFINE_S_PER_STEP", 0.001)
     words = "refine", "start.json", "take.wav", "--steps", "200"
     short = command(*words)
     assert short.exit_code == 0 and "Time was up" in " ".join(short.stderr.split())

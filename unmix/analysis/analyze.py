@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from operator import call
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unmix.errors import UnmixError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from unmix.chain import Chain
+    from unmix.networks.model import InverseModel
 from unmix.analysis.result import Excerpt, Result
 
 BEAMS = 10  # chains that refine begins with
@@ -28,7 +30,7 @@ BLIND_NOTE = (
 
 
 def analyze(
-    audio,
+    audio: str | Path | np.ndarray,
     sample_rate: int | None = None,
     source: str = "auto",
     refine: int = 0,
@@ -37,7 +39,7 @@ def analyze(
     seed: int = 0,
     device: str = "cpu",
     progress: Callable[[int, int, float], None] | None = None,
-    model=None,
+    model: InverseModel | None = None,
     proxies: dict | None = None,
     seconds: float | None = None,
     stop: Callable[[], bool] | None = None,
@@ -86,7 +88,7 @@ def analyze(
 
 def refine_chain(
     chain: Chain,
-    audio,
+    audio: str | Path | np.ndarray,
     sample_rate: int | None = None,
     source: str = "auto",
     steps: int = 200,
@@ -252,7 +254,10 @@ def _blind(problem, posteriors: list, refine: bool, generator) -> Result:
     mixtures = starts[0].mixtures
     return Result(
         chain=starts[0].chain,
-        candidates=[(start.chain, math.exp(start.log_prob), None) for start in starts],
+        candidates=[
+            (start.chain, math.exp(posterior.log_prob), None)
+            for start, posterior in zip(starts, posteriors, strict=True)
+        ],
         distance=None,
         intervals={name: posterior_intervals(name, mixtures[name], generator) for name in mixtures},
         source=problem.source,

@@ -14,6 +14,7 @@ from functools import cache
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unmix import effects
 from unmix.audio.signals import PROBE_VERSION
@@ -21,6 +22,9 @@ from unmix.effects import EffectSet
 from unmix.errors import UnmixError
 from unmix.networks import checkpoint
 from unmix.runtime.files import file_hash
+
+if TYPE_CHECKING:
+    import torch
 
 FORMAT = "unmix-weights"
 INVERSE_FILE = "inverse.safetensors"
@@ -72,7 +76,7 @@ def proxied() -> tuple[str, ...]:
     return tuple(name for name in effects.names() if bundled(proxy_file(name)).exists())
 
 
-def load_proxy(name: str, device: str = "cpu", path=None):
+def load_proxy(name: str, device: str = "cpu", path: str | Path | None = None) -> torch.nn.Module:
     """The trained proxy of an effect, frozen: ``proxy(audio, knobs, switches)``.
 
     Args:
