@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from operator import call
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -119,7 +120,6 @@ def refine_chain(
     if problem.dry is None:
         raise UnmixError("refine needs the source: the probe was not found; use --source")
     generator = torch.Generator().manual_seed(seed)
-    chain = chain.at_time(problem.pair.begin_s)  # it is told for the beginning of the source
     points = perturbed(chain, AROUND if options.searches else 0, generator)
     found = refine(problem.judge, points, _proxies(proxies, options), options, watch)
     return _conclude(problem, chain, found, 1, options.searches, generator)
@@ -148,6 +148,7 @@ def refine_posteriors(
         points = initial_points(posteriors, generator=generator)
     else:
         points = [prediction(posterior) for posterior in posteriors]
+    points = [_at_beginning(problem, point) for point in points]
     found = refine(problem.judge, points, _proxies(proxies, options), options, watch or Watch())
     return points, found
 
@@ -175,43 +176,33 @@ def _conclude(problem, prediction: Chain, found, top: int, refined: bool, genera
     """The result of a search: distances, intervals, remarks, and the answer's sound."""
     from unmix.analysis import diagnostics
     from unmix.analysis.sensitivity import undetermined
-    from unmix.audio.io import SAMPLE_RATE
-    from unmix.inference.intervals import posterior_intervals
     from unmix.runtime.workers import nested_thread_map
     from unmix.search import laplace
 
     judge, best = problem.judge, found.candidates[0]
-    early = -problem.pair.begin_s  # what is told is for the beginning of the source
-    chain = found.chain.at_time(early)
+    chain = found.chain
     answer, checks, open_knobs, esr_before = nested_thread_map(
         call,
         [
             lambda: chain.render(problem.dry, problem.sample_rate),
             lambda: diagnostics.checks(problem, chain),
-            lambda: undetermined(
-                judge.source[judge.lead :], found.chain.at_time(judge.lead / SAMPLE_RATE)
-            ),
+            lambda: undetermined(judge.source[judge.lead :], _at_window(problem, chain)),
             lambda: judge.esr_db(prediction),
         ],
     )
     if refined:
         sure = laplace.laplace_intervals(judge, best.origin)
+        sure = _moved(sure, judge.at_begin(chain), chain)
     else:
-        sure = {
-            name: posterior_intervals(name, best.mixtures[name], generator)
-            for name in chain.names
-            if name in best.mixtures
-        }
+        sure = _posterior_intervals(problem, best.origin, generator)
     return Result(
         chain=chain,
-        candidates=[
-            (c.chain.at_time(early), c.probability, c.distance) for c in found.candidates[:top]
-        ],
+        candidates=[(c.chain, c.probability, c.distance) for c in found.candidates[:top]],
         distance={
             "before": {"mss": found.before, "esr_db": esr_before},
-            "after": {"mss": found.after, "esr_db": judge.esr_db(found.chain)},
+            "after": {"mss": found.after, "esr_db": judge.esr_db(chain)},
         },
-        intervals=_moved(sure, found.chain, chain),
+        intervals=sure,
         source=problem.source,
         undetermined=open_knobs,
         latency_s=problem.latency_s,
@@ -221,12 +212,37 @@ def _conclude(problem, prediction: Chain, found, top: int, refined: bool, genera
         checks=checks,
         answer=answer,
         sample_rate=problem.sample_rate,
-        excerpt=_excerpt(problem.pair, found.chain, judge.render(found.chain)[0].numpy()),
+        excerpt=_excerpt(problem.pair, chain, judge.render(chain)[0].numpy()),
     )
 
 
+def _at_beginning(problem, point):
+    """An initial point, whose chain the network tells for the beginning of the window, told for
+    the beginning of the source."""
+    return replace(point, chain=point.chain.at_time(-problem.window_s))
+
+
+def _at_window(problem, chain: Chain) -> Chain:
+    """A chain that is told for the beginning of the source, told for that of the window."""
+    return chain.at_time(problem.window_s)
+
+
+def _posterior_intervals(problem, point, generator) -> dict:
+    """90 % intervals of a point ``_at_beginning`` by its posterior: {effect: {knob: (low, high)}}
+    in units."""
+    from unmix.inference.intervals import posterior_intervals
+
+    found = {
+        name: posterior_intervals(name, point.mixtures[name], generator)
+        for name in point.chain.names
+        if name in point.mixtures
+    }
+    return _moved(found, _at_window(problem, point.chain), point.chain)
+
+
 def _moved(intervals: dict, before: Chain, after: Chain) -> dict:
-    """Intervals about the knobs of one chain, moved along to another's."""
+    """Intervals about the knobs of a chain told for one time, moved along to another time: an LFO's
+    phase with its interval."""
     from unmix import effects
 
     there, moved = dict(after.steps), {}
@@ -244,22 +260,20 @@ def _moved(intervals: dict, before: Chain, after: Chain) -> dict:
 
 def _blind(problem, posteriors: list, refine: bool, generator) -> Result:
     """The network's answer alone."""
-    from unmix.inference.intervals import posterior_intervals
     from unmix.search.starts import prediction
 
     notes = [*problem.pair.notes, BLIND_NOTE]
     if refine:
         notes.append("Refine was left out: it compares renders of the source with the recording.")
-    starts = [prediction(posterior) for posterior in posteriors]
-    mixtures = starts[0].mixtures
+    points = [_at_beginning(problem, prediction(posterior)) for posterior in posteriors]
     return Result(
-        chain=starts[0].chain,
+        chain=points[0].chain,
         candidates=[
-            (start.chain, math.exp(posterior.log_prob), None)
-            for start, posterior in zip(starts, posteriors, strict=True)
+            (point.chain, math.exp(posterior.log_prob), None)
+            for point, posterior in zip(points, posteriors, strict=True)
         ],
         distance=None,
-        intervals={name: posterior_intervals(name, mixtures[name], generator) for name in mixtures},
+        intervals=_posterior_intervals(problem, points[0], generator),
         source=problem.source,
         gain_db=problem.gain_db,
         notes=notes,
@@ -273,4 +287,5 @@ def _excerpt(pair, chain: Chain | None, answer: np.ndarray | None) -> Excerpt:
     recording = pair.recording[: pair.valid]
     source = None if pair.source is None else pair.source[: pair.valid]
     start_s, whole_s = pair.start / SAMPLE_RATE, pair.whole / SAMPLE_RATE
+    chain = None if chain is None else chain.at_time(pair.begin_s)
     return Excerpt(recording, source, answer, start_s, whole_s, pair.lead, chain)

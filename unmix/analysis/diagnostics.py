@@ -16,16 +16,16 @@ STEADY_DB, CHANGING_DB = 6.0, 15.0  # spread over time of a noise floor at most,
 FRAME = SAMPLE_RATE // 20
 
 
-def checks(prepared, chain: Chain) -> list[dict[str, float]]:
-    """Distance of an answer, told for the beginning of the source, on the parts of a long recording
-    (recording.prepare.Problem) that were not searched: {"start_s", "mss", "esr_db"} of each."""
+def checks(problem, chain: Chain) -> list[dict[str, float]]:
+    """Distance of an answer on the parts of a long recording (recording.prepare.Problem) that were
+    not searched: {"start_s", "mss", "esr_db"} of each."""
 
     def check(part) -> dict[str, float]:
-        judge, there = Judge(*part.sounds(), prepared.match_gain), chain.at_time(part.begin_s)
-        mss, esr_db = judge.distance(there), judge.esr_db(there)
+        judge = Judge(*part.sounds(), problem.match_gain, part.begin_s)
+        mss, esr_db = judge.distance(chain), judge.esr_db(chain)
         return {"start_s": part.start / SAMPLE_RATE, "mss": mss, "esr_db": esr_db}
 
-    return thread_map(check, prepared.pair.others)
+    return thread_map(check, problem.pair.others)
 
 
 def on_answer(judge: Judge, found, parts: list[dict[str, float]]) -> list[str]:

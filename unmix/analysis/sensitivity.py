@@ -44,8 +44,8 @@ def knob_sensitivity(
 def _changes(
     effect, settings: dict, stage_input, rest: Chain, whole, amount: float, least: float
 ) -> np.ndarray:
-    """(K,): ``knob_sensitivity`` for one effect, whose input is ``stage_input`` and which is followed by
-    ``rest``."""
+    """(K,): ``knob_sensitivity`` for one effect, whose input is ``stage_input`` and which is
+    followed by ``rest``."""
     knobs, switches = effect.to_unit(settings)
     inward = np.diag(np.where(knobs < 0.5, amount, -amount))
 

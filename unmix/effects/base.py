@@ -101,7 +101,7 @@ class Effect:
     def at_time(self, settings: dict, seconds: float) -> dict:
         """The settings that it has, with its LFO run on, for sound that begins so much later (or
         earlier, if below 0)."""
-        if self.lfo is None:
+        if self.lfo is None or not seconds:
             return settings
         phase = self.knob(self.lfo.phase)
         span = phase.high - phase.low

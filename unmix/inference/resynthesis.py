@@ -32,8 +32,14 @@ def render_candidates(
 ) -> list[torch.Tensor]:
     """The last ``samples`` of what each chain makes of the source, and silence: (WINDOW,).
 
-    ``begun``: steps with which many of the chains begin; these are rendered once.
+    Args:
+        chains: told for the beginning of those samples; what the source has more is its lead.
+        limit: the recording's band limit in Hz, which the renders are given too; None without.
+        begun: steps with which many of the chains begin; these are rendered once.
     """
+    lead_s = (source.size - samples) / SAMPLE_RATE
+    chains = [chain.at_time(-lead_s) for chain in chains]
+    begun = Chain(begun).at_time(-lead_s).steps
     stages = [source]
     for step in begun:
         stages.append(Chain([step]).render(stages[-1], SAMPLE_RATE))

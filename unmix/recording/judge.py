@@ -22,12 +22,20 @@ class Judge:
         source: float32, aligned with the recording's end; what it has more is its lead: heard by
             the effects, so that tails and envelopes are there, and not compared.
         match_gain: bring every render to the recording's RMS level first (unknown gain).
+        begin_s: where ``source`` begins in the whole source, in seconds. Chains are told for the
+            beginning of the whole source; here their LFOs are run on to this time.
 
     Renders count with either polarity: a cable may turn it, and no effect is known by it alone.
     """
 
-    def __init__(self, recording: np.ndarray, source: np.ndarray, match_gain: bool = False):
-        self.source, self.match_gain = source, match_gain
+    def __init__(
+        self,
+        recording: np.ndarray,
+        source: np.ndarray,
+        match_gain: bool = False,
+        begin_s: float = 0.0,
+    ):
+        self.source, self.match_gain, self.begin_s = source, match_gain, begin_s
         self.target = torch.from_numpy(np.ascontiguousarray(recording))[None]
         self.power = float(self.target.square().mean())
         self.lead = source.size - recording.size
@@ -53,12 +61,17 @@ class Judge:
         power = output.square().mean(-1, keepdim=True).clamp_min(1e-12)
         return output * (self.power / power).sqrt()
 
+    def at_begin(self, chain: Chain) -> Chain:
+        """A chain that is told for the beginning of the whole source, as it stands where ``source``
+        begins."""
+        return chain.at_time(self.begin_s)
+
     def _output(self, chain: Chain) -> torch.Tensor:
         """(1, lead + samples) by the real effects; asked for one chain again, they do not run."""
         last, output = self._last
         if chain is not last:
             self.renders += 1
-            output = torch.from_numpy(chain.render(self.source, SAMPLE_RATE))[None]
+            output = torch.from_numpy(self.at_begin(chain).render(self.source, SAMPLE_RATE))[None]
             self._last = chain, output
         return output
 

@@ -40,6 +40,11 @@ class Problem:
         """Latency that was taken out, in seconds."""
         return self.pair.latency / SAMPLE_RATE
 
+    @property
+    def window_s(self) -> float:
+        """Where in the aligned signals the analysed window begins, in seconds."""
+        return self.pair.start / SAMPLE_RATE
+
     @cached_property
     def judge(self) -> Judge:
         """Of the part that holds sound from both; the one of everything that is compared.
@@ -49,7 +54,7 @@ class Problem:
         """
         if self.dry is None:
             raise UnmixError("without its source a recording cannot be compared with renders")
-        return Judge(*self.pair.sounds(), self.match_gain)
+        return Judge(*self.pair.sounds(), self.match_gain, self.pair.begin_s)
 
 
 def prepare(
