@@ -419,7 +419,7 @@ def test_env_says_what_a_bug_report_needs(unmix_cli):
     assert found["variables"]["OMP_NUM_THREADS"] == "1"
     for name, digest in found["weights"].items():
         assert hashlib.sha256(weights.bundled(name).read_bytes()).hexdigest() == digest
-    assert len(found["weights"]) == len(effects.names()) + 2  # the inverse model and its reranker
+    assert len(found["weights"]) == 2 * len(effects.names()) + 2  # each proxy and head; two more
     result = unmix_cli("env")
     assert (result.returncode, result.stdout) == (0, "")
     assert torch.__version__ in result.stderr and digest[:16] in result.stderr
