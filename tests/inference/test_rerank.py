@@ -162,7 +162,10 @@ def test_the_unlikely_stay_as_they_were(model):
     posteriors = model.infer(heard)[0]
     settled = correct_bias(model, posteriors, heard, recording, dry)
     assert [b.names for b in settled] == [b.names for b in posteriors]
-    likely = [b.log_prob - posteriors[0].log_prob > np.log(resynthesis.LIKELY) for b in posteriors]
+    likely = [
+        b.log_prob - posteriors[0].log_prob > np.log(resynthesis.SETTINGS.likely)
+        for b in posteriors
+    ]
     assert 0 < sum(likely) < len(likely)
     assert [a is not b for a, b in zip(settled, posteriors, strict=True)] == likely
 

@@ -1,5 +1,5 @@
-"""Branches of the networks: ModulationBranch gives rate and phase of moving notches, LevelGainBranch
-the gain by level, and PooledBranch does not depend on when something happens."""
+"""Branches of the networks: ModulationBranch gives rate and phase of moving notches,
+LevelGainBranch the gain by level, and PooledBranch does not depend on when something happens."""
 
 import math
 

@@ -8,16 +8,14 @@ import torch
 
 from unmix import effects
 
-SHARE = 0.9
-
-
+SHARE = 0.9  # of the probability that an interval holds
 INTERVAL_SAMPLES = 512
 
 
 def posterior_unit_intervals(
     name: str, mixture, share: float = SHARE, generator: torch.Generator | None = None
 ) -> list[tuple[float, float]]:
-    """Where the middle ``share`` of a belief's samples lies: (low, high) in 0…1 of each knob.
+    """Where the middle ``share`` of a posterior's samples lies: (low, high) in 0…1 of each knob.
 
     An angle's interval lies about the mean direction of the samples; low may exceed high: through
     0.
@@ -39,7 +37,8 @@ def posterior_unit_intervals(
 def posterior_intervals(
     name: str, mixture, generator: torch.Generator | None = None
 ) -> dict[str, tuple[float, float]]:
-    """90 % intervals of a belief, {knob: (low, high)} in units; see ``unit_intervals``."""
+    """90 % intervals of a posterior, {knob: (low, high)} in units; see
+    ``posterior_unit_intervals``."""
     found = posterior_unit_intervals(name, mixture, SHARE, generator)
     return {
         knob.name: (float(knob.from_unit(low)), float(knob.from_unit(high)))

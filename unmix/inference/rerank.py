@@ -1,10 +1,10 @@
-"""The second hearing: candidates rendered, and ranked by how they differ from the recording.
+"""Re-ranking by resynthesis: candidates rendered, and ranked by how they differ from the recording.
 
-To name a chain at first hearing, a network must know how every order of every effect sounds at any
-knobs. Here each of its candidates is rendered by the real effects, with the knobs that it expects,
-and heard by it as well: what it mishears of its renders is taken out of the knobs (``correct_bias``).
-Still no render is right, but where it differs from the recording, and in what, says which order
-was. No error is descended; where the source is hidden, there is no second hearing.
+The network alone would have to know how every order of every effect sounds at any knobs. Here each
+of its candidate chains is rendered by the real effects at the posterior medians, and the network's
+bias, estimated on these renders, is subtracted from the knobs. No render is right yet, but where
+and in what it differs from the recording tells which chain was right. Nothing is optimised, and
+without the source there is no re-ranking.
 """
 
 from __future__ import annotations
@@ -22,37 +22,44 @@ from unmix.networks.model import padded
 
 
 def orders(posteriors: list) -> torch.Tensor:
-    """(K, MAX_LENGTH) effect numbers of inverse.model.Beliefs, −1 behind the end."""
+    """The chains of K posteriors as effect numbers: (K, MAX_LENGTH), −1 behind the end."""
     return padded([posterior.order for posterior in posteriors])
 
 
 def compare(
     model, posteriors: list, features: dict, recording: np.ndarray, source: np.ndarray
 ) -> tuple[list, torch.Tensor, torch.Tensor]:
-    """The beliefs with their knobs settled, the errors of their renders (K, RESIDUALS) and the
-    recording's leanings (K, BASES, VIEWS), all with its band limit. Arguments as of ``correct_bias``."""
+    """What the re-ranker decides by. The renders get the recording's band limit.
+
+    Args:
+        model, posteriors, features, recording, source: as of ``correct_bias``.
+
+    Returns:
+        The K posteriors with bias-corrected knobs, the residual features of their renders
+        (K, RESIDUALS), and the order scores (K, BASES, VIEWS).
+    """
     limit = band_limit_of(posteriors, recording, source)
     posteriors = correct_bias(model, posteriors, features, recording, source, limit)
-    found = residual_features(posteriors, features, recording, source, limit)
-    return posteriors, found, order_scores(posteriors, features, recording, source, limit)
+    residuals = residual_features(posteriors, features, recording, source, limit)
+    return posteriors, residuals, order_scores(posteriors, features, recording, source, limit)
 
 
 @torch.no_grad()
 def rerank(model, reranker, posteriors: list, features: dict, recording, source) -> list:
-    """Beliefs about a recording, with their knobs settled, ranked anew.
+    """Posteriors of a recording's candidate chains, bias-corrected and re-ranked.
 
     Args:
-        model: the inverse.model.InverseModel that believed, on the CPU.
-        reranker: an inverse.reranker.Reranker on the CPU.
-        beliefs, heard, recording, source: as of ``correct_bias``.
+        model: the networks.model.InverseModel that inferred them, on the CPU.
+        reranker: an inference.reranker.Reranker on the CPU.
+        posteriors, features, recording, source: as of ``correct_bias``.
 
     Returns:
-        The beliefs, most probable first, each with its new ``log_prob``. All together are as
-        probable as before.
+        The posteriors, most probable first, each with its new ``log_prob``. Their probabilities
+        have the same sum as before.
     """
-    posteriors, off, lean = compare(model, posteriors, features, recording, source)
+    posteriors, residuals, scores = compare(model, posteriors, features, recording, source)
     log_prob = torch.tensor([posterior.log_prob for posterior in posteriors])
-    ranked = reranker(off[None], lean[None], orders(posteriors)[None], log_prob[None])[0]
+    ranked = reranker(residuals[None], scores[None], orders(posteriors)[None], log_prob[None])[0]
     ranked = (ranked + log_prob.logsumexp(0)).tolist()
     again = [
         dataclasses.replace(posterior, log_prob=p)

@@ -11,27 +11,29 @@ from unmix.inference.order_test import BASES, VIEWS
 from unmix.inference.residuals import RESIDUALS
 from unmix.networks.heads import chain_code
 
-FARTHEST = 5.0  # spreads from the mean that an error counts at most
+FARTHEST = 5.0  # standard deviations from the mean that a residual counts at most; not tuned
 
 
 class Reranker(nn.Module):
     """Log-probabilities of the candidates for one recording.
 
-    The score of a candidate is a sum: what the network gave it; the errors of its render with
-    weights that depend on its chain, as an error says other things of other chains; how the
-    recording leans to it; and what a small network makes of errors and chain. An error is a
-    logarithm, so that the second part is a product of powers of errors, and counts beside those of
-    the other candidates.
+    The logit of a candidate is a sum: its log-probability by the network; the residual features of
+    its render with weights that depend on its chain, as a residual says other things of other
+    chains; its order scores with a weight each; and the output of a small network on residual
+    features and chain. Residual features are logarithms, so that the second part is a product of
+    powers of residuals; they count relative to their mean over the candidates.
+
+    The names of the weights (``leaning``, ``judge``) are those in files.
 
     Args:
         effects: of the network that gave the candidates, by which ``order`` is numbered.
         hidden: width of the small network. dropout: in it.
 
     Attributes:
-        mean, spread: (RESIDUALS,) of the errors in training, which bring them to one size.
+        mean, spread: (RESIDUALS,) mean and standard deviation of the residual features in training.
 
-    Shape: errors (B, K, RESIDUALS) and leanings (B, K, BASES, VIEWS) by ``second_hearing``, order
-    (B, K, MAX_LENGTH), log_prob (B, K) -> (B, K), sum of probabilities 1.
+    Shape: residuals (B, K, RESIDUALS) and order_scores (B, K, BASES, VIEWS) as ``rerank.compare``
+    gives them, order (B, K, MAX_LENGTH), log_prob (B, K) -> (B, K), sum of probabilities 1.
     """
 
     def __init__(self, effects: EffectSet, hidden: int = 48, dropout: float = 0.3):
@@ -57,12 +59,12 @@ class Reranker(nn.Module):
         )
         nn.init.zeros_(self.judge[-1].weight)
 
-    def forward(self, errors, order_scores, order, log_prob):
-        errors = ((errors - self.mean) / self.spread).clamp(-FARTHEST, FARTHEST)
-        errors = errors - errors.mean(1, keepdim=True)
+    def forward(self, residuals, order_scores, order, log_prob):
+        residuals = ((residuals - self.mean) / self.spread).clamp(-FARTHEST, FARTHEST)
+        residuals = residuals - residuals.mean(1, keepdim=True)
         chain = chain_code(order, len(self.effects))
-        features = torch.cat([errors, chain, log_prob[..., None] / 4], -1)
-        weighted = (errors * self.weights(chain)).sum(-1)
-        lean = self.leaning(order_scores.flatten(2))[..., 0]
-        score = self.trust * log_prob + weighted + lean + self.judge(features)[..., 0]
-        return score.log_softmax(-1)
+        features = torch.cat([residuals, chain, log_prob[..., None] / 4], -1)
+        weighted = (residuals * self.weights(chain)).sum(-1)
+        tested = self.leaning(order_scores.flatten(2))[..., 0]
+        logits = self.trust * log_prob + weighted + tested + self.judge(features)[..., 0]
+        return logits.log_softmax(-1)

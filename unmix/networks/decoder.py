@@ -1,8 +1,8 @@
 """Decoders that write a chain, effect by effect: hyperbolic, and a Euclidean one to compare.
 
 Tokens are the effects by their numbers in the network's set, then END. Only valid chains can come
-out: no effect twice, at most MAX_LENGTH, and of chains that nobody can tell apart only the canonical
-one.
+out: no effect twice, at most MAX_LENGTH, and of chains that nobody can tell apart only the
+canonical one.
 """
 
 from __future__ import annotations

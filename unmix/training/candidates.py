@@ -1,4 +1,4 @@
-"""What the reranker learns from: what the network believes of recordings, and how that sounds."""
+"""What the re-ranker learns from: the network's candidates for recordings, and their residuals."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class CandidateSampler(ChainSampler):
             "kind": "candidates",
             "candidates": CANDIDATES,
             "network": inverse_hash(),
-            "settled": bias_correction.STEPS,
+            "settled": bias_correction.SETTINGS.steps,
         }
 
     def family(self, family: int) -> list[dict[str, np.ndarray]]:
-        """Items of one family: of CANDIDATES, most probable first, errors (CANDIDATES, RESIDUALS) and
-        leanings (CANDIDATES, BASES, VIEWS) by ``second_hearing``, candidate_order (CANDIDATES,
-        MAX_LENGTH) and log_prob (CANDIDATES,); and right: which of them is the true chain, −1 for
-        none."""
+        """Items of one family: of CANDIDATES, most probable first, errors (CANDIDATES, RESIDUALS),
+        their residual features, and leanings (CANDIDATES, BASES, VIEWS), their order scores, as
+        ``rerank.compare`` gives them; candidate_order (CANDIDATES, MAX_LENGTH) and log_prob
+        (CANDIDATES,); and right: which of them is the true chain, −1 for none."""
         self.model = self.model or load_inverse()
         source, pairs = self.audio_family(family)
         recordings = torch.from_numpy(np.stack([wet for _, wet in pairs]))
