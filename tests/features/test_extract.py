@@ -24,7 +24,7 @@ def test_gain_changes_the_level_and_nothing_else():
         assert torch.allclose(quiet[name], loud[name], atol=0.05), name
 
 
-def test_transfer_reads_a_known_filter():
+def test_transfer_function_of_a_known_filter():
     """y[n] = (x[n] + x[n−1]) / 2 has |H| = cos(ω/2) and a linear phase of −ω/2."""
     delayed = torch.nn.functional.pad(NOISE, (1, 0))[:, :-1]
     h = extract((NOISE + delayed) / 2, NOISE)["transfer"][0]
@@ -44,7 +44,7 @@ def test_coherence_falls_with_noise():
     assert float(h[1].mean()) < 0.1
 
 
-def test_link_tells_a_filter_behind_a_wave_shaper_from_one_before():
+def test_mel_coherence_tells_a_filter_behind_a_wave_shaper_from_one_before():
     """Distortion of noise is white: a high cut behind the shaper lowers it and the noise alike, one
     before it leaves the noise alone too little to be seen under it."""
 
@@ -73,13 +73,13 @@ def test_mel_places_a_tone():
     assert peaks[0] < peaks[1] < peaks[2]
 
 
-def test_score_sees_a_gain_that_falls_half_way_and_tells_bass_notes_apart():
+def test_log_spectrogram_shows_a_gain_that_falls_half_way_and_tells_bass_notes_apart():
     step = torch.ones(spectra.WINDOW)
     step[spectra.WINDOW // 2 :] = 0.1
-    heard = extract(NOISE * step, NOISE)
-    follow = (heard["score"] - heard["source_score"])[0].mean(-1)  # dB over time
+    features = extract(NOISE * step, NOISE)
+    follow = (features["score"] - features["source_score"])[0].mean(-1)  # dB over time
     assert abs(float(follow[5:40].mean() - follow[48:82].mean()) - 20) < 0.1
-    assert float(heard["score_link"][0, 0, 5:40].min()) > 0.999
+    assert float(features["score_link"][0, 0, 5:40].min()) > 0.999
     t = torch.arange(spectra.WINDOW) / SAMPLE_RATE
     places = [
         int(extract(torch.sin(2 * np.pi * hz * t)[None], None)["score"][0, 40].argmax())
@@ -99,13 +99,15 @@ def test_some_features_alone_are_the_same():
 
 
 def test_packed_features_come_back():
-    heard = extract(NOISE * 0.25, NOISE)
-    packed = packing.pack({name: values.numpy() for name, values in heard.items()})
+    features = extract(NOISE * 0.25, NOISE)
+    packed = packing.pack({name: values.numpy() for name, values in features.items()})
     bytes_of = {feature.name: feature.stored for feature in FEATURES if feature.stored}
     for name, byte in bytes_of.items():
         back = packing.unpack(name, torch.from_numpy(packed[name]))
-        outside = (heard[name] < -103).float()  # beyond the range of a byte
-        assert float(((back - heard[name]).abs() * (1 - outside)).max()) <= 0.51 * byte.step, name
+        outside = (features[name] < -103).float()  # beyond the range of a byte
+        assert float(((back - features[name]).abs() * (1 - outside)).max()) <= 0.51 * byte.step, (
+            name
+        )
 
 
 def test_spectra_are_those_of_torch():
@@ -141,7 +143,7 @@ def test_what_rings_on_below_any_file_is_silence():
     assert shares == [0, 0, 40]
 
 
-def test_two_threads_make_pictures_of_two_signals_at_once():
+def test_two_threads_make_spectra_of_two_signals_at_once():
     both = Barrier(2, timeout=20)
 
     class Signal:
@@ -158,6 +160,6 @@ def test_two_threads_make_pictures_of_two_signals_at_once():
 
 
 def test_silence_is_finite_and_unknown_source_is_zeros():
-    heard = extract(torch.zeros(1, spectra.WINDOW), None)
-    assert all(torch.isfinite(part).all() for part in heard.values())
-    assert float(heard["known"]) == 0 and float(heard["source_mel"].abs().sum()) == 0
+    features = extract(torch.zeros(1, spectra.WINDOW), None)
+    assert all(torch.isfinite(part).all() for part in features.values())
+    assert float(features["known"]) == 0 and float(features["source_mel"].abs().sum()) == 0

@@ -1,4 +1,4 @@
-"""Which order a recording leans to, by what knobs do not explain."""
+"""Order test: the order that a recording is nearer to, by what knobs do not explain."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_wrong_knobs_say_nothing(parts):
     off = np.array([30.0, -20.0, 40.0]) @ knobs
     assert order_score(off, other, knobs) == pytest.approx([-1.0], abs=1e-6)
     assert order_score(off + other[0], other, knobs) == pytest.approx([1.0], abs=1e-6)
-    # where only the sizes of errors are compared, they are all that is heard
+    # where only the sizes of errors are compared, they are all that counts
     assert abs(order_score(off, other, np.zeros((1, 500)))[0]) < 0.2
 
 

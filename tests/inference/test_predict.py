@@ -1,4 +1,4 @@
-"""Intervals of a belief: they hold the share they say, also round a circle."""
+"""Intervals of a posterior: they hold the share they say, also round a circle."""
 
 import math
 

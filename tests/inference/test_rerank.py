@@ -1,11 +1,11 @@
-"""The second hearing: what renders say about candidates."""
+"""Re-ranking: what renders say about candidates."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 import torch
-from networks import features_of as hear
+from networks import features_of
 
 from unmix import effects, weights
 from unmix.audio import signals
@@ -32,7 +32,7 @@ TRUE, SWAPPED = Chain(SETTINGS), Chain(SETTINGS[::-1])
 
 @pytest.fixture
 def told(monkeypatch):
-    """Beliefs that carry their chain, instead of mixtures, and stay."""
+    """Posteriors that carry their chain instead of mixtures, and are not corrected."""
     monkeypatch.setattr(
         "unmix.inference.rerank.correct_bias", lambda model, posteriors, *_: posteriors
     )
@@ -51,7 +51,7 @@ def posterior(chain: Chain, log_prob: float) -> Posterior:
 
 
 def asked(recording, source, **options):
-    return hear(source, recording, **options)
+    return features_of(source, recording, **options)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_the_true_render_has_no_errors(told, pair):
     assert (found[1, whole] > found[0, whole] + 0.1).all()  # all a tenth larger, or more
 
 
-def test_the_true_chain_comes_first_though_the_network_doubts_it(told, pair):
+def test_the_true_chain_comes_first_though_the_network_finds_it_less_likely(told, pair):
     posteriors = [posterior(SWAPPED, -0.1), posterior(TRUE, -2.5)]
     reranker = Reranker(EffectSet.of(None))
     alone = rerank(None, reranker, posteriors, asked(*pair), *pair)
@@ -94,7 +94,7 @@ def test_an_unknown_level_is_no_error(told, pair):
     louder = (2 * recording).astype(np.float32)
     known, unknown = (
         residual_features(
-            [posterior(TRUE, 0.0)], hear(source, louder, level_known=known), louder, source
+            [posterior(TRUE, 0.0)], features_of(source, louder, level_known=known), louder, source
         )[0]
         for known in (True, False)
     )
@@ -103,15 +103,15 @@ def test_an_unknown_level_is_no_error(told, pair):
     assert known[:-1] == pytest.approx(unknown[:-1].numpy())
 
 
-def test_a_lead_is_heard_by_the_effects_and_not_compared(told):
+def test_a_lead_goes_through_the_effects_and_is_not_compared(told):
     chain = Chain([("reverb", {"dry_wet": 100.0})])
     source = signals.probe()
     lead = 20_000
     recording = chain.render(source, 44_100)[lead:]
-    heard = hear(np.pad(source[lead:], (0, lead)), np.pad(recording, (0, lead)))
+    features = features_of(np.pad(source[lead:], (0, lead)), np.pad(recording, (0, lead)))
     posteriors = [posterior(chain, 0.0)]
-    with_lead = residual_features(posteriors, heard, recording, source)[0]
-    without = residual_features(posteriors, heard, recording, source[lead:])[0]
+    with_lead = residual_features(posteriors, features, recording, source)[0]
+    without = residual_features(posteriors, features, recording, source[lead:])[0]
     cells = len(ON_SPECTROGRAM) * CELLS
     assert with_lead[:cells].mean() < without[:cells].mean() - 0.5
     assert with_lead[0] == pytest.approx(np.log(ON_SPECTROGRAM["level"]), abs=0.02)
@@ -119,11 +119,11 @@ def test_a_lead_is_heard_by_the_effects_and_not_compared(told):
 
 def test_a_band_limit_is_given_to_the_renders_too(told, pair):
     recording, source = bandwidth.low_pass(pair[0], 15_000.0), pair[1]
-    posteriors, heard = [posterior(TRUE, 0.0)], asked(recording, source)
+    posteriors, features = [posterior(TRUE, 0.0)], asked(recording, source)
     limit = resynthesis.band_limit_of(posteriors, recording, source)
     assert limit == pytest.approx(15_000.0, abs=50)
     without, given = (
-        residual_features(posteriors, heard, recording, source, hz)[0] for hz in (None, limit)
+        residual_features(posteriors, features, recording, source, hz)[0] for hz in (None, limit)
     )
     level = slice(len(ON_SPECTROGRAM) * CELLS, len(ON_SPECTROGRAM) * CELLS + 3)
     assert (given[level] < without[level] - 1.0).all()
@@ -141,16 +141,16 @@ def model():
 
 
 @pytest.mark.parametrize("source", ["probe", "synthetic"])
-def test_settled_knobs_are_nearer_to_the_true_ones(model, source):
+def test_bias_corrected_knobs_are_nearer_to_the_true_ones(model, source):
     sampler, before, after = held_out(9, source, length=2), [], []
     for i in range(8):
         dry, true, recording = sampler.example(i)
-        true, heard = true.canonical(), hear(dry, recording)
-        every_pair = model.infer(heard, beams=100)[0]
+        true, features = true.canonical(), features_of(dry, recording)
+        every_pair = model.infer(features, beams=100)[0]
         posteriors = [b for b in every_pair if b.names == true.names]
-        settled = correct_bias(model, posteriors, heard, recording, dry)
+        corrected = correct_bias(model, posteriors, features, recording, dry)
         every = {name: np.ones(len(effects.get(name).knobs), bool) for name in true.names}
-        for (posterior,), errors_ in ((posteriors, before), (settled, after)):
+        for (posterior,), errors_ in ((posteriors, before), (corrected, after)):
             rows = knob_errors(prediction(posterior).chain, true, every)["knobs"]
             errors_ += [error for _, _, error in rows]
     assert np.mean(after) < 0.93 * np.mean(before)
@@ -158,24 +158,24 @@ def test_settled_knobs_are_nearer_to_the_true_ones(model, source):
 
 def test_the_unlikely_stay_as_they_were(model):
     dry, _, recording = held_out(9, "probe", length=2).example(0)
-    heard = hear(dry, recording)
-    posteriors = model.infer(heard)[0]
-    settled = correct_bias(model, posteriors, heard, recording, dry)
-    assert [b.names for b in settled] == [b.names for b in posteriors]
+    features = features_of(dry, recording)
+    posteriors = model.infer(features)[0]
+    corrected = correct_bias(model, posteriors, features, recording, dry)
+    assert [b.names for b in corrected] == [b.names for b in posteriors]
     likely = [
         b.log_prob - posteriors[0].log_prob > np.log(resynthesis.SETTINGS.likely)
         for b in posteriors
     ]
     assert 0 < sum(likely) < len(likely)
-    assert [a is not b for a, b in zip(settled, posteriors, strict=True)] == likely
+    assert [a is not b for a, b in zip(corrected, posteriors, strict=True)] == likely
 
 
-def test_it_leans_to_the_true_order_though_the_knobs_are_off(model):
+def test_order_scores_favour_the_true_order_though_the_knobs_are_off(model):
     sampler, right = held_out(9, "probe", length=2), []
     for i in range(8):
         dry, true, recording = sampler.example(i)
-        true, heard = true.canonical().names, hear(dry, recording)
-        pairs = [dataclasses.replace(b, log_prob=-1.0) for b in model.infer(heard, beams=100)[0]]
+        true, features = true.canonical().names, features_of(dry, recording)
+        pairs = [dataclasses.replace(b, log_prob=-1.0) for b in model.infer(features, beams=100)[0]]
         pairs = [b for b in pairs if len(b.names) == 2]
         same = sorted(
             (b for b in pairs if set(b.names) == set(true)), key=lambda b: b.names != true
@@ -184,7 +184,7 @@ def test_it_leans_to_the_true_order_though_the_knobs_are_off(model):
         if len(same) == 1:  # eq and reverb sound the same in any order
             continue
         unlikely = dataclasses.replace(same[0], log_prob=-9.0)
-        found = order_scores([*same, other, unlikely], heard, recording, dry)
+        found = order_scores([*same, other, unlikely], features, recording, dry)
         assert found.shape == (4, BASES, VIEWS) and not found[2:].any()
         assert not found[0, 0].any() and not found[1, 1].any()  # to itself
         right += [*(found[1, 0] < 0).tolist(), *(found[0, 1] > 0).tolist()]
@@ -193,6 +193,6 @@ def test_it_leans_to_the_true_order_though_the_knobs_are_off(model):
 
 def test_one_that_stands_alone_is_not_asked(model):
     dry, _, recording = held_out(9, "probe", length=1).example(0)
-    heard = hear(dry, recording)
-    posteriors = model.infer(heard)[0]
-    assert not order_scores(posteriors[:1], heard, recording, dry).any()
+    features = features_of(dry, recording)
+    posteriors = model.infer(features)[0]
+    assert not order_scores(posteriors[:1], features, recording, dry).any()

@@ -1,4 +1,4 @@
-"""The model of the second hearing."""
+"""The re-ranker."""
 
 import pytest
 import torch
@@ -57,7 +57,7 @@ def test_what_an_error_says_depends_on_the_chain():
 
 
 @torch.no_grad()
-def test_a_leaning_counts_by_where_it_is_seen_from():
+def test_each_order_score_has_its_own_weight():
     model = Reranker(EffectSet.of(None))
     model.leaning.weight[0] = torch.arange(BASES * VIEWS) + 1.0
     _, order_scores, order, log_prob = candidates()

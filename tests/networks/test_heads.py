@@ -1,4 +1,4 @@
-"""The guess of the knobs: its distance, and that it becomes the median."""
+"""The point estimate of the knobs: its distance, and that it becomes the median."""
 
 import math
 
@@ -7,14 +7,14 @@ import torch
 from unmix.networks.heads import PointEstimate
 
 
-def guess(circular, inputs=3):
+def point_estimate(circular, inputs=3):
     torch.manual_seed(0)
     return PointEstimate(inputs, circular)
 
 
 @torch.no_grad()
 def test_distance_is_nothing_at_the_truth_and_wraps_for_angles():
-    head = guess([False, True, False])
+    head = point_estimate([False, True, False])
     head.weight.zero_()
     head.bias.copy_(torch.tensor([0.2, 0.9, 1.0, 0.0]))
     true = torch.tensor([[0.2, 0.0, 0.9], [0.3, 0.99, 0.7], [0.2, 0.5, 0.9]])
@@ -25,11 +25,13 @@ def test_distance_is_nothing_at_the_truth_and_wraps_for_angles():
 
 
 def test_it_begins_in_the_middle():
-    assert torch.allclose(guess([False, True])(torch.zeros(1, 3))[:, 0], torch.tensor([0.5]))
+    assert torch.allclose(
+        point_estimate([False, True])(torch.zeros(1, 3))[:, 0], torch.tensor([0.5])
+    )
 
 
 def test_it_learns_the_median_and_the_mean_direction():
-    head = guess([False, True], inputs=1)
+    head = point_estimate([False, True], inputs=1)
     optimizer = torch.optim.Adam(head.parameters(), 0.02)
     data = torch.tensor([[0.1, 0.95], [0.3, 0.05], [0.9, 0.0]])
     for _ in range(400):

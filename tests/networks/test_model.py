@@ -1,4 +1,4 @@
-"""The inverse model: valid chains only, normalised beliefs, losses that can be learned."""
+"""The inverse model: valid chains only, normalised posteriors, losses that can be learned."""
 
 import itertools
 import math
@@ -78,10 +78,10 @@ def test_even_lengths_undo_the_shares_of_training():
 def test_only_a_hidden_source_evens_the_lengths(batch):
     model = InverseModel(SMALL).eval()
     hidden = batch | {"known": torch.zeros_like(batch["known"])}
-    for heard, even in ((batch, False), (hidden, True)):
-        z = model.encoder(model.network_inputs(heard)).float()[0]
+    for features, even in ((batch, False), (hidden, True)):
+        z = model.encoder(model.network_inputs(features)).float()[0]
         orders, log_probs = zip(*model.decoder.beam_search(z, 4, even), strict=True)
-        posteriors = model.infer(heard, beams=4)[0]
+        posteriors = model.infer(features, beams=4)[0]
         assert [posterior.order for posterior in posteriors] == list(orders)
         assert [posterior.log_prob for posterior in posteriors] == pytest.approx(
             log_probs, abs=1e-4
@@ -111,7 +111,7 @@ def test_losses_fall_on_a_small_batch_and_every_parameter_learns(batch):
     assert 0 <= figures["top5"] <= 1 and 0 < figures["knob_error"] < 0.5
 
 
-def test_belief_describes_each_effect_of_the_chain(batch):
+def test_posterior_describes_each_effect_of_the_chain(batch):
     model = InverseModel(SMALL).eval()
     posteriors = model.infer({name: part[:2] for name, part in batch.items()}, beams=4)
     assert len(posteriors) == 2
@@ -125,7 +125,7 @@ def test_belief_describes_each_effect_of_the_chain(batch):
             assert effect.panel.complete(settings) == settings
 
 
-def test_knobs_are_heard_given_the_chain_and_switches_of_a_belief(batch):
+def test_posterior_medians_are_given_chain_and_switches(batch):
     model = InverseModel(SMALL).eval()
     posteriors = [row[0] for row in model.infer(batch, beams=4)]
     found = model.posterior_medians(batch, posteriors)
@@ -150,19 +150,19 @@ def test_hidden_source_and_level_do_not_reach_the_network(batch):
         "source_level": hidden["source_level"] - 10,
         "level": hidden["level"] + 12,
     }
-    pictures, others = model.network_inputs(hidden), model.network_inputs(changed)
-    for name, picture in pictures.items():
-        assert torch.equal(picture, others[name]), name
+    inputs, others = model.network_inputs(hidden), model.network_inputs(changed)
+    for name, values in inputs.items():
+        assert torch.equal(values, others[name]), name
 
 
-def test_inputs_that_are_not_heard_count_as_nothing(batch):
+def test_inputs_that_are_left_out_count_as_nothing(batch):
     for left_out in GROUPS:
         inputs = tuple(name for name in GROUPS if name != left_out)
         model = InverseModel(replace(SMALL, inputs=inputs))
-        pictures = model.network_inputs(batch)
+        inputs = model.network_inputs(batch)
         name = "score_link" if left_out == "score" else left_out
-        assert not pictures[name].any()
-        assert pictures["mel"].std() > 0.1
+        assert not inputs[name].any()
+        assert inputs["mel"].std() > 0.1
 
 
 def test_parts_do_not_share_a_parameter(batch):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from networks import features_of as hear
+from networks import features_of
 
 from unmix import effects, weights
 from unmix.data.chains import ChainSampler
@@ -22,13 +22,13 @@ def test_proxy_stands_in_for_its_effect(name):
     assert figures["parameters"] < 300_000
 
 
-def test_single_effects_on_the_probe_are_named_and_their_knobs_heard():
+def test_single_effects_on_the_probe_are_named_and_their_knobs_estimated():
     model = weights.load_inverse()
     sampler = ChainSampler(78, shares={"probe": 1.0}, degraded=0.0, independent=True, length=1)
     right, errors, phases = [], [], []
     for i in range(30):
         source, chain, recording = sampler.example(i)
-        posterior = model.infer(hear(source, recording))[0][0]
+        posterior = model.infer(features_of(source, recording))[0][0]
         right.append(posterior.names == chain.names)
         if not right[-1]:
             continue
@@ -47,7 +47,7 @@ def test_single_effects_on_the_probe_are_named_and_their_knobs_heard():
 def test_probabilities_of_the_answers_are_honest_on_a_dry_probe():
     model = weights.load_inverse()
     source = ChainSampler(1, shares={"probe": 1.0}, independent=True).example(0)[0]
-    posterior = model.infer(hear(source, source))[0][0]
+    posterior = model.infer(features_of(source, source))[0][0]
     assert posterior.names == ()  # nothing was done to it
 
 
