@@ -1,4 +1,4 @@
-"""Fits for the tests: of a recording of the probe through a known chain."""
+"""GaussNewton points for the tests: of a recording of the probe through a known chain."""
 
 import numpy as np
 
@@ -7,15 +7,15 @@ from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import Chain
 from unmix.recording.judge import Judge
 from unmix.search.gauss_newton import GaussNewton
-from unmix.search.starts import InitialPoint
+from unmix.search.point import InitialPoint
 
 PROBE = signals.probe()
 
 
-def fitting(true, *starts, source=PROBE, **options):
-    """A fit of the source through ``true`` that begins at the nearest of the chains ``starts``."""
+def fitting(true, *chains, source=PROBE, **options):
+    """A point on a recording of the source through ``true``, at the nearest of the ``chains``."""
     judge = Judge(true.render(source, SAMPLE_RATE), source, **options)
-    return GaussNewton(judge, [InitialPoint(chain) for chain in starts], np.random.default_rng(0))
+    return GaussNewton(judge, [InitialPoint(chain) for chain in chains], np.random.default_rng(0))
 
 
 def moved(chain, effect, **settings):

@@ -1,4 +1,4 @@
-"""Certainty: intervals are narrow where the recording tells a knob, wide where it does not."""
+"""Laplace intervals: they are narrow where the recording tells a knob, wide where it does not."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import Chain
 from unmix.recording.judge import Judge
 from unmix.search.laplace import laplace_intervals, laplace_unit_intervals
-from unmix.search.starts import InitialPoint
+from unmix.search.point import InitialPoint
 
 PROBE = signals.probe()
 

@@ -1,4 +1,4 @@
-"""Jumps: every move over a hill does what it is for, and harms nothing."""
+"""Moves: each does what it is for, and harms nothing."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from unmix.search import lfo_grid, lfo_moves, moves, proxy_descent
 
 
 @pytest.mark.parametrize("rate", [0.3, 2.7])
-def test_a_sweep_is_found_from_anywhere(rate):
+def test_an_lfo_is_found_from_anywhere(rate):
     names = [name for name in effects.names() if effects.get(name).lfo]
     assert names
     for name in names:
@@ -22,17 +22,17 @@ def test_a_sweep_is_found_from_anywhere(rate):
         wrong = {effect.lfo.rate: 1.0, effect.lfo.depth: 20.0, effect.lfo.phase: 200.0}
         start = Chain([("saturator", {"drive": 6.0}), (name, settings | wrong)])
         found = fitting(true, start)
-        assert lfo_moves.lfo(found)
+        assert lfo_moves.search_lfo(found)
         for _ in range(2):
             for _ in range(6):
                 found.descend()
-            lfo_moves.lfo(found)
+            lfo_moves.search_lfo(found)
         for _ in range(6):
             found.descend()
         assert dict(found.chain.steps)[name][effect.lfo.rate] == pytest.approx(rate, rel=0.02)
 
 
-def test_a_fast_sweep_is_found_in_front_of_a_long_reverb():
+def test_a_fast_lfo_is_found_in_front_of_a_long_reverb():
     true = Chain(
         [
             ("phaser", {"rate": 1.6, "depth": 65.0, "centre": 900.0, "feedback": 35.0}),
@@ -42,13 +42,13 @@ def test_a_fast_sweep_is_found_in_front_of_a_long_reverb():
     wrong = {"rate": 0.2, "depth": 20.0, "centre": 500.0, "feedback": 28.0, "phase": 200.0}
     start = moved(true, "phaser", dry_wet=30.0, **wrong)
     found = fitting(true, moved(start, "reverb", dry_wet=27.0))
-    assert lfo_moves.lfo(found)
+    assert lfo_moves.search_lfo(found)
     phaser = dict(found.chain.steps)["phaser"]
     assert phaser["rate"] == pytest.approx(1.6, abs=0.02)
     assert phaser["depth"] == pytest.approx(65, abs=5)
 
 
-def test_a_kick_finds_another_option():
+def test_perturbing_finds_another_option():
     for name in effects.names():
         for switch in effects.get(name).switches[:1]:
             wrong, right = switch.options[:2]
@@ -60,12 +60,12 @@ def test_a_kick_finds_another_option():
 
 
 def stuck(found):
-    """The fit, where its descent ends."""
+    """The point at which its descent ends."""
     moves.descend_steps(found, 12)
     return found
 
 
-def test_a_flip_finds_an_option_whose_knobs_stand_elsewhere():
+def test_an_option_is_found_whose_knobs_are_elsewhere():
     """tanh and the sine of a steeper curve: another drive and output make up for the option."""
     eq = {"gain_3": 6.0, "freq_3": 2_000.0}
     right = {"curve": "analog", "drive": 2.0, "output": -8.0}
@@ -74,14 +74,16 @@ def test_a_flip_finds_an_option_whose_knobs_stand_elsewhere():
     found = stuck(fitting(true, wrong))
     before = found.cost
     other = dict(found.chain.steps)["saturator"] | {"curve": "analog"}
-    assert fitting(true, Chain([("saturator", other), ("eq", eq)])).cost > before  # alone: no way
+    assert (
+        fitting(true, Chain([("saturator", other), ("eq", eq)])).cost > before
+    )  # alone it does not help
     assert moves.try_options(found)
     assert dict(found.chain.steps)["saturator"]["curve"] == "analog"
     assert stuck(found).cost < 0.1 * before
 
 
-def test_a_scan_leaves_a_plateau():
-    """A lower threshold above the upper one does nothing, wherever it stands."""
+def test_a_line_search_leaves_a_plateau():
+    """A lower threshold above the upper one does nothing, wherever it is."""
     true = Chain([("ott", {"amount": 60.0, "above_mid": -25.0, "below_mid": -32.0})])
     found = stuck(fitting(true, moved(true, "ott", below_mid=-14.0)))
     before = found.cost
@@ -90,7 +92,7 @@ def test_a_scan_leaves_a_plateau():
     assert dict(found.chain.steps)["ott"]["below_mid"] == pytest.approx(-32, abs=0.5)
 
 
-def test_a_slide_goes_along_the_valley_of_a_slow_lfo():
+def test_trading_rate_goes_along_the_valley_of_a_slow_lfo():
     slow = {"rate": 0.08, "depth": 60.0, "centre": 700.0, "feedback": 40.0, "phase": 60.0}
     true = Chain([("phaser", slow)])
     effect = effects.get("phaser")
@@ -108,7 +110,7 @@ def test_a_slide_goes_along_the_valley_of_a_slow_lfo():
     assert not lfo_moves.trade_rate(fitting(fast, moved(fast, "phaser", centre=1_100.0)))
 
 
-def test_a_glide_finds_the_rate_of_a_slow_lfo_among_its_steps():
+def test_refining_the_rate_grid_finds_the_rate_of_a_slow_lfo():
     slow = {"rate": 0.07, "depth": 65.0, "centre": 1_360.0, "feedback": 38.0, "phase": 282.0}
     true = Chain([("phaser", slow), ("eq", {"gain_2": -8.0, "gain_3": 6.0})])
     effect = effects.get("phaser")
@@ -118,7 +120,7 @@ def test_a_glide_finds_the_rate_of_a_slow_lfo_among_its_steps():
     found.descend_waveform(12)
     before = found.error()
     assert before > 1e-6
-    assert not lfo_moves.refine_rate_grid(found, late=lambda: True)
+    assert not lfo_moves.refine_rate_grid(found, out_of_time=lambda: True)
     assert lfo_moves.refine_rate_grid(found) and found.error() < 0.1 * before
     rate = dict(found.chain.steps)["phaser"]["rate"]
     assert abs(rate - 0.07) < 2 * effect.lfo.grain_hz
@@ -126,7 +128,7 @@ def test_a_glide_finds_the_rate_of_a_slow_lfo_among_its_steps():
     assert not lfo_moves.refine_rate_grid(fitting(true, moved(true, "eq", gain_2=8.0)))  # too far
 
 
-def test_an_lfo_is_borrowed_where_it_is_nearer():
+def test_an_lfo_is_copied_where_it_is_nearer():
     eq = ("eq", {"gain_2": 6.0})
     true = Chain([("phaser", {"rate": 1.3, "phase": 40.0}), eq])
     turned = Chain([eq, ("phaser", {"rate": 0.3, "phase": 200.0})])
@@ -154,7 +156,7 @@ def test_an_empty_chain_stays_as_it_is():
     found = fitting(Chain(), Chain())
     assert (
         not moves.perturb(found)
-        and not lfo_moves.lfo(found)
+        and not lfo_moves.search_lfo(found)
         and not proxy_descent.descend_through_proxies(found, {}, 3)
     )
     assert (

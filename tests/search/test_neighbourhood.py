@@ -1,4 +1,4 @@
-"""Edits of a chain."""
+"""Chains that are one edit from another."""
 
 import numpy as np
 
@@ -24,14 +24,14 @@ def test_each_two_neighbours_are_swapped():
     assert neighbourhood.swapped([A]) == neighbourhood.swapped([]) == []
 
 
-def test_every_other_effect_is_put_in_everywhere():
+def test_every_other_effect_is_inserted_everywhere():
     names = effects.names()
     steps = [(name, {}) for name in names[:2]]
-    found = list(neighbourhood.put_in(steps, np.random.default_rng(0), names))
+    found = list(neighbourhood.inserted(steps, np.random.default_rng(0), names))
     assert len(found) == 3 * (len(names) - 2)
     for group in found:
         orders = {tuple(name for name, _ in chain) for chain in group}
-        assert len(orders) == 1 and len(group) == neighbourhood.DRAWN
-        assert len({str(chain) for chain in group}) == neighbourhood.DRAWN
+        assert len(orders) == 1 and len(group) == neighbourhood.NEIGHBOURS.draws
+        assert len({str(chain) for chain in group}) == neighbourhood.NEIGHBOURS.draws
     steps = [(name, {}) for name in names]
-    assert list(neighbourhood.put_in(steps, np.random.default_rng(0), names)) == []
+    assert list(neighbourhood.inserted(steps, np.random.default_rng(0), names)) == []

@@ -6,8 +6,8 @@ import pytest
 
 from unmix import effects
 from unmix.chain import Chain
-from unmix.search.ranking import POLISHED, SOLVED, Candidate, contenders, rank
-from unmix.search.starts import InitialPoint
+from unmix.search.point import InitialPoint
+from unmix.search.ranking import RANKING, SOLVED, Candidate, contenders, rank
 
 
 @pytest.mark.parametrize(
@@ -20,10 +20,10 @@ from unmix.search.starts import InitialPoint
     ],
 )
 def test_of_chains_as_near_the_more_probable_is_the_answer(distances, before, answer, two_effects):
-    starts = [
+    points = [
         InitialPoint(Chain([(n, {})]), p) for n, p in zip(two_effects, (-3.0, -0.1), strict=True)
     ]
-    candidates = [Candidate(s.chain, s, d) for s, d in zip(starts, distances, strict=True)]
+    candidates = [Candidate(s.chain, s, d) for s, d in zip(points, distances, strict=True)]
     assert rank(candidates, before)[0] is candidates[answer]
 
 
@@ -53,15 +53,15 @@ def test_of_chains_as_near_the_waveform_tells(errors, answer, two_effects):
 )
 def test_an_effect_more_must_bring_it_much_nearer(distances, answer, two_effects):
     chains = [Chain([(n, {}) for n in two_effects]), Chain([(two_effects[0], {})])]
-    starts = [InitialPoint(c, p) for c, p in zip(chains, (-6.0, -0.6), strict=True)]
-    candidates = [Candidate(s.chain, s, d) for s, d in zip(starts, distances, strict=True)]
+    points = [InitialPoint(c, p) for c, p in zip(chains, (-6.0, -0.6), strict=True)]
+    candidates = [Candidate(s.chain, s, d) for s, d in zip(points, distances, strict=True)]
     assert rank(candidates, 1.0)[0] is candidates[answer]
 
 
 def test_an_effect_that_does_nothing_goes_even_where_it_is_expected(two_effects):
     chains = [Chain([(n, {}) for n in two_effects]), Chain([(two_effects[0], {})])]
-    starts = [InitialPoint(c, p) for c, p in zip(chains, (-0.1, -math.inf), strict=True)]
-    candidates = [Candidate(s.chain, s, d) for s, d in zip(starts, (0.2, 0.201), strict=True)]
+    points = [InitialPoint(c, p) for c, p in zip(chains, (-0.1, -math.inf), strict=True)]
+    candidates = [Candidate(s.chain, s, d) for s, d in zip(points, (0.2, 0.201), strict=True)]
     assert rank(candidates, 1.0)[0] is candidates[1]
 
 
@@ -71,7 +71,7 @@ def test_the_nearest_is_polished_alone_where_nothing_else_comes_near():
         chains = [Chain([(names[i], {})]) for i in range(len(distances))]
         return [Candidate(c, InitialPoint(c), d) for c, d in zip(chains, distances, strict=True)]
 
-    at_least, at_most = POLISHED
+    at_least, at_most = RANKING.polished
     for distances, count in (
         ((0.5 * SOLVED, 0.2, 0.3), 1),
         ((0.5 * SOLVED, 0.6 * SOLVED, 0.3), 2),

@@ -1,4 +1,4 @@
-"""Refine: the real effects decide, beliefs are used, and the answer never gets worse."""
+"""Refinement: the real effects decide, and the answer never gets worse."""
 
 import time
 
@@ -11,8 +11,10 @@ from unmix.audio import synthetic
 from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import Chain
 from unmix.recording.judge import Judge
+from unmix.search.options import SearchOptions, Watch
+from unmix.search.point import InitialPoint
 from unmix.search.refine import refine
-from unmix.search.starts import InitialPoint, perturbed
+from unmix.search.starts import perturbed
 
 
 def proxies(*names):
@@ -22,22 +24,21 @@ def proxies(*names):
 
 
 @pytest.mark.parametrize("steps", [0, 12])
-def test_never_farther_than_the_start_whatever_the_proxies(dry, two_effects, steps):
+def test_never_farther_than_the_prediction_whatever_the_proxies(dry, two_effects, steps):
     rng = np.random.default_rng(5)
     true = Chain((name, effects.get(name).sample(rng)) for name in two_effects)
     recording = true.render(dry, SAMPLE_RATE)
-    start = Chain((name, {}) for name in two_effects)
+    guess = Chain((name, {}) for name in two_effects)
     seen = []
     found = refine(
-        recording,
-        dry,
-        perturbed(start, 3, torch.Generator().manual_seed(0)),
+        Judge(recording, dry),
+        perturbed(guess, 3, torch.Generator().manual_seed(0)),
         proxies(*two_effects),
-        steps,
-        progress=lambda *news: seen.append(news),
+        SearchOptions(steps),
+        Watch(progress=lambda *news: seen.append(news)),
     )
     judge = Judge(recording, dry)
-    assert found.before == pytest.approx(judge.distance(start))
+    assert found.before == pytest.approx(judge.distance(guess))
     assert found.after == pytest.approx(judge.distance(found.chain), abs=1e-6)  # rounding noise
     assert found.after <= found.before
     taken = [step for step, _ in found.history]
@@ -49,27 +50,29 @@ def test_never_farther_than_the_start_whatever_the_proxies(dry, two_effects, ste
 
 def test_the_same_seed_gives_the_same_answer(dry, two_effects):
     true = Chain((name, {}) for name in two_effects)
-    starts = perturbed(true, 3, torch.Generator().manual_seed(2))[1:]
+    points = perturbed(true, 3, torch.Generator().manual_seed(2))[1:]
     recording = true.render(dry, SAMPLE_RATE)
     first, again = (
-        refine(recording, dry, starts, proxies(*effects.names()), 15).chain for _ in range(2)
+        refine(Judge(recording, dry), points, proxies(*effects.names()), SearchOptions(15)).chain
+        for _ in range(2)
     )
     assert first.steps == again.steps
 
 
-def test_a_perfect_start_stays():
+def test_a_perfect_prediction_stays():
     dry = synthetic.synthetic(np.random.default_rng(9), SAMPLE_RATE)
     true = Chain([(effects.names()[-1], {})])
     recording = true.render(dry, SAMPLE_RATE)
-    found = refine(recording, dry, [InitialPoint(true)], proxies(true.names[0]), 10)
+    judge = Judge(recording, dry)
+    found = refine(judge, [InitialPoint(true)], proxies(true.names[0]), SearchOptions(10))
     assert found.chain == true
 
 
-def test_without_steps_the_first_start_is_the_answer_however_far_it_is(dry, two_effects):
-    starts = [InitialPoint(Chain([(name, {})]), -1.0) for name in two_effects]
-    recording = starts[1].chain.render(dry, SAMPLE_RATE)
-    found = refine(recording, dry, starts, {}, 0)
-    assert [c.origin for c in found.candidates] == starts
+def test_without_steps_the_prediction_is_the_answer_however_far_it_is(dry, two_effects):
+    points = [InitialPoint(Chain([(name, {})]), -1.0) for name in two_effects]
+    recording = points[1].chain.render(dry, SAMPLE_RATE)
+    found = refine(Judge(recording, dry), points, {}, SearchOptions(0))
+    assert [c.origin for c in found.candidates] == points
     assert found.after == found.before > found.candidates[1].distance == pytest.approx(0, abs=1e-6)
 
 
@@ -78,24 +81,36 @@ def test_a_wrong_option_is_found(dry):
     switch = effects.get(name).switches[0]
     right, wrong = (Chain([(name, {switch.name: option})]) for option in switch.options[-1:-3:-1])
     recording = right.render(5 * dry, SAMPLE_RATE)
-    found = refine(
-        recording, 5 * dry, [InitialPoint(wrong), InitialPoint(wrong)], proxies(name), 10
-    )
+    judge = Judge(recording, 5 * dry)
+    points = [InitialPoint(wrong), InitialPoint(wrong)]
+    found = refine(judge, points, proxies(name), SearchOptions(10))
     assert dict(found.chain.steps)[name][switch.name] == switch.options[-1]
 
 
-def search(dry, name, **options):
+def test_an_effect_without_a_proxy_is_refined_all_the_same(dry, two_effects):
+    """Its chain goes without the proxies' descent, also where another effect has a proxy."""
+    rng = np.random.default_rng(5)
+    true = Chain((name, effects.get(name).sample(rng)) for name in two_effects)
+    recording = true.render(dry, SAMPLE_RATE)
+    points = perturbed(true, 3, torch.Generator().manual_seed(4))[1:]
+    for known in ({}, proxies(two_effects[0])):
+        found = refine(Judge(recording, dry), points, known, SearchOptions(12))
+        assert found.chain.canonical().names == true.canonical().names
+        assert found.after < 0.8 * found.before
+        assert 0 < len(found.history) <= 12
+
+
+def search(dry, name, stop=None, **options):
     """Refine of one effect from a guess; the result and the calls of progress."""
     true = Chain([(name, {})])
-    starts = perturbed(true, 3, torch.Generator().manual_seed(1))[1:]
+    points = perturbed(true, 3, torch.Generator().manual_seed(1))[1:]
     calls = []
     found = refine(
-        true.render(dry, SAMPLE_RATE),
-        dry,
-        starts,
+        Judge(true.render(dry, SAMPLE_RATE), dry),
+        points,
         proxies(name),
-        progress=lambda *call: calls.append(call),
-        **options,
+        SearchOptions(**options),
+        Watch(lambda *call: calls.append(call), stop),
     )
     assert found.after <= found.before and len(found.history) >= len(calls)
     return found, calls

@@ -1,4 +1,4 @@
-"""Starts: drawn from the beliefs, and batches of them keep their settings."""
+"""Initial points: drawn from the posteriors; batches of them keep their settings."""
 
 import math
 
@@ -9,7 +9,9 @@ import torch
 from unmix import effects
 from unmix.chain import Chain
 from unmix.nn.mixture_density import Mixture, to_normal
-from unmix.search.starts import InitialPoint, ParameterBatch, initial_points
+from unmix.search.parameter_batch import ParameterBatch
+from unmix.search.point import InitialPoint
+from unmix.search.starts import InitialSettings, initial_points
 
 
 def certain(name: str, u: float, sharpness: float = 20.0) -> Mixture:
@@ -27,7 +29,7 @@ def certain(name: str, u: float, sharpness: float = 20.0) -> Mixture:
 
 
 class Posterior:
-    """What inverse.model.Belief gives, made by hand: every knob at u, all options as likely."""
+    """A networks.posterior.Posterior made by hand: every knob at u, all options as likely."""
 
     def __init__(self, names, u, log_prob):
         self.names, self.log_prob = names, log_prob
@@ -39,37 +41,39 @@ class Posterior:
         }
 
 
-def test_starts_hold_the_prediction_samples_and_other_options(two_effects):
+def test_initial_points_are_the_prediction_samples_and_other_options(two_effects):
     first, last = two_effects
     posteriors = [Posterior((first, last), 0.4, -0.1), Posterior((last,), 0.6, -3.0)]
-    starts = initial_points(posteriors, 3, torch.Generator().manual_seed(0))
-    assert starts[0].chain.names == (first, last)
-    knobs, _ = effects.get(first).to_unit(dict(starts[0].chain.steps)[first])
+    points = initial_points(
+        posteriors, torch.Generator().manual_seed(0), InitialSettings(samples=3)
+    )
+    assert points[0].chain.names == (first, last)
+    knobs, _ = effects.get(first).to_unit(dict(points[0].chain.steps)[first])
     np.testing.assert_allclose(knobs, 0.4, atol=1e-4)
     options = sum(len(s.options) - 1 for n in two_effects for s in effects.get(n).switches)
-    assert sum(s.log_prob == -0.1 for s in starts) == 1 + 3 + options
-    assert starts[0].mixtures.keys() == {first, last}
+    assert sum(s.log_prob == -0.1 for s in points) == 1 + 3 + options
+    assert points[0].mixtures.keys() == {first, last}
 
 
-def test_an_empty_chain_is_a_start_too():
-    (start,) = initial_points([Posterior((), 0.5, -0.2)])
-    assert start.chain.steps == []
+def test_an_empty_chain_is_an_initial_point_too():
+    (point,) = initial_points([Posterior((), 0.5, -0.2)])
+    assert point.chain.steps == []
 
 
 @pytest.mark.parametrize("name", effects.names())
-def test_rows_give_back_the_settings_they_were_made_from(name):
+def test_batches_give_back_the_settings_they_were_made_from(name):
     effect = effects.get(name)
     settings = effect.sample(np.random.default_rng(1))
-    rows = ParameterBatch(
+    batch = ParameterBatch(
         [InitialPoint(Chain([(name, settings)])), InitialPoint(Chain([(name, {})]))]
     )
     knobs, switches = effect.to_unit(settings)
-    again, again_switches = effect.to_unit(dict(rows.chain(0).steps)[name])
+    again, again_switches = effect.to_unit(dict(batch.chain(0).steps)[name])
     assert effect.panel.distance(knobs, again).max() < 2e-3  # the ends of a range are left out
     assert (switches == again_switches).all()
 
 
-def test_surprise_rises_away_from_the_belief(two_effects):
+def test_the_negative_log_prior_rises_away_from_the_posterior(two_effects):
     name = two_effects[0]
     mixtures = {name: certain(name, 0.5)}
     near, far = (
@@ -77,6 +81,6 @@ def test_surprise_rises_away_from_the_belief(two_effects):
         for n, s in [(len(effects.get(name).knobs), len(effects.get(name).switches))]
         for u in (0.5, 0.8)
     )
-    rows = ParameterBatch([near, far])
-    negative_log_prior = rows.negative_log_prior(rows.knobs())
+    batch = ParameterBatch([near, far])
+    negative_log_prior = batch.negative_log_prior(batch.knobs())
     assert negative_log_prior[1] > negative_log_prior[0] + 10

@@ -23,7 +23,8 @@ from unmix.data.pairs import PairSampler
 from unmix.dsp import losses
 from unmix.errors import UnmixError
 from unmix.runtime.workers import process_map
-from unmix.search.starts import InitialPoint, ParameterBatch
+from unmix.search.parameter_batch import ParameterBatch
+from unmix.search.point import InitialPoint
 
 EVALUATION_SEED = 900_000
 SPEED_SECONDS = 4.0

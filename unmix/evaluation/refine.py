@@ -123,7 +123,7 @@ class _Searches:
     def _compete(self, question: Question, points, seconds: float) -> dict:
         """What others make of the same recording in the same time, on as many cores."""
         from unmix.evaluation import rivals
-        from unmix.search.schedule import grouped_by_order
+        from unmix.search.neighbourhood import grouped_by_order
 
         groups = grouped_by_order(points)[:RIVAL_CHAINS]
         chains = [group[0].chain for group in groups]  # predictions

@@ -18,9 +18,9 @@ from unmix.chain import Chain
 from unmix.errors import UnmixError
 from unmix.recording.judge import Judge
 from unmix.runtime.workers import thread_map
-from unmix.search.point import Point
-from unmix.search.proxy_descent import STEP_SIZES, proxy_step
-from unmix.search.starts import InitialPoint, ParameterBatch
+from unmix.search.parameter_batch import ParameterBatch
+from unmix.search.point import InitialPoint, Point
+from unmix.search.proxy_descent import PROXY, proxy_step
 
 SIGMA = 0.2  # first step size of CMA-ES, in knobs of 0…1
 POINTS = 40  # of a course, at most about so many
@@ -110,7 +110,7 @@ def proxies_only(judge: Judge, chains: Sequence[Chain], proxies: dict, seconds: 
         [InitialPoint(chain) for chain in chains if chain.steps] or [InitialPoint(chains[0])]
     )
     optimiser = torch.optim.Adam(list(rows.free.values()))
-    step, seen = 0, [torch.zeros(len(rows))] * len(STEP_SIZES)
+    step, seen = 0, [torch.zeros(len(rows))] * len(PROXY.fft_sizes)
 
     def answer() -> Chain:
         return rows.chain(int(sum(seen).argmin()))
@@ -118,7 +118,7 @@ def proxies_only(judge: Judge, chains: Sequence[Chain], proxies: dict, seconds: 
     while (share := course.elapsed / seconds) < 1 and rows.free:
         if course.due:
             course.note(answer())
-        seen[step % len(STEP_SIZES)] = proxy_step(
+        seen[step % len(PROXY.fft_sizes)] = proxy_step(
             judge, proxies, rows, optimiser, step, share, "cpu"
         )
         step += 1

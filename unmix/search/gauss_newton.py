@@ -1,15 +1,17 @@
-"""Fit: one order of effects, whose knobs move until its real render is nearest to a recording.
+"""Levenberg-Marquardt on the knobs of one order of effects, in either objective.
 
-All moves are judged by the real effects, in the cost of picture.py; where many are compared at
-first, and for slopes, renders are made side by side. ``descend`` is a step of Levenberg and
-Marquardt with differences of renders; ``descend_waveform`` takes such steps on the waveform. Moves over hills
-that neither climbs are in jumps.py and filters.py.
+The real effects decide: slopes are differences of their renders, and a step is taken only where it
+lowers the cost. ``descend`` is one step in the robust cost of level spectrograms,
+``descend_waveform`` several in the whitened waveform cost; one loop serves both, with the settings
+SPECTROGRAM and WAVEFORM. Moves to regions that no descent reaches are in moves.py, lfo_moves.py and
+band_moves.py.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import copy
 
 import numpy as np
 import torch
@@ -17,255 +19,255 @@ import torch
 from unmix.effects.batch import LANES
 from unmix.recording.judge import Judge
 from unmix.runtime.workers import thread_map
-from unmix.search.point import Point
-from unmix.search.starts import InitialPoint
+from unmix.search.lm_settings import SPECTROGRAM, WAVEFORM
+from unmix.search.point import InitialPoint, Point
 
-DIFFERENCE = 0.001, 0.004  # of a knob in 0…1, for slopes of the real render: near, and 1 dB² away
-FINE_DIFFERENCE = 1e-5, 1e-4, 3e-3  # least, at first and most, for slopes of the waveform
-FINE_CHANGE = 0.3  # what a difference changes, as a share of what is left
-FINE_TRUST, FINE_DAMPING = 0.1, 1e-8
-CURVED, FINE_CURVED = 1e-3, 1e-6  # least curvature of a knob that damping reckons with, as a share
-FINE_CARRIED = 0.5  # relative gain of a step above which the next one does with the same slopes
-FINE_LEAST = 0.1  # relative gain of a step below which the waveform's descent ends
-FINE_SOLVED = 1e-8  # the waveform's cost at which nothing is left
-TRUST = 0.3  # no knob moves farther in a step
-DAMPING, LEAST_DAMPING = 1e-2, 1e-4  # at first and at least, as shares of each knob's curvature
-TRIES, REUSE_TRIES = 5, 2  # of a step with more and more damping
-MATTERS = 1e-3  # share of the cost that a knob alone may lower, to be measured every time
-REUSE = 3  # steps with the same measured slopes
-PRIOR_WEIGHT_DB2 = (
-    1e-3  # what a standard deviation from the belief costs, in dB²; near the recording
-)
-# it costs that share of what is left
-PRIOR_SAMPLES = 128
-FINISH_BELOW = 3.0  # dB²: above, the descent on the waveform has never helped
+PRIOR_DRAWS = 128  # from the posterior, for mean and deviation of each knob; not tuned
 
 
 class GaussNewton(Point):
-    """A position on its way.
+    """A point that descends.
 
     Args:
-        judge, starts: as of Point.
-        rng: of the kicks.
-        near: the LFOs of the starts need not be looked for.
+        judge, points: as of Point.
+        rng: of random moves.
+        near: the LFOs of the points need not be searched for.
 
     Attributes:
-        grained: numbers of the knobs that are rates of LFOs whose devices take them in steps.
-        swept, freed: the cost when its LFOs, and ways out of where it stood, were last looked for.
+        settings: of Levenberg-Marquardt. In the waveform's, ``cost`` is that of the waveform.
+        quantised: numbers of the knobs that are LFO rates which the device quantises.
+        free: slice of the knobs that descend. held: numbers of knobs among them that do not move.
+        prior_mean, prior_std: (K,) of the posterior of each knob.
+        still: whether the descent has ended.
+        linear: residuals (D,) and slopes (K, D), measured or carried along; None if unknown.
+        age: steps since the slopes were measured. whole: whether those of all knobs were.
+        sizes: (K,) differences for the next slopes, where they follow the last slopes.
+        searched_at, escaped_at: cost when its LFOs were searched for, and ways out tried, last.
     """
 
     def __init__(
         self,
         judge: Judge,
-        starts: Sequence[InitialPoint],
+        points: Sequence[InitialPoint],
         rng: np.random.Generator,
         near: bool = False,
     ):
-        super().__init__(judge, starts)
+        super().__init__(judge, points)
         self.rng = rng
         self.quantised = [
-            place.start + effect.knobs.index(effect.knob(effect.lfo.rate))
-            for effect, place in zip(self.effects, self.knob_slices, strict=True)
+            own.start + effect.knobs.index(effect.knob(effect.lfo.rate))
+            for effect, own in zip(self.effects, self.knob_slices, strict=True)
             if effect.lfo and effect.lfo.grain_hz
         ]
-        self.mean, self.prior_std = self._posterior()
-        self.free = slice(0, len(self.circular))  # the knobs that descend
-        self.damping, self.still = DAMPING, False
-        self.whole = True  # whether the last measure was of all knobs
-        self.linear, self.age = None, 0  # differences and slopes, and the steps since their measure
+        self.prior_mean, self.prior_std = self._prior()
+        self.free, self.held = slice(0, len(self.circular)), []
         self.searched_at, self.escaped_at = self.cost if near else math.inf, math.inf
+        self.settings = SPECTROGRAM
+        self._restart()
 
-    def _posterior(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and spread of the belief in each knob; an endless spread where there is none, and
-        for angles."""
-        mean, spread = np.full(len(self.circular), 0.5), np.full(len(self.circular), np.inf)
+    def _restart(self) -> None:
+        """Descend from new controls: nothing is known of their surroundings."""
+        self.damping, self.still, self.linear = self.settings.damping, False, None
+        self.age, self.whole, self.sizes = 0, True, None
+
+    def _prior(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of each knob's posterior; the deviation is infinite where
+        there is none, and for angles."""
+        mean, std = np.full(len(self.circular), 0.5), np.full(len(self.circular), np.inf)
         generator = torch.Generator().manual_seed(0)
-        for effect, place in zip(self.effects, self.knob_slices, strict=True):
-            if mixture := self.start.mixtures.get(effect.name):
-                draws = mixture.sample(PRIOR_SAMPLES, generator)[:, 0].double().numpy()
-                mean[place], spread[place] = draws.mean(0), draws.std(0) + 0.02
-        spread[self.circular] = np.inf
-        return mean, spread
+        for effect, own in zip(self.effects, self.knob_slices, strict=True):
+            if mixture := self.origin.mixtures.get(effect.name):
+                draws = mixture.sample(PRIOR_DRAWS, generator)[:, 0].double().numpy()
+                mean[own], std[own] = draws.mean(0), draws.std(0) + 0.02
+        std[self.circular] = np.inf
+        return mean, std
 
     def set(self, cost: float, knobs, switches) -> None:
         super().set(cost, knobs, switches)
-        self.damping, self.still, self.linear = DAMPING, False, None
+        self._restart()
 
     def restricted_to(self, i: int, cost: float, knobs: np.ndarray, switches) -> GaussNewton:
-        """The same, of which the knobs of effect i move and no others, whatever is believed."""
+        """A copy at other controls, of which only the knobs of effect i move, without a prior."""
         trial = self.copy_at(cost, knobs, switches)
         trial.free, trial.prior_std = self.knob_slices[i], np.full_like(self.prior_std, np.inf)
         return trial
 
-    def jacobian(self, known=None, knobs=None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Differences (D,) of the settings as they stand, and their slopes (K, D) in dB per range
-        of each knob; of ``knobs`` (numbers) alone where the others are known."""
-        near, far = DIFFERENCE
-        difference = max(near, far * min(1.0, math.sqrt(self.cost)))
-        sizes = np.full(len(self.knobs), difference)
-        return self._jacobian(self.judge.spectrogram, sizes, known, knobs)
+    @property
+    def objective(self):
+        return getattr(self.judge, self.settings.objective)
 
-    def _jacobian(self, view, sizes: np.ndarray, known=None, knobs=None):
-        """The same in any view, with the sizes (K,) of the knobs' differences."""
+    def _sizes(self) -> np.ndarray:
+        """Differences of the knobs (K,) for slopes: larger far from the recording."""
+        s = self.settings
+        if self.sizes is not None:
+            return self.sizes
+        size = s.first_difference or s.most_difference * math.sqrt(self.cost)
+        return np.full(len(self.knobs), size).clip(s.least_difference, s.most_difference)
+
+    def jacobian(self, known=None, knobs=None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Residuals (D,) of the present settings, and their slopes (K, D) per range of each knob;
+        of ``knobs`` (numbers) alone where the others are known."""
         wet = self._wet(self.knobs, self.switches, max(len(self.effects) - 1, 0))
-        here = self._residuals(wet, view=view)[0]
+        residuals = self._residuals(wet, self.objective)[0]
+        sizes = self._sizes()
         moves = np.where((self.knobs < 0.5) | self.circular, sizes, -sizes)
 
         knobs = list(range(len(self.knobs))[self.free] if knobs is None else knobs)
         groups = np.array_split(knobs, -(-len(knobs) // (LANES - 1)))
 
         def renders(group) -> np.ndarray:
-            """As the settings stand, and with each knob moved."""
+            """With the present knobs, and with each of the group moved."""
             moved = np.repeat(self.knobs[None], 1 + len(group), 0)
             moved[range(1, 1 + len(group)), group] += moves[group]
             controls = [(one, self.switches) for one in moved]
             return self._render_batch(controls, self.effect_of[group[0]], smooth=True)
 
-        slopes = torch.zeros(len(self.knobs), len(here)) if known is None else known.clone()
+        slopes = torch.zeros(len(self.knobs), len(residuals)) if known is None else known.clone()
         for group, wets in zip(groups, thread_map(renders, groups), strict=True):
-            stands, *moved = thread_map(lambda wet: self._residuals(wet, view)[0], wets)
+            here, *moved = thread_map(lambda wet: self._residuals(wet, self.objective)[0], wets)
             size = torch.from_numpy(moves[group]).float()[:, None]
-            slopes[group] = (torch.stack(moved) - stands) / size
-        return here, slopes
+            slopes[group] = (torch.stack(moved) - here) / size
+        return residuals, slopes
 
-    def curvature(self, differences, slopes, view=None) -> tuple[np.ndarray, np.ndarray]:
-        """Gauss-Newton: half the second derivatives (K, K) of the cost, and half its slope (K,), in
-        the pictures or another view."""
-        weighted = slopes * (view or self.judge.spectrogram).irls_weights(differences)
+    def curvature(self, residuals, slopes) -> tuple[np.ndarray, np.ndarray]:
+        """Gauss-Newton: half the second derivatives (K, K) of the cost, and half its gradient
+        (K,)."""
+        weighted = slopes * self.objective.irls_weights(residuals)
         curvature = semidefinite((weighted @ slopes.T).double().numpy())
-        return curvature, (weighted @ differences).double().numpy()
+        return curvature, (weighted @ residuals).double().numpy()
 
     def descend(self) -> bool:
-        """A step of Levenberg and Marquardt within the knobs' ranges (Nocedal and Wright,
-        "Numerical Optimization", 2006, section 10.3); False if no step lowers the cost.
+        """One step down in the spectrogram objective; False if none lowers the cost."""
+        return len(self.knobs) > 0 and self._run(1) > 0
 
-        Slopes are measured every REUSE steps, every other time of the knobs alone that matter;
-        between they are carried along.
-        """
-        if self.still or not len(self.knobs):
-            return False
-        damping = self.damping
-        if self.linear is not None and self.age < REUSE and self._step(REUSE_TRIES):
-            return True
-        if self.linear is not None and self.whole and len(some := self._matter()):
-            self.whole, self.age, self.damping = False, 1, damping
-            self.linear = self.jacobian(self.linear[1], some)
-            if self._step(REUSE_TRIES):
-                return True
-        self.linear, self.whole, self.age, self.damping = self.jacobian(), True, 0, damping
-        if self._step(TRIES):
-            return True
-        self.still = True
-        return False
+    def descend_waveform(
+        self, steps: int, out_of_time: Callable[[], bool] = lambda: False, hold: bool = False
+    ) -> int:
+        """Steps down in the waveform objective; they are taken if the waveform cost falls by a
+        larger factor than the spectrogram cost rises.
 
-    def _matter(self) -> np.ndarray:
-        """Numbers of the knobs of which each could lower the cost by MATTERS alone."""
-        curvature, slope = self.curvature(*self.linear)
-        steep, curved = np.abs(slope), curvature.diagonal() + 1e-12
-        move = np.minimum(steep / curved, TRUST)
-        return np.flatnonzero(move * (2 * steep - move * curved) > MATTERS * self.cost)
-
-    def _bounded(self, curvature, slope, damping, trust: float, curved: float) -> np.ndarray:
-        """The damped step (K,) that stays within the knobs' ranges and ``trust``."""
-        from scipy.optimize import lsq_linear
-
-        low = np.where(self.circular, -trust, np.maximum(-self.knobs, -trust))
-        high = np.where(self.circular, trust, np.minimum(1 - self.knobs, trust))
-        low, high = np.minimum(low, -1e-9), np.maximum(high, 1e-9)
-        scale = np.maximum(curvature.diagonal(), curved * curvature.diagonal().max() + 1e-12)
-        root = np.linalg.cholesky(curvature + np.diag(damping * scale + 1e-9))
-        target = -np.linalg.solve(root, slope)
-        return lsq_linear(root.T, target, (low, high), method="bvls").x
-
-    def _step(self, tries: int) -> bool:
-        differences, slopes = self.linear
-        curvature, slope = self.curvature(differences, slopes)
-        prior_precision = PRIOR_WEIGHT_DB2 * min(1.0, self.cost) / self.prior_std**2
-        away = self.knobs - self.mean
-        curvature += np.diag(prior_precision)
-        slope += prior_precision * away
-        before = self.cost + float(prior_precision @ away**2)
-        for _ in range(tries):
-            step = self._bounded(curvature, slope, self.damping, TRUST, CURVED)
-            moved, heard = self.within(self.knobs + step), []
-            after = self._residuals(self._wet(moved, self.switches, 0, heard))
-            cost = float(self.judge.spectrogram.cost(after))
-            if cost + float(prior_precision @ (moved - self.mean) ** 2) < before:
-                gain = (self.cost - cost) / self.cost
-                self.still = self.age == 0 and gain < 1e-3
-                self.age = REUSE if gain < 0.05 else self.age + 1
-                self.linear = after[0], carried(slopes, step, after[0] - differences)
-                self.cost, self.knobs, self.stage_inputs = cost, moved, heard
-                self.damping = max(self.damping / 5, LEAST_DAMPING)
-                return True
-            self.damping *= 8
-        return False
-
-    def descend_waveform(self, steps: int, out_of_time=lambda: False, hold: bool = False) -> int:
-        """Steps of Levenberg and Marquardt on the waveform, taken if it gains more than the
-        pictures lose.
-
-        The pictures hardly know phase: what remains there after a descent, and two effects in the
-        wrong order, shows in the waveform, where the right chain falls to the rounding noise. The
-        rates of LFOs that take them in steps stay where they are when they lead no farther; with
-        ``hold`` from the beginning.
+        Level spectrograms hardly show phase: what a descent in them leaves, and two effects in the
+        wrong order, shows in the waveform, where the right chain falls to the rounding noise. LFO
+        rates that the device quantises are held when they lead no farther; with ``hold`` from the
+        beginning.
 
         Returns:
             How many steps were tried.
         """
-        if not len(self.knobs) or self.cost > FINISH_BELOW:
+        if not len(self.knobs) or self.cost > WAVEFORM.start_below:
             return 0
-        view, stood = self.judge.waveform, (self.knobs, self.stage_inputs)
-        held: list[int] = self.quantised if hold else []
-        least, first, most = FINE_DIFFERENCE
-        sizes = np.full(len(self.knobs), first)
-        damping, done, gain, measure = DAMPING, 0, 1.0, True
-        cost = error = self.error()
-        while done < steps and gain > FINE_LEAST and cost > FINE_SOLVED and not out_of_time():
-            done += 1
-            measured = measure
-            if measured:
-                here, slopes = self._jacobian(view, sizes)
-                change = FINE_CHANGE * math.sqrt(cost) / (slopes.norm(dim=1).double() + 1e-9)
-                sizes = change.numpy().clip(least, most)
-            slopes[held] = 0
-            curvature, slope = self.curvature(here, slopes, view)
-            gain = 0.0
-            for _ in range(TRIES if measured else REUSE_TRIES):
-                step = self._bounded(curvature, slope, damping, FINE_TRUST, FINE_CURVED)
-                knobs, heard = self.within(self.knobs + step), []
-                there = self._residuals(self._wet(knobs, self.switches, 0, heard), view=view)
-                after = float(view.cost(there))
-                if after < cost:
-                    gain, cost = 1 - after / cost, after
-                    self.knobs, self.stage_inputs = knobs, heard
-                    slopes, here = carried(slopes, step, there[0] - here), there[0]
-                    damping = max(damping / 8, FINE_DAMPING)
-                    break
-                damping *= 8
-            measure = gain < FINE_CARRIED
-            if measure and (not measured or done == 1):
-                gain = 1.0  # slopes measured anew, or with better sizes, may lead on
-            elif gain <= FINE_LEAST and held != self.quantised:
-                held, gain, measure = self.quantised, 1.0, False
-        knobs, (self.knobs, self.stage_inputs) = self.knobs, stood
-        if done:
-            after = self.cost_of(knobs)
-            if after * cost < self.cost * error:
-                self.set(after, knobs, self.switches)
-        return done
+        trial, error = copy(self), self.error()
+        trial.settings, trial.cost = WAVEFORM, error
+        trial.held = self.quantised if hold else []
+        trial._restart()
+        tried = trial._run(steps, out_of_time)
+        if tried:
+            cost = self.cost_of(trial.knobs)
+            if cost * trial.cost < self.cost * error:
+                self.set(cost, trial.knobs, self.switches)
+        return tried
+
+    def _run(self, steps: int, out_of_time: Callable[[], bool] = lambda: False) -> int:
+        """Steps of Levenberg-Marquardt within the knobs' ranges (Nocedal and Wright, "Numerical
+        Optimization", 2006, section 10.3), until the descent ends; how many."""
+        taken, s = 0, self.settings
+        while taken < steps and not self.still and self.cost >= s.solved and not out_of_time():
+            stepped = self._attempt()
+            taken += stepped or s.counts_failures
+        return taken
+
+    def _attempt(self) -> bool:
+        """Try a step with the slopes that are due, and tell by its gain whether these serve once
+        more, new ones are due, or the descent has ended; whether the step was taken."""
+        s, before = self.settings, self.cost
+        sizes_were_guessed = s.first_difference is not None and self.sizes is None
+        fresh = self._measure()
+        stepped = self._step(s.tries if fresh else s.carried_tries)
+        gain = 1 - self.cost / before if stepped else 0.0
+        self.age = self.age + 1 if gain >= s.carried_gain else s.carried_steps
+        if fresh and gain <= s.least_gain and not sizes_were_guessed:
+            if s.holds_rates and self.held != self.quantised:
+                self.held, self.age = self.quantised, 0
+            else:
+                self.still = True
+        return stepped
+
+    def _measure(self) -> bool:
+        """Measure the slopes that are due: none while the last ones serve, then every other time
+        those of the knobs that matter; whether all were measured."""
+        s = self.settings
+        if self.linear is not None and self.age < s.carried_steps:
+            return False
+        if self.linear is not None and s.matters and self.whole and len(some := self._matter()):
+            self.linear, self.whole, self.age = self.jacobian(self.linear[1], some), False, 1
+            return False
+        self.linear, self.whole, self.age = self.jacobian(), True, 0
+        if s.first_difference is not None:
+            norms = self.linear[1].norm(dim=1).double() + 1e-9
+            sizes = s.difference_change * math.sqrt(self.cost) / norms
+            self.sizes = sizes.numpy().clip(s.least_difference, s.most_difference)
+        return True
+
+    def _matter(self) -> np.ndarray:
+        """Numbers of the knobs of which each alone could lower the cost by the share that
+        matters."""
+        s, (curvature, gradient) = self.settings, self.curvature(*self.linear)
+        steep, curved = np.abs(gradient), curvature.diagonal() + 1e-12
+        move = np.minimum(steep / curved, s.trust)
+        return np.flatnonzero(move * (2 * steep - move * curved) > s.matters * self.cost)
+
+    def _step(self, tries: int) -> bool:
+        """Try damped steps, with more and more damping; whether one lowers cost and prior term."""
+        s, (residuals, slopes) = self.settings, self.linear
+        slopes[self.held] = 0
+        curvature, gradient = self.curvature(residuals, slopes)
+        prior_precision = s.prior_weight * min(1.0, self.cost) / self.prior_std**2
+        away = self.knobs - self.prior_mean
+        curvature += np.diag(prior_precision)
+        gradient += prior_precision * away
+        before, damping = self.cost + float(prior_precision @ away**2), self.damping
+        for _ in range(tries):
+            step = self._bounded(curvature, gradient, damping)
+            knobs, stage_inputs = self.within(self.knobs + step), []
+            wet = self._wet(knobs, self.switches, 0, stage_inputs)
+            there = self._residuals(wet, self.objective)
+            cost = float(self.objective.cost(there))
+            if cost + float(prior_precision @ (knobs - self.prior_mean) ** 2) < before:
+                self.linear = there[0], broyden(slopes, step, there[0] - residuals)
+                self.cost, self.knobs, self.stage_inputs = cost, knobs, stage_inputs
+                self.damping = max(damping / s.damping_fall, s.least_damping)
+                return True
+            damping *= s.damping_rise
+        if s.keeps_damping:
+            self.damping = damping
+        return False
+
+    def _bounded(self, curvature, gradient, damping: float) -> np.ndarray:
+        """The damped step (K,) that stays within the knobs' ranges and the trust region."""
+        from scipy.optimize import lsq_linear
+
+        s = self.settings
+        low = np.where(self.circular, -s.trust, np.maximum(-self.knobs, -s.trust))
+        high = np.where(self.circular, s.trust, np.minimum(1 - self.knobs, s.trust))
+        low, high = np.minimum(low, -1e-9), np.maximum(high, 1e-9)
+        diagonal = curvature.diagonal()
+        scale = np.maximum(diagonal, s.least_curvature * diagonal.max() + 1e-12)
+        root = np.linalg.cholesky(curvature + np.diag(damping * scale + 1e-9))
+        target = -np.linalg.solve(root, gradient)
+        return lsq_linear(root.T, target, (low, high), method="bvls").x
 
 
 def semidefinite(matrix: np.ndarray) -> np.ndarray:
     """A symmetric matrix (K, K) that rounding may have given negative eigenvalues, without them;
-    each row and column is reckoned with at its own scale."""
+    each row and column is scaled to a unit diagonal meanwhile."""
     scale = np.sqrt(matrix.diagonal().clip(1e-30))
     lengths, axes = np.linalg.eigh(matrix / np.outer(scale, scale))
     return (axes * lengths.clip(0)) @ axes.T * np.outer(scale, scale)
 
 
-def carried(slopes: torch.Tensor, step: np.ndarray, change: torch.Tensor) -> torch.Tensor:
-    """Slopes (K, D) after a step (K,) that changed the differences by ``change`` (D,): Broyden's
-    update, the smallest that explains what the step did."""
+def broyden(slopes: torch.Tensor, step: np.ndarray, change: torch.Tensor) -> torch.Tensor:
+    """Slopes (K, D) after a step (K,) that changed the residuals by ``change`` (D,): the smallest
+    update that explains it (Broyden, "A class of methods for solving nonlinear simultaneous
+    equations", 1965)."""
     along = torch.from_numpy(step).float()
     return slopes + torch.outer(along / along.square().sum(), change - along @ slopes)

@@ -1,38 +1,50 @@
-"""How sure an answer is of its knobs: from the curvature of the distance at the answer.
+"""Intervals of an answer's knobs: a Laplace approximation at the answer.
 
-A knob is as certain as the recording makes it. Near an answer with K knobs the cost of picture.py
-is c + δᵀ A δ, with A from slopes of real renders (Gauss-Newton). If the c that remains were noise
-of N independent cells, the knobs would scatter around the truth with covariance (N A / c)⁻¹
-(nonlinear least squares; Seber and Wild, "Nonlinear Regression", 1989, section 2.1). The cells are
-not independent and what remains is seldom noise, so that N is fitted on held-out recordings
-instead (CELLS). What the network believed beforehand joins as the prior.
+A knob is as certain as the recording makes it. Near an answer with K knobs the spectrogram cost
+(recording.objective) is c + δᵀ A δ, with A from slopes of real renders (Gauss-Newton). If the c
+that remains were noise of N independent samples, the knobs would scatter around the truth with
+covariance (N A / c)⁻¹ (nonlinear least squares; Seber and Wild, "Nonlinear Regression", 1989,
+section 2.1). The cells of a spectrogram are not independent, and what remains is seldom noise, so
+that N is fitted on held-out recordings instead. The posterior of the knobs joins as the prior.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from unmix import effects
 from unmix.recording.judge import Judge
 from unmix.search.gauss_newton import GaussNewton
-from unmix.search.starts import InitialPoint
+from unmix.search.point import InitialPoint
 
-EFFECTIVE_SAMPLES = (
-    3.0  # 109 of 121 knobs inside: 7 chains of `evaluate refine`'s seed 2, 200 steps each
-)
-LEAST_COST = 1e-4  # dB²: what rounding leaves
-EVERYWHERE = 1 / 12  # variance of a knob that may stand anywhere in 0…1
-NORMAL_90 = 1.645
+UNIFORM_VARIANCE = 1 / 12  # of a knob that may be anywhere in 0…1
+NORMAL_90 = 1.645  # standard deviations to either side that hold 90 % of a normal distribution
+
+
+@dataclass(frozen=True)
+class LaplaceSettings:
+    """What the intervals' widths depend on."""
+
+    # N above: chosen on seed 2 of `evaluate refine`, 7 chains of 200 steps, 109 of 121 knobs inside
+    effective_samples: float = 3.0
+    # dB²: the cost that rounding leaves; not tuned
+    least_cost: float = 1e-4
+
+
+LAPLACE = LaplaceSettings()
 
 
 def laplace_unit_intervals(
-    judge: Judge, answer: InitialPoint
+    judge: Judge, answer: InitialPoint, settings: LaplaceSettings = LAPLACE
 ) -> dict[str, list[tuple[float, float]]]:
-    """90 % intervals about an answer that a search ended at.
+    """90 % intervals around an answer that a search ended at.
 
     Args:
         judge: of the recording.
-        answer: the chain that a search ended at, with what was believed of its knobs.
+        answer: with the posterior of its knobs.
+        settings: of the widths.
 
     Returns:
         {effect: (low, high) in 0…1 of each knob}; of an angle low may exceed high: through 0.
@@ -41,16 +53,16 @@ def laplace_unit_intervals(
     if not len(fit.knobs):
         return {}
     curvature, _ = fit.curvature(*fit.jacobian())
-    precision = EFFECTIVE_SAMPLES * curvature / (fit.cost + LEAST_COST)
-    precision += np.diag(1 / np.minimum(fit.prior_std**2, EVERYWHERE))
+    precision = settings.effective_samples * curvature / (fit.cost + settings.least_cost)
+    precision += np.diag(1 / np.minimum(fit.prior_std**2, UNIFORM_VARIANCE))
     wide = NORMAL_90 * np.sqrt(np.diag(np.linalg.inv(precision)))
     wide = np.minimum(wide, 0.5)
     low, high = fit.knobs - wide, fit.knobs + wide
     low = np.where(fit.circular, low % 1.0, low.clip(0, 1))
     high = np.where(fit.circular, high % 1.0, high.clip(0, 1))
     return {
-        effect.name: list(zip(low[place].tolist(), high[place].tolist(), strict=True))
-        for effect, place in zip(fit.effects, fit.knob_slices, strict=True)
+        effect.name: list(zip(low[own].tolist(), high[own].tolist(), strict=True))
+        for effect, own in zip(fit.effects, fit.knob_slices, strict=True)
     }
 
 

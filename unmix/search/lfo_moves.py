@@ -1,9 +1,15 @@
-"""Moves of LFO knobs: by look-up over time, from fits of other orders, along equivalent paths."""
+"""Moves of LFO knobs.
+
+``search_lfo`` finds an LFO by grid search over frozen renders (lfo_grid.py), ``copy_lfo`` takes it
+from points of other orders; ``trade_rate`` goes along the valley in which rate, depth and phase
+make up for each other; ``refine_rate_grid`` steps over the rates that a device quantises.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,45 +21,63 @@ from unmix.effects.batch import by_lanes, in_rows
 from unmix.recording.judge import Judge
 from unmix.runtime.workers import thread_map
 from unmix.search import lfo_grid
-from unmix.search.gauss_newton import FINE_SOLVED, FINISH_BELOW, GaussNewton
-from unmix.search.moves import _descended, descend_steps
-
-LFO_CLIP_DB = 12.0
-
-
-LFO_TRIALS, LFO_STEPS = 3, (2, 3)  # steps down, alone, of the best ones, and then of the nearest
+from unmix.search.gauss_newton import GaussNewton
+from unmix.search.lm_settings import WAVEFORM
+from unmix.search.moves import descend_steps, descend_trials
 
 
-TRADES, TRADE_TURNS, TRADE_POINTS = 14, 1.5, 64  # rates, up to so many turns, and times of the way
+@dataclass(frozen=True)
+class LfoMoveSettings:
+    """How LFOs are moved. "Not tuned": no trial is on record that chose the value."""
+
+    # dB: a cell of the frozen renders counts as no farther from the recording; not tuned
+    clip_db: float = 12.0
+    # settings of the grid search that are rendered and descend; not tuned
+    trials: int = 3
+    # steps of the effect alone, of all these and then of the nearest; not tuned
+    steps: tuple[int, int] = (2, 3)
+    # dB²: below that cost the LFO counts as found; not tuned
+    search_above: float = 0.3
+    # share of the cost of the last search above which it is not repeated; not tuned
+    search_again: float = 0.6
+    # other rates that are tried along the valley; not tuned
+    rates: int = 14
+    # LFO periods in the recording, at most, for the valley to matter; not tuned
+    periods: float = 1.5
+    # times at which two courses of an LFO are compared; not tuned
+    times: int = 64
+    # steps of the rate, as multiples of the device's, one after the other; not tuned
+    rate_steps: tuple[int, ...] = (8, 1)
+    # how many of these steps the parabola may lead at most; not tuned
+    farthest: float = 3.0
+    # steps of descent in the waveform at each rate; not tuned
+    rate_descent: int = 5
+    # waveform cost above which the parabola tells nothing; not tuned
+    rate_below: float = 1e-3
 
 
-GRID_STEPS, FARTHEST, GRID_DESCENT = (8, 1), 3.0, 5  # steps of the rate, how far at most, and down
+LFO_MOVES = LfoMoveSettings()
 
 
-GRID_BELOW = 1e-3  # of the waveform's cost
+def search_lfo(fit: GaussNewton, settings: LfoMoveSettings = LFO_MOVES) -> bool:
+    """Search for the LFO of each effect that has one, and take its knobs if they are nearer.
 
-
-LFO_ABOVE, LFO_AGAIN = 0.3, 0.6  # dB²: below, the LFO is found; shares of the last sweep's cost
-
-
-def lfo(fit: GaussNewton) -> bool:
-    """Find where the LFO of each effect that has one stands, over time, and take its knobs.
-
-    Many are compared by looking up (lfo.py); the best are rendered. Nothing is done where the LFO
-    is found, or the other knobs are not much better than the last time.
+    Many settings are compared by table look-up (lfo_grid.py); the best are rendered. Nothing is
+    done where the cost is small, or not much smaller than at the last search.
     """
-    if fit.cost < LFO_ABOVE or fit.cost > LFO_AGAIN * fit.searched_at:
+    if fit.cost < settings.search_above or fit.cost > settings.search_again * fit.searched_at:
         return False
     fit.searched_at, moved = fit.cost, False
     for i, effect in enumerate(fit.effects):
         if effect.lfo is None:
             continue
-        settings = fit.settings(i)
-        found = lfo_grid.search_grid(effect, _held(fit, i), fit.judge.lead / SAMPLE_RATE)
-        options = [effect.to_unit(settings | values) for values in found]
-        near = fit.best_of(i, options, LFO_TRIALS)
+        own = fit.settings_of(i)
+        distances = _frozen_distances(fit, i, settings.clip_db)
+        found = lfo_grid.search_grid(effect, distances, fit.judge.lead / SAMPLE_RATE)
+        options = [effect.to_unit(own | values) for values in found]
+        near = fit.best_of(i, options, settings.trials)
         trials = [fit.restricted_to(i, *trial) for trial in near]
-        for steps in LFO_STEPS:
+        for steps in settings.steps:
             for trial in trials:
                 descend_steps(trial, steps)
             trials = [min(trials, key=lambda trial: trial.cost)]
@@ -61,121 +85,145 @@ def lfo(fit: GaussNewton) -> bool:
     return moved
 
 
-def copy_lfo(fit: GaussNewton, others: Sequence[GaussNewton]) -> None:
-    """Take over where the LFOs stand in fits of other orders, if that is nearer; if it is much
-    nearer, they are found."""
+def copy_lfo(
+    fit: GaussNewton, others: Sequence[GaussNewton], settings: LfoMoveSettings = LFO_MOVES
+) -> None:
+    """Copy the LFO knobs of points of other orders, if that is nearer; if it is much nearer, the
+    LFOs count as searched for."""
     before = fit.cost
     for i, effect in enumerate(fit.effects):
-        known = [dict(other.chain.steps).get(effect.name) for other in others]
+        known = [dict(other.chain_at_begin.steps).get(effect.name) for other in others]
         if effect.lfo is None or not any(known):
             continue
-        settings = fit.settings(i)
-        lfos = [{name: there[name] for name in effect.lfo.knobs} for there in known if there]
-        options = [effect.to_unit(settings | values) for values in lfos]
+        own = fit.settings_of(i)
+        lfos = [{name: theirs[name] for name in effect.lfo.knobs} for theirs in known if theirs]
+        options = [effect.to_unit(own | values) for values in lfos]
         fit.accept_if_better(*fit.best_of(i, options)[0])
-    if fit.cost < LFO_AGAIN * before:
+    if fit.cost < settings.search_again * before:
         fit.searched_at = fit.cost
 
 
-def trade_rate(fit: GaussNewton) -> bool:
-    """Other rates of every LFO that is heard for little more than a turn, with its other knobs such
-    that it goes almost the same way: a valley that bends too much for a descent."""
+def trade_rate(fit: GaussNewton, settings: LfoMoveSettings = LFO_MOVES) -> bool:
+    """Other rates of every LFO of which little more than one period is audible.
+
+    Rate, depth, centre and phase trade off there: they follow a valley of nearly the same course of
+    the LFO, which bends too much for a descent.
+    """
     judge, moved = fit.judge, False
-    seconds = _seconds(judge)
-    fastest = TRADE_TURNS / (seconds[-1] - seconds[0])
+    seconds = _seconds(judge, settings.times)
+    fastest = settings.periods / (seconds[-1] - seconds[0])
     for i, effect in enumerate(fit.effects):
-        settings = fit.settings(i)
-        if effect.lfo is None or settings[effect.lfo.rate] > fastest:
+        own = fit.settings_of(i)
+        if effect.lfo is None or own[effect.lfo.rate] > fastest:
             continue
         slowest = effect.knob(effect.lfo.rate).low
-        rates = np.geomspace(slowest, fastest, TRADES)
-        ways = lfo_grid.equivalent_lfo(effect, settings, seconds, rates)
-        near = fit.best_of(i, [effect.to_unit(settings | values) for values in ways], LFO_TRIALS)
-        moved |= _descended(fit, [(i, trial) for trial in near])
+        rates = np.geomspace(slowest, fastest, settings.rates)
+        found = lfo_grid.equivalent_lfo(effect, own, seconds, rates)
+        options = [effect.to_unit(own | values) for values in found]
+        near = fit.best_of(i, options, settings.trials)
+        moved |= descend_trials(fit, [(i, trial) for trial in near])
     return moved
 
 
-def refine_rate_grid(fit: GaussNewton, out_of_time: Callable[[], bool] = lambda: False) -> bool:
-    """Other rates of every LFO whose device takes its rate in steps, by the waveform: each with the
-    knobs that let it go almost the same way, and steps down with the rate held. Over the rate the
-    error is a parabola then, where a descent sees steps alone."""
-    if not fit.quantised or fit.cost > FINISH_BELOW:
+def refine_rate_grid(
+    fit: GaussNewton,
+    out_of_time: Callable[[], bool] = lambda: False,
+    settings: LfoMoveSettings = LFO_MOVES,
+) -> bool:
+    """Other rates of every LFO whose device quantises its rate, so that the gradient is zero.
+
+    At each rate the other LFO knobs are set to nearly the same course and all knobs but the rate
+    descend in the waveform objective. Over the rate the errors at the ends form a parabola, whose
+    minimum is tried next.
+    """
+    if not fit.quantised or fit.cost > WAVEFORM.start_below:
         return False
     error = fit.error()
-    if not FINE_SOLVED < error < GRID_BELOW:
+    if not WAVEFORM.solved < error < settings.rate_below:
         return False
     near, least = fit, error
     for i, effect in enumerate(fit.effects):
         if effect.lfo and effect.lfo.grain_hz:
-            for grains in GRID_STEPS:
-                near, least = _nearer(near, least, i, grains * effect.lfo.grain_hz, out_of_time)
+            for steps in settings.rate_steps:
+                search = _RateSearch(near, least, i, out_of_time, settings)
+                near, least = search.run(steps * effect.lfo.grain_hz)
     if near.cost * least < fit.cost * error:
         fit.set(near.cost, near.knobs, near.switches)
         return True
     return False
 
 
-def _nearer(
-    near: GaussNewton, least: float, i: int, step: float, out_of_time
-) -> tuple[GaussNewton, float]:
-    """The nearest of a fit with the error ``least`` and of those with the LFO of effect i slower
-    and faster by a step (Hz), and where these three lead; and its error."""
-    way, middle = near.settings(i), least
-    here = way[near.effects[i].lfo.rate]
+class _RateSearch:
+    """Search over the rate of one LFO by a parabola through three rates.
 
-    def error_at(rate: float) -> float:
-        """Of a fit that begins where the nearest stands, which it becomes if it is nearer."""
-        nonlocal near, least
-        trial = None if out_of_time() else _at_rate(near, i, way, rate)
-        found = math.inf if trial is None else trial.error()
-        if found < least:
-            near, least = trial, found
-        return found
+    Args:
+        fit, error: where it begins, and its waveform cost.
+        i: number of the effect.
+    """
 
-    below, above = error_at(here - step), error_at(here + step)
-    if max(below, above) < math.inf:
-        error_at(here + step * _lowest(below, middle, above))
-    return near, least
+    def __init__(self, fit: GaussNewton, error: float, i: int, out_of_time, settings):
+        self.near, self.least, self.i = fit, error, i
+        self.out_of_time, self.settings = out_of_time, settings
+        self.course = fit.settings_of(i)  # the course of the LFO that every rate keeps to
+
+    def run(self, step: float) -> tuple[GaussNewton, float]:
+        """The nearest point, and its waveform cost, of the present rate, of those a step (Hz)
+        below and above, and of the parabola's minimum."""
+        middle, rate = self.least, self.course[self.near.effects[self.i].lfo.rate]
+        below, above = self._error_at(rate - step), self._error_at(rate + step)
+        if max(below, above) < math.inf:
+            offset = parabola_minimum(below, middle, above, self.settings.farthest)
+            self._error_at(rate + step * offset)
+        return self.near, self.least
+
+    def _error_at(self, rate: float) -> float:
+        """The waveform cost at a rate, after a descent from the nearest point, which the new one
+        becomes if it is nearer; infinite outside the range and without time."""
+        trial = None if self.out_of_time() else self._at_rate(rate)
+        error = math.inf if trial is None else trial.error()
+        if error < self.least:
+            self.near, self.least = trial, error
+        return error
+
+    def _at_rate(self, rate: float) -> GaussNewton | None:
+        near, i = self.near, self.i
+        effect = near.effects[i]
+        knob = effect.knob(effect.lfo.rate)
+        if not knob.low <= rate <= knob.high:
+            return None
+        seconds = _seconds(near.judge, self.settings.times)
+        (lfo_knobs,) = lfo_grid.equivalent_lfo(effect, self.course, seconds, [rate])
+        (option,) = near.best_of(i, [effect.to_unit(near.settings_of(i) | lfo_knobs)])
+        trial = near.copy_at(*option)
+        trial.descend_waveform(self.settings.rate_descent, hold=True)
+        return trial
 
 
-def _lowest(below: float, middle: float, above: float) -> float:
-    """Where a parabola through three values at −1, 0 and 1 is lowest, FARTHEST at most."""
+def parabola_minimum(below: float, middle: float, above: float, farthest: float) -> float:
+    """Where a parabola through three values at −1, 0 and 1 is lowest, ``farthest`` at most."""
     curved = below - 2 * middle + above
     if curved <= 0:
-        return FARTHEST if above < below else -FARTHEST
-    return min(max((below - above) / (2 * curved), -FARTHEST), FARTHEST)
+        return farthest if above < below else -farthest
+    return min(max((below - above) / (2 * curved), -farthest), farthest)
 
 
-def _at_rate(fit: GaussNewton, i: int, way: dict, rate: float) -> GaussNewton | None:
-    """The fit with the LFO of effect i at another rate (Hz), on the way that it goes with the
-    settings ``way``, after a few steps down on the waveform; None outside the rate's range."""
-    effect = fit.effects[i]
-    knob = effect.knob(effect.lfo.rate)
-    if not knob.low <= rate <= knob.high:
-        return None
-    (lfo_knobs,) = lfo_grid.equivalent_lfo(effect, way, _seconds(fit.judge), [rate])
-    (there,) = fit.best_of(i, [effect.to_unit(fit.settings(i) | lfo_knobs)])
-    trial = fit.copy_at(*there)
-    trial.descend_waveform(GRID_DESCENT, hold=True)
-    return trial
+def _seconds(judge: Judge, count: int) -> np.ndarray:
+    """Times of the compared part, in seconds from the beginning of the source: (count,)."""
+    return np.linspace(judge.lead, judge.source.size, count) / SAMPLE_RATE
 
 
-def _seconds(judge: Judge) -> np.ndarray:
-    """Times at which two ways of an LFO are compared."""
-    return np.linspace(judge.lead, judge.source.size, TRADE_POINTS) / SAMPLE_RATE
-
-
-def _held(fit: GaussNewton, i: int) -> np.ndarray:
-    """Distance to the recording in dB, with effect i held at lfo.POSITIONS, about its mean in each
-    frame, of what sounds at once: (positions, frames)."""
-    effect, settings, judge = fit.effects[i], fit.settings(i), fit.judge
-    rest = Chain(fit.chain.steps[i + 1 :])
+def _frozen_distances(fit: GaussNewton, i: int, clip_db: float) -> np.ndarray:
+    """Distance to the recording in dB, with effect i frozen at each of the grid's positions, minus
+    its mean over the positions in each frame: (positions, frames). Cells count by their share of
+    direct sound."""
+    effect, settings, judge = fit.effects[i], fit.settings_of(i), fit.judge
+    rest = Chain(fit.chain_at_begin.steps[i + 1 :])
     target = lfo_grid.levels(judge.target.numpy())[0]
     weights = lfo_grid.direct_share(fit.stage_inputs[i], rest, judge.lead) ** 2
 
     def distance(wet: np.ndarray) -> np.ndarray:
         audio = judge.level(torch.from_numpy(wet)[None]).numpy()
-        off = np.abs(lfo_grid.levels(audio)[0] - target).clip(max=LFO_CLIP_DB)
+        off = np.abs(lfo_grid.levels(audio)[0] - target).clip(max=clip_db)
         return (off * weights).mean(0)
 
     def renders(positions: np.ndarray) -> np.ndarray:

@@ -44,3 +44,6 @@ class Watch:
 
     progress: Callable[[int, int, float], None] | None = None
     stop: Callable[[], bool] | None = None
+
+
+OPTIONS, UNWATCHED = SearchOptions(), Watch()

@@ -1,6 +1,8 @@
-"""Position: controls of one order of effects, with what their real render costs.
+"""Settings of one order of effects, with the cost of their render by the real effects.
 
-Where many positions are compared, and for slopes, renders are made side by side.
+``InitialPoint`` is where a search begins. ``Point`` has the settings as vectors in 0…1, the signal
+at the input of each effect, and the cost; where many settings are compared, and for slopes, renders
+are made in batches.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -18,132 +20,155 @@ from unmix import effects
 from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import Chain
 from unmix.effects.batch import LANES, by_lanes, in_rows
+from unmix.nn.mixture_density import Mixture
 from unmix.recording.judge import Judge
 from unmix.runtime.workers import thread_map
-from unmix.search.starts import InitialPoint
 
-FEW = 6  # renders that are made one by one by the devices themselves; more, side by side
+# Fewer renders than this are made one by one by the devices themselves, others in batches: a
+# question of speed, not tuned.
+BATCH_FROM = 6
+
+
+@dataclass(frozen=True, eq=False)
+class InitialPoint:
+    """Where a search begins.
+
+    Attributes:
+        chain: with complete settings.
+        log_prob: of its effects in that order, by the network; None for a chain that the user gave.
+        mixtures: {effect: Mixture of batch 1}, the posterior of the knobs; may be empty.
+    """
+
+    chain: Chain
+    log_prob: float | None = None
+    mixtures: dict[str, Mixture] = field(default_factory=dict)
 
 
 class Point:
-    """Controls (knobs and switches) as they stand, and other ones beside them.
+    """Controls (knobs and switches) of a chain, and trials of other ones.
 
     Args:
         judge: of the recording.
-        starts: at least one, all of the same effects in the same order.
+        points: at least one, all of the same effects in the same order; the nearest is taken.
 
     Attributes:
-        cost: of the settings as they stand, by the real effects, in the cost of picture.py.
-        start: where they came from, with what is believed of the knobs.
-        others: the starts that were farther, nearest first.
-        heard: what each effect hears: float32 (lead + samples,).
+        origin: where the settings came from, with the posterior of the knobs.
+        others: the points that were farther, nearest first.
+        knobs: (K,) of all effects in 0…1; switches: of each effect, its options' numbers.
+        knob_slices: of each effect, where its knobs are in ``knobs``.
+        effect_of: of each knob, the number of its effect. circular: (K,), whether it is an angle.
+        cost: of the settings, by the real effects, in dB² (recording.objective).
+        stage_inputs: the signal at the input of each effect: float32 (lead + samples,).
     """
 
-    def __init__(self, judge: Judge, starts: Sequence[InitialPoint]):
-        self.judge, self.start = judge, starts[0]
-        self.effects = [effects.get(name) for name in starts[0].chain.names]
+    def __init__(self, judge: Judge, points: Sequence[InitialPoint]):
+        self.judge, self.origin = judge, points[0]
+        self.effects = [effects.get(name) for name in points[0].chain.names]
         ends = np.cumsum([len(effect.knobs) for effect in self.effects])
         self.knob_slices = [slice(a, b) for a, b in zip([0, *ends], ends, strict=False)]
         self.effect_of = [i for i, effect in enumerate(self.effects) for _ in effect.knobs]
         circular = [effect.panel.circular for effect in self.effects]
         self.circular = np.concatenate(circular) if circular else np.zeros(0, bool)
-        controls = [self.vectors(start.chain) for start in starts]
-        costs = self.costs(controls) if len(starts) > 1 else [0.0]
+        controls = [self.vectors(judge.at_begin(point.chain)) for point in points]
+        costs = self.costs(controls) if len(points) > 1 else [0.0]
         nearest, *others = np.argsort(costs, kind="stable")
         self.knobs, self.switches = controls[nearest]
         self.stage_inputs: list[np.ndarray] = []
         self.cost = self._cost(self._wet(self.knobs, self.switches, 0, self.stage_inputs))
-        self.others = [starts[n] for n in others]
+        self.others = [points[n] for n in others]
 
     @staticmethod
     def vectors(chain: Chain) -> tuple[np.ndarray, list[np.ndarray]]:
-        """All knobs of a chain in 0…1, and the switches of each effect."""
+        """All knobs (K,) in 0…1, and the switches of each effect, of a chain that is told for the
+        time at which the judge's source begins."""
         pairs = [effects.get(name).to_unit(settings) for name, settings in chain.steps]
         knobs = np.concatenate([knobs for knobs, _ in pairs]) if pairs else np.zeros(0)
         return knobs.astype(np.float64), [switches for _, switches in pairs]
 
-    def settings(self, i: int, knobs=None, switches=None) -> dict:
-        """Those of effect i, in units, as they stand or with other controls of the chain."""
+    def settings_of(self, i: int, knobs=None, switches=None) -> dict:
+        """The settings of effect i in units, now or with other controls of the chain."""
         knobs = self.knobs if knobs is None else knobs
         switches = self.switches if switches is None else switches
         return self.effects[i].from_unit(knobs[self.knob_slices[i]], switches[i])
 
-    def _wet(self, knobs, switches, first: int = 0, heard=None) -> np.ndarray:
-        """The real render; the effects before ``first`` are as they stand."""
+    def _wet(self, knobs, switches, first: int = 0, stage_inputs=None) -> np.ndarray:
+        """The real render, (lead + samples,); the effects before ``first`` have their present
+        controls. The inputs of the effects are appended to ``stage_inputs``."""
         audio = self.judge.source if first == 0 else self.stage_inputs[first]
         self.judge.renders += 1
         for i in range(first, len(self.effects)):
-            if heard is not None:
-                heard.append(audio)
-            settings = self.settings(i, knobs, switches)
+            if stage_inputs is not None:
+                stage_inputs.append(audio)
+            settings = self.settings_of(i, knobs, switches)
             audio = self.effects[i].render(audio, SAMPLE_RATE, settings)
         return audio
 
     def _render_batch(
         self, controls: Sequence[tuple], first: int = 0, smooth: bool = False
     ) -> np.ndarray:
-        """Renders with up to LANES controls (knobs, switches), (B, samples), of what effect
-        ``first`` hears; from FEW on, and for slopes, by the effects' formulas, all at once."""
-        if len(controls) < FEW and not smooth:
+        """Renders with up to LANES controls (knobs, switches), (B, lead + samples), from the input
+        of effect ``first``; from BATCH_FROM on, and for slopes, by the effects' batched DSP."""
+        if len(controls) < BATCH_FROM and not smooth:
             return np.stack([self._wet(*control, first) for control in controls])
-        heard = self.judge.source if first == 0 else self.stage_inputs[first]
-        audio, last = np.repeat(heard[:, None], LANES, 1), 0
+        stage_input = self.judge.source if first == 0 else self.stage_inputs[first]
+        audio, last = np.repeat(stage_input[:, None], LANES, 1), 0
         for i in range(first, len(self.effects)):
-            own = [self.settings(i, *control) for control in controls]
+            own = [self.settings_of(i, *control) for control in controls]
             last = max([last, *(n for n, settings in enumerate(own) if settings != own[0])])
-            # the others are still as the first
+            # lanes after ``last`` have been as the first so far
             audio = self.effects[i].render_batch(audio, own[: last + 1], smooth)
         self.judge.renders += len(controls)
         return in_rows(audio, len(controls))
 
     def residuals(self, controls: Sequence[tuple], first: int = 0) -> torch.Tensor:
-        """Those of many other controls (knobs, switches) of the chain, at least one, by
-        ``_render_batch``: (B, D)."""
+        """Spectrogram residuals of many other controls (knobs, switches) of the chain, at least
+        one, by ``_render_batch``: (B, D)."""
         wets = thread_map(lambda group: self._render_batch(group, first), by_lanes(controls))
         return torch.cat(thread_map(self._residuals, np.concatenate(wets)))
 
     def costs(self, controls: Sequence[tuple], first: int = 0) -> list[float]:
-        """What they cost."""
+        """The costs of many other controls."""
         return self._costs(self.residuals(controls, first)) if controls else []
 
-    def _residuals(self, wet: np.ndarray, view=None) -> torch.Tensor:
+    def _residuals(self, wet: np.ndarray, objective=None) -> torch.Tensor:
+        """(1, D) of a render (lead + samples,); in the spectrogram objective by default."""
         audio = self.judge.level(torch.from_numpy(wet)[None])
-        return (view or self.judge.spectrogram).residuals(audio)
+        return (objective or self.judge.spectrogram).residuals(audio)
 
     def _cost(self, wet: np.ndarray) -> float:
         return self._costs(self._residuals(wet))[0]
 
-    def _costs(self, differences: torch.Tensor) -> list[float]:
-        """Of differences (B, D); endless where a render is not finite."""
-        costs = self.judge.spectrogram.cost(differences).tolist()
+    def _costs(self, residuals: torch.Tensor) -> list[float]:
+        """Of residuals (B, D); infinite where a render is not finite."""
+        costs = self.judge.spectrogram.cost(residuals).tolist()
         return [cost if math.isfinite(cost) else math.inf for cost in costs]
 
     def accept_if_better(self, cost: float, knobs, switches) -> bool:
-        """Stand there if it is nearer."""
+        """Take these controls if they are nearer."""
         if not cost < self.cost:
             return False
         self.set(cost, knobs, switches)
         return True
 
     def set(self, cost: float, knobs, switches) -> None:
-        """Stand there."""
-        first = self._first_moved(knobs, switches)
+        """Take these controls, whose cost is known."""
+        first = self._first_changed(knobs, switches)
         self.cost, self.knobs, self.switches = cost, knobs, switches
         self.stage_inputs = self.stage_inputs[: first + 1]
         for i in range(first, len(self.effects) - 1):
-            wet = self.effects[i].render(self.stage_inputs[i], SAMPLE_RATE, self.settings(i))
+            wet = self.effects[i].render(self.stage_inputs[i], SAMPLE_RATE, self.settings_of(i))
             self.stage_inputs.append(wet)
 
     def error(self) -> float:
-        """The waveform's cost of the settings as they stand."""
-        view, first = self.judge.waveform, max(len(self.effects) - 1, 0)
+        """The cost of the settings in the waveform objective."""
+        objective, first = self.judge.waveform, max(len(self.effects) - 1, 0)
         wet = self._wet(self.knobs, self.switches, first)
-        return float(view.cost(self._residuals(wet, view)))
+        return float(objective.cost(self._residuals(wet, objective)))
 
-    def _first_moved(self, knobs, switches) -> int:
-        """Number of the first effect with other controls than those that stand."""
-        for i, place in enumerate(self.knob_slices):
-            if not np.array_equal(knobs[place], self.knobs[place]):
+    def _first_changed(self, knobs, switches) -> int:
+        """Number of the first effect whose controls differ from the present ones."""
+        for i, own in enumerate(self.knob_slices):
+            if not np.array_equal(knobs[own], self.knobs[own]):
                 return i
             if not np.array_equal(switches[i], self.switches[i]):
                 return i
@@ -154,8 +179,8 @@ class Point:
         return np.where(self.circular, knobs % 1.0, knobs.clip(0, 1))
 
     def cost_of(self, knobs: np.ndarray, switches=None, first: int = 0) -> float:
-        """The cost with these knobs (all of the chain's, 0…1), and other switches than those that
-        stand. The effects before ``first`` must be as they stand."""
+        """The cost with these knobs (K,) in 0…1, and with other switches than the present ones. The
+        effects before ``first`` must have their present controls."""
         switches = self.switches if switches is None else switches
         return self._cost(self._wet(np.asarray(knobs, np.float64), switches, first))
 
@@ -172,7 +197,7 @@ class Point:
         return sorted(trials, key=lambda trial: trial[0])
 
     def copy_at(self, cost: float, knobs: np.ndarray, switches) -> Self:
-        """A copy with other controls and what they cost."""
+        """A copy with other controls, whose cost is known."""
         trial = copy(self)
         trial.cost = math.inf
         trial.accept_if_better(cost, knobs, switches)
@@ -185,15 +210,20 @@ class Point:
 
     @property
     def chain(self) -> Chain:
+        """Told for the beginning of the whole source, as all chains outside."""
         return self.chain_at(self.knobs)
 
+    @property
+    def chain_at_begin(self) -> Chain:
+        """The same as it stands where the judge's source begins."""
+        return Chain((effect.name, self.settings_of(i)) for i, effect in enumerate(self.effects))
+
     def chain_at(self, knobs: np.ndarray) -> Chain:
-        """The chain with other knobs (all of them, 0…1), brought within their ranges."""
+        """The chain with other knobs (K,) in 0…1, brought within their ranges."""
         knobs = self.within(np.asarray(knobs, np.float64))
-        return Chain(
-            (effect.name, self.settings(i, knobs)) for i, effect in enumerate(self.effects)
-        )
+        steps = [(effect.name, self.settings_of(i, knobs)) for i, effect in enumerate(self.effects)]
+        return Chain(steps).at_time(-self.judge.begin_s)
 
     def as_point(self) -> InitialPoint:
-        """The settings as they stand, with their beliefs."""
-        return replace(self.start, chain=self.chain)
+        """The present settings, with the posterior of their knobs."""
+        return replace(self.origin, chain=self.chain)

@@ -1,13 +1,15 @@
-"""Refine: a search over chains and their knobs in which the real effects alone decide."""
+"""Refinement: a search over chains and their settings in which the real effects alone decide."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from unmix.chain import Chain
 from unmix.recording.judge import Judge
 from unmix.runtime.workers import nested_thread_map
-from unmix.search.options import SearchOptions, Watch
+from unmix.search.options import OPTIONS, UNWATCHED, SearchOptions, Watch
+from unmix.search.point import InitialPoint
 from unmix.search.ranking import Candidate, contenders, rank
 from unmix.search.schedule import Search
 
@@ -18,10 +20,10 @@ class Refined:
 
     Attributes:
         candidates: the best of each order of effects: the answer, then the others, nearest first.
-            Without a search they stay in the order of the starts.
+            Without a search they are in the order of the points.
         before: real distance (MSS) of the prediction it started from.
         history: (step, smallest real distance so far).
-        renders: how often the real effects ran.
+        renders: how often the real effects ran for the judge, in all.
         timeline: (seconds, smallest real distance so far) whenever it fell.
         timed_out: whether time ended it.
     """
@@ -42,27 +44,37 @@ class Refined:
         return self.candidates[0].distance
 
 
-def refine(judge: Judge, points, proxies: dict, options=SearchOptions(), watch=Watch()) -> Refined:
-    """TEMP"""
-    starts, steps, seconds, polish, seed, device = (
-        points,
-        options.steps,
-        options.seconds,
-        options.polish,
-        options.seed,
-        options.device,
-    )
-    progress, stop = watch.progress, watch.stop
-    search = Search(judge, starts, proxies, steps or None, seconds, seed, device, progress, stop)
-    before = search.evaluate(starts[0])
-    if searched := bool(steps or seconds) and not search.exhausted():
-        search.run(starts)
+def refine(
+    judge: Judge,
+    points: Sequence[InitialPoint],
+    proxies: dict,
+    options: SearchOptions = OPTIONS,
+    watch: Watch = UNWATCHED,
+) -> Refined:
+    """Search from initial points for the chain whose real render is nearest to the recording.
+
+    Args:
+        judge: of the recording; all renders are compared by it.
+        points: at least one; the first is the prediction. If it has no ``log_prob``, the user gave
+            the chain, and only its settings are refined.
+        proxies: {effect: frozen module}; chains with other effects are refined without the
+            proxies' descent.
+        options, watch: budget and callbacks.
+
+    Returns:
+        The answer and the others; never farther than the first point, by the real effects.
+    """
+    search = Search(judge, points, proxies, options, watch)
+    budget = search.budget
+    before = budget.evaluate(points[0])
+    if searched := options.searches and not budget.exhausted():
+        search.run(points)
         search.ablate()
-    timed_out = search.timed_out()
+    timed_out = budget.timed_out()
     if searched:
-        search.polish(contenders(list(search.best.values()), before), polish)
-        candidates = rank(list(search.best.values()), before)
+        search.polish(contenders(list(budget.best.values()), before))
+        candidates = rank(list(budget.best.values()), before)
     else:
-        nested_thread_map(lambda start: search.out_of_time() or search.evaluate(start), starts[1:])
-        candidates = sorted(search.best.values(), key=lambda c: starts.index(c.origin))
-    return Refined(candidates, before, search.history, judge.renders, search.timeline, timed_out)
+        nested_thread_map(lambda point: budget.out_of_time() or budget.evaluate(point), points[1:])
+        candidates = sorted(budget.best.values(), key=lambda c: points.index(c.origin))
+    return Refined(candidates, before, budget.history, judge.renders, budget.timeline, timed_out)
