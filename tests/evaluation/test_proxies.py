@@ -10,7 +10,7 @@ from torch import nn
 
 from unmix import effects, weights
 from unmix.errors import UnmixError
-from unmix.evaluation import proxies
+from unmix.evaluation import gradients, proxies
 
 NAMES = effects.names()
 
@@ -76,11 +76,11 @@ def test_gradients_point_the_same_way_as_the_real_effect(name):
 def test_starts_are_near_the_target_and_inside_the_range():
     for name in NAMES:
         panel = effects.get(name).panel
-        check = proxies._Gradients(proxies.PairSampler(name, 5), None)
+        check = gradients.GradientCheck(proxies.PairSampler(name, 5), None)
         for i in range(20):
             knobs = check.sampler.item(i)["knobs"]
             start = check._start(i, knobs)
-            slack = proxies.DIFFERENCE + 1e-6
+            slack = gradients.DIFFERENCE + 1e-6
             assert (panel.distance(start, knobs) <= 0.2 + slack).all()
             assert (panel.distance(start, knobs) >= 0.02 - slack).all()
             assert ((start >= 0) & (start <= 1)).all()

@@ -16,14 +16,8 @@ from unmix.errors import UnmixError
 from unmix.runtime.files import write_atomic
 
 SAMPLE_RATE = 44_100
-
-
 MIN_RATE, MAX_RATE = 8_000, 192_000
-
-
 STREAMED_LENGTH = 0x7FFFF000  # programs that write to a pipe put this or more for "unknown"
-
-
 OGG_LARGEST_PAGE = 27 + 255 + 255 * 255  # bytes: header, segment table, segments
 
 

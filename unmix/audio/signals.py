@@ -14,33 +14,15 @@ from unmix.audio.io import SAMPLE_RATE
 from unmix.errors import UnmixError
 
 PROBE_VERSION = "probe-1"
-
-
 FIXED_KINDS = ("probe", "noise", "chirp", "impulse")
-
-
 FIXED_SECONDS = 4.0
-
-
 # probe-1, in seconds and dBFS (peak)
 STEP_LEVELS_DB = (-40, -12, -28, -3, -34, -18, -8)
-
-
 STEP_SECONDS = 0.18
-
-
 BURST_SECONDS, BURST_COUNT, BURST_PERIOD_SECONDS, BURST_LEVEL_DB = 0.012, 3, 0.1, -6
-
-
 CHIRP_SECONDS, CHIRP_LEVEL_DB, CHIRP_RANGE_HZ = 0.8, -12, (20.0, 20_000.0)
-
-
 SINE_SECONDS, SINE_HZ, SINE_LEVELS_DB = 0.5, 220.0, (-50, 0)
-
-
 IMPULSE_LEVEL = 0.9
-
-
 GAP_SECONDS = 0.04
 
 

@@ -24,23 +24,11 @@ from unmix.features import packing, spec, spectra
 from unmix.features.extract import extract
 
 FAMILY = 2 * MAX_LENGTH - 1
-
-
 AUDIBLE_MSS = 0.15  # an effect nearer than this to its own absence is drawn again
-
-
 AUDIBLE_SIZES = (1024, 128)
-
-
 DRAWS = 12
-
-
 SOURCE_SHARES = {"probe": 0.6, "noise": 0.03, "chirp": 0.03, "impulse": 0.02, "synthetic": 0.32}
-
-
 EMPTY_SHARE = 0.05
-
-
 DEGRADED_SHARE = 0.25
 
 

@@ -8,8 +8,6 @@ import json
 import numpy as np
 
 PEAK_RANGE_DB = (-30.0, 6.0)
-
-
 _PAIRS, _CHAINS, _TEST = 1, 2, 3  # keeps the random streams of the purposes apart
 
 

@@ -20,21 +20,13 @@ from unmix.errors import UnmixError
 from unmix.runtime.files import file_hash, write_atomic, write_text
 
 FORMAT = "unmix-data"
-
-
 FORMAT_VERSION = 1
-
-
 MANIFEST = "manifest.json"
-
-
 _KEYS = {
     **dict.fromkeys(("format", "unmix", "kind", "fingerprint"), str),
     **dict.fromkeys(("version", "seed", "count", "shard_items"), int),
     **{"complete": bool, "config": dict, "tensors": dict, "shards": list},
 }
-
-
 _SHARD_KEYS = {"file": str, "first": int, "count": int, "sha256": str, "bytes": int}
 
 

@@ -11,8 +11,6 @@ from unmix.audio.io import SAMPLE_RATE
 from unmix.dsp.losses import hann
 
 FLOOR_DB = -120.0
-
-
 _POWER_FLOOR = 10 ** (FLOOR_DB / 10)
 
 

@@ -22,6 +22,7 @@ from unmix.data.chains import ChainSampler
 from unmix.data.pairs import PairSampler
 from unmix.dsp import losses
 from unmix.errors import UnmixError
+from unmix.evaluation.gradients import GradientCheck, batch_of_one, gradient_metrics
 from unmix.runtime.workers import process_map
 from unmix.search.parameter_batch import ParameterBatch
 from unmix.search.point import InitialPoint
@@ -29,13 +30,6 @@ from unmix.search.point import InitialPoint
 EVALUATION_SEED = 900_000
 SPEED_SECONDS = 4.0
 CHAIN_LENGTHS = (2, 3, 5)
-MOVE = (0.02, 0.2)  # how far from the target's knobs the gradient is taken
-DIFFERENCE = 0.005  # half the step of the central differences, in 0…1
-AT_REST = 1e-3  # a knob whose slope is below this share of the steepest has no sign to be right in
-
-
-def _batch(*arrays: np.ndarray) -> list[torch.Tensor]:
-    return [torch.from_numpy(np.ascontiguousarray(array))[None] for array in arrays]
 
 
 def _esr_db(estimate: torch.Tensor, target: torch.Tensor) -> float:
@@ -68,69 +62,14 @@ class _Pairs:
     @torch.no_grad()
     def item(self, i: int) -> dict:
         item = self.sampler.item(i)
-        dry, wet, knobs, switches = _batch(*(item[k] for k in ("dry", "wet", "knobs", "switches")))
+        dry, wet, knobs, switches = batch_of_one(
+            *(item[k] for k in ("dry", "wet", "knobs", "switches"))
+        )
         result = {"settings": self.sampler.effect.from_unit(item["knobs"], item["switches"])}
         for name, module in self.modules.items():
             estimate = module(dry, knobs, switches)
             result[name] = _esr_db(estimate, wet), float(losses.mss(estimate, wet))
         return result
-
-
-@dataclass(frozen=True)
-class _Gradients:
-    """Slopes of the MSS loss in the knobs, through the proxy and through the real effect."""
-
-    sampler: PairSampler
-    proxy: torch.nn.Module
-
-    def _start(self, i: int, knobs: np.ndarray) -> np.ndarray:
-        """Knobs near the target's, inside the range by at least DIFFERENCE."""
-        rng = np.random.default_rng([self.sampler.config["seed"], i])
-        move = rng.uniform(*MOVE, knobs.size) * rng.choice([-1, 1], knobs.size)
-        inside = self.sampler.effect.panel.circular | (abs(knobs + move - 0.5) < 0.5)
-        moved = knobs + np.where(inside, move, -move)
-        return np.where(
-            self.sampler.effect.panel.circular,
-            moved % 1,
-            moved.clip(DIFFERENCE, 1 - DIFFERENCE),
-        ).astype(np.float32)
-
-    def _real_slopes(self, dry, knobs, switches, wet: torch.Tensor) -> np.ndarray:
-        """Central differences through the real effect: (K,)."""
-        effect = self.sampler.effect
-
-        def distance(k: int, by: float) -> float:
-            moved = knobs.astype(np.float64)
-            moved[k] += by
-            moved = np.where(effect.panel.circular, moved % 1, moved)
-            render = effect.render(dry, SAMPLE_RATE, effect.from_unit(moved, switches))
-            return float(losses.mss(*_batch(render), wet))
-
-        return np.array(
-            [
-                (distance(k, DIFFERENCE) - distance(k, -DIFFERENCE)) / (2 * DIFFERENCE)
-                for k in range(knobs.size)
-            ]
-        )
-
-    def item(self, i: int) -> dict | None:
-        """Cosine of the two gradients, and of each knob that has a slope whether the signs agree;
-        None where the real one is zero."""
-        item = self.sampler.item(i)
-        start = self._start(i, item["knobs"])
-        dry, wet, knobs, switches = _batch(item["dry"], item["wet"], start, item["switches"])
-        real = self._real_slopes(item["dry"], start, item["switches"], wet)
-        if not np.abs(real).max() > 0:
-            return None
-        knobs.requires_grad_()
-        losses.mss(self.proxy(dry, knobs, switches), wet).sum().backward()
-        slopes = knobs.grad[0].double().numpy()
-        norms = np.linalg.norm(slopes) * np.linalg.norm(real)
-        moving = np.abs(real) > AT_REST * np.abs(real).max()
-        return {
-            "cosine": float(slopes @ real / norms) if norms > 0 else 0.0,
-            "right": (np.sign(slopes) == np.sign(real))[moving].tolist(),
-        }
 
 
 @dataclass(frozen=True)
@@ -144,8 +83,10 @@ class _Chains:
     def item(self, i: int) -> dict:
         dry, chain, recording = self.sampler.example(i)
         rows = ParameterBatch([InitialPoint(chain)])
-        output = proxy_render(self.proxies, *_batch(dry), rows.order, rows.knobs(), rows.switches)
-        return {"esr_db": _esr_db(output, *_batch(recording)), "chain": chain}
+        output = proxy_render(
+            self.proxies, *batch_of_one(dry), rows.order, rows.knobs(), rows.switches
+        )
+        return {"esr_db": _esr_db(output, *batch_of_one(recording)), "chain": chain}
 
 
 def _seconds_of(call, device: str, repeats: int = 3) -> float:
@@ -163,7 +104,9 @@ def _seconds_of(call, device: str, repeats: int = 3) -> float:
 def _speed(proxy, dry: np.ndarray, item: dict, device: str) -> dict:
     """{forward, gradient} of a proxy in × real time, batch 1."""
     proxy = copy.deepcopy(proxy).to(device)
-    audio, knobs, switches = (x.to(device) for x in _batch(dry, item["knobs"], item["switches"]))
+    audio, knobs, switches = (
+        x.to(device) for x in batch_of_one(dry, item["knobs"], item["switches"])
+    )
     knobs.requires_grad_()
 
     def forward():
@@ -271,22 +214,10 @@ def _of_effect(evaluation: ProxiesEvaluation, name: str, modules: dict) -> dict:
     found["worst"] = _worst(errors, evaluation.worst, settings=settings)
     gradients = count if gradients is None else gradients
     if gradients:
-        work = _Gradients(sampler, modules["proxy"])
+        work = GradientCheck(sampler, modules["proxy"])
         checks = process_map(work, gradients, workers, f"{name} gradients")
-        found["gradient"] = _gradient_metrics(checks)
+        found["gradient"] = gradient_metrics(checks)
     return found
-
-
-def _gradient_metrics(checks: list) -> dict:
-    checks = [check for check in checks if check]
-    cosines = [check["cosine"] for check in checks]
-    right = [sign for check in checks for sign in check["right"]]
-    return {
-        "count": len(checks),
-        "cosine": float(np.median(cosines)) if cosines else None,
-        "cosine_p10": float(np.percentile(cosines, 10)) if cosines else None,
-        "right_sign": float(np.mean(right)) if right else None,
-    }
 
 
 def chains(evaluation: ProxiesEvaluation, load: Callable | None = None) -> dict:
