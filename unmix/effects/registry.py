@@ -62,7 +62,7 @@ class EffectSet:
             return effects
         return EffectSet(names() if effects is None else tuple(effects))
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if missing := [name for name in self.names if name not in _registry()]:
             raise UnmixError(
                 f"not installed: {', '.join(map(str, missing))}; "
