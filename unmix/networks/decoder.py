@@ -39,12 +39,12 @@ class HyperbolicCore(nn.Module):
         first, context = self.enter(z).float().chunk(2, -1)
         return self._point(first), self._point(context)
 
-    def read(self, context, tokens):
+    def gate_inputs(self, context, tokens):
         words = self.manifold.expmap0(self.embedding)[tokens]
         return self.cell.read(self.manifold.mobius_add(context[:, None], words))
 
-    def step(self, hidden, read):
-        return self.cell(read, hidden)
+    def step(self, hidden, inputs):
+        return self.cell(inputs, hidden)
 
     def logits(self, hidden):
         return self.leave(hidden)
@@ -64,11 +64,11 @@ class EuclideanCore(nn.Module):
         first, context = self.enter(z).float().chunk(2, -1)
         return torch.tanh(first), context
 
-    def read(self, context, tokens):
+    def gate_inputs(self, context, tokens):
         return context[:, None] + self.embedding[tokens]
 
-    def step(self, hidden, read):
-        return self.cell(read, hidden)
+    def step(self, hidden, inputs):
+        return self.cell(inputs, hidden)
 
     def logits(self, hidden):
         return self.leave(hidden)
@@ -116,9 +116,9 @@ class ChainDecoder(nn.Module):
             targets = torch.where(targets < 0, self.end, targets)
             start = torch.full_like(order[:, :1], self.start_token)
             previous = torch.cat([start, targets[:, :-1]], 1)
-            read, states = self.core.read(context, previous), []
+            inputs, states = self.core.gate_inputs(context, previous), []
             for i in range(MAX_LENGTH + 1):
-                hidden = self.core.step(hidden, read[:, i])
+                hidden = self.core.step(hidden, inputs[:, i])
                 states.append(hidden)
             logits = self.core.logits(torch.stack(states, 1))  # (B, places, tokens)
             here = nn.functional.one_hot(targets, self.end + 1)
@@ -146,8 +146,8 @@ class ChainDecoder(nn.Module):
             used = torch.zeros(len(last), self.end + 1, dtype=torch.bool, device=z.device)
             for row, (chain, _, _) in enumerate(open_chains):
                 used[row, list(chain)] = True
-            read = self.core.read(context.expand(len(last), -1), previous[:, None])
-            hidden = self.core.step(hidden, read[:, 0])
+            inputs = self.core.gate_inputs(context.expand(len(last), -1), previous[:, None])
+            hidden = self.core.step(hidden, inputs[:, 0])
             log_p = self._mask(self.core.logits(hidden), previous, used, i).tolist()
             grown = []
             for row, (chain, score, _) in enumerate(open_chains):

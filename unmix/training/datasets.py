@@ -72,6 +72,10 @@ class ChainData:
                 raise UnmixError(
                     f"{folder}: holds {config.get('kind')}, not chains; see gen-data --help"
                 )
+            try:
+                EffectSet.of(config["effects"])
+            except UnmixError as error:
+                raise UnmixError(f"{folder}: {error}") from None
             if config["effects"] != configs[0]["effects"]:
                 raise UnmixError(f"{folder}: made with other effects than {folders[0]}")
             if config["features"] != spec.VERSION:
