@@ -79,8 +79,8 @@ def gen_data(
     if source is not None and effect is not None:
         raise typer.BadParameter("--source belongs to --chains and --candidates")
     hush(quiet)
-    from unmix.data.chains import ChainSampler
-    from unmix.data.generate import generate
+    from unmix.data.chains import ChainOptions, ChainSampler
+    from unmix.data.generate import estimate, generate
     from unmix.data.pairs import PairSampler
 
     folder = str(sources.resolve()) if sources else None
@@ -90,18 +90,13 @@ def gen_data(
 
         sampler = CandidateSampler(seed, shares)
     elif chains:
-        sampler = ChainSampler(seed, shares=shares, folder=folder)
+        sampler = ChainSampler(seed, shares, ChainOptions(folder=folder))
     else:
         sampler = PairSampler(effect, seed, seconds or 1.5, folder=folder)
-    generate(
-        sampler,
-        count,
-        out,
-        workers,
-        progress=not (dry_run or quiet),
-        dry_run=dry_run,
-        say=say if dry_run else remark,
-    )
+    if dry_run:
+        estimate(sampler, count, out, workers, say)
+    else:
+        generate(sampler, count, out, workers, progress=not quiet, say=remark)
 
 
 @app.command("train-proxy")

@@ -16,7 +16,7 @@ import torch
 from unmix import effects
 from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import proxy_render
-from unmix.data.chains import ChainSampler
+from unmix.data.chains import ChainOptions, ChainSampler
 from unmix.data.pairs import PairSampler
 from unmix.dsp import losses
 from unmix.errors import UnmixError
@@ -285,15 +285,8 @@ def chains(
     stand_ins = {name: (load or load_proxy)(name) for name in effects.names()}
     table = {}
     for length in CHAIN_LENGTHS:
-        sampler = ChainSampler(
-            EVALUATION_SEED + seed,
-            shares={"synthetic": 1.0},
-            folder=folder,
-            folder_share=1.0,
-            degraded=0.0,
-            independent=True,
-            length=length,
-        )
+        options = ChainOptions(folder, 1.0, degraded=0.0, independent=True, length=length)
+        sampler = ChainSampler(EVALUATION_SEED + seed, {"synthetic": 1.0}, options)
         rows = process_map(_Chains(sampler, stand_ins), count, workers, f"chains of {length}")
         errors = [row["esr_db"] for row in rows]
         table[length] = {

@@ -10,9 +10,9 @@ import torch
 
 from unmix import effects
 from unmix.chain import MAX_LENGTH
-from unmix.data.chains import FAMILY, ChainSampler
-from unmix.data.generate import stack_items
+from unmix.data.chains import FAMILY, ChainOptions, ChainSampler
 from unmix.data.reader import Reader
+from unmix.data.sampler import stack_items
 from unmix.errors import UnmixError
 from unmix.features import extract, packing
 from unmix.training import specaugment
@@ -185,9 +185,9 @@ class Resident:
         return {name: self.tensors[name][rows] for name in names}
 
 
-def validation_data(seed: int, count: int) -> ChainData:
-    """Chains that no training stream contains: lengths 1–5 in equal parts, mostly on the probe."""
-    sampler = ChainSampler(
-        VALIDATION_SEED + seed, shares=VALIDATION_SHARES, degraded=0.0, independent=True
-    )
+def validation_data(seed: int, count: int, names: tuple[str, ...]) -> ChainData:
+    """Chains of the effects ``names`` that no training stream contains: lengths 1–5 in equal parts,
+    mostly on the probe."""
+    options = ChainOptions(degraded=0.0, independent=True, effects=names)
+    sampler = ChainSampler(VALIDATION_SEED + seed, VALIDATION_SHARES, options)
     return ChainData.first_of(sampler, count)
