@@ -14,11 +14,6 @@ from unmix.runtime.workers import thread_map
 UNDETERMINED_MOVE, UNDETERMINED_ESR_DB = 0.2, -30.0
 
 
-def _esr_db(estimate: np.ndarray, target: np.ndarray) -> float:
-    pair = torch.from_numpy(np.stack([estimate, target]))
-    return float(losses.ratio_db(float(losses.esr(*pair))))
-
-
 def knob_sensitivity(
     source: np.ndarray, chain: Chain, amount: float, least: float = -np.inf
 ) -> dict:
@@ -48,7 +43,8 @@ def _changes(effect, settings: dict, heard, rest: Chain, whole, amount: float, l
 
     def change(move: np.ndarray) -> float:
         wet = effect.render(heard, SAMPLE_RATE, effect.from_unit(knobs + move, switches))
-        return _esr_db(rest.render(wet, SAMPLE_RATE), whole)
+        pair = torch.from_numpy(np.stack([rest.render(wet, SAMPLE_RATE), whole]))
+        return losses.esr_db(*pair)
 
     found = np.array(thread_map(change, inward))
     small = found < least

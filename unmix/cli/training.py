@@ -133,12 +133,10 @@ def train_proxy(
     check_device(device)
     hush(quiet)
     from unmix.data.reader import Reader
+    from unmix.training.proxy import ProxyTraining
     from unmix.training.proxy import train_proxy as run
 
-    result = run(
-        effect,
-        Reader(data),
-        out,
+    training = ProxyTraining(
         minutes=minutes,
         steps=steps,
         batch=batch,
@@ -148,6 +146,7 @@ def train_proxy(
         wandb=wandb,
         baseline=baseline,
     )
+    result = run(effect, Reader(data), out, training)
     _tell_training(result, out, f"held-out ESR {result.best:.1f} dB")
 
 
@@ -213,11 +212,10 @@ def train(
         raise typer.BadParameter("give --minutes, --steps or both")
     check_device(device)
     hush(quiet)
+    from unmix.training.network import NetworkTraining
     from unmix.training.network import train as run
 
-    result = run(
-        data,
-        out,
+    training = NetworkTraining(
         steps,
         minutes,
         hybrid_steps,
@@ -236,6 +234,7 @@ def train(
         resident=resident,
         validate_every=validate_every,
     )
+    result = run(data, out, training)
     _tell_training(result, out, f"held-out loss {result.best:.3f}")
 
 
@@ -263,11 +262,10 @@ def train_reranker(
       unmix train-reranker --data data/candidates --out runs/reranker
     """
     hush(quiet)
+    from unmix.training.reranker import RerankerTraining
     from unmix.training.reranker import train_reranker as run
 
-    result = run(
-        data,
-        out,
+    training = RerankerTraining(
         steps=steps,
         batch=batch,
         learning_rate=learning_rate,
@@ -277,6 +275,7 @@ def train_reranker(
         learn=tuple(learn or ()),
         wandb=wandb,
     )
+    result = run(data, out, training)
     _tell_training(result, out, f"held-out loss {result.best:.3f}")
 
 

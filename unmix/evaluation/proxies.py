@@ -35,10 +35,6 @@ def _batch(*arrays: np.ndarray) -> list[torch.Tensor]:
     return [torch.from_numpy(np.ascontiguousarray(array))[None] for array in arrays]
 
 
-def _esr_db(estimate: torch.Tensor, target: torch.Tensor) -> float:
-    return float(losses.ratio_db(float(losses.esr(estimate, target))))
-
-
 def _spread(errors: list[float]) -> dict:
     return {
         "mean": float(np.mean(errors)),
@@ -69,7 +65,7 @@ class _Pairs:
         result = {"settings": self.sampler.effect.from_unit(item["knobs"], item["switches"])}
         for name, module in self.modules.items():
             estimate = module(dry, knobs, switches)
-            result[name] = _esr_db(estimate, wet), float(losses.mss(estimate, wet))
+            result[name] = losses.esr_db(estimate, wet), float(losses.mss(estimate, wet))
         return result
 
 
@@ -142,7 +138,7 @@ class _Chains:
         dry, chain, recording = self.sampler.example(i)
         rows = ParameterBatch([InitialPoint(chain)])
         output = proxy_render(self.proxies, *_batch(dry), rows.order, rows.knobs(), rows.switches)
-        return {"esr_db": _esr_db(output, *_batch(recording)), "chain": chain}
+        return {"esr_db": losses.esr_db(output, *_batch(recording)), "chain": chain}
 
 
 def _seconds_of(call, device: str, repeats: int = 3) -> float:

@@ -1,10 +1,11 @@
-"""What the reranker learns from: what the network believes of recordings, and how that sounds."""
+"""What the re-ranker learns from: the network's candidates for recordings, and their renders."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 
+from unmix.data import fingerprint
 from unmix.data.chains import ChainSampler
 from unmix.features import extract
 from unmix.inference import bias_correction, rerank
@@ -27,18 +28,23 @@ class CandidateSampler(ChainSampler):
 
         super().__init__(seed, shares)
         self.model = None
-        self.config |= {
-            "kind": "candidates",
-            "candidates": CANDIDATES,
-            "network": file_hash(bundled(INVERSE_FILE)),
-            "settled": bias_correction.STEPS,
-        }
+        self.config |= fingerprint.plain(
+            {
+                "kind": "candidates",
+                "candidates": CANDIDATES,
+                "beams": BEAMS,
+                "network": file_hash(bundled(INVERSE_FILE)),
+                "settled": bias_correction.STEPS,
+            }
+        )
 
     def family(self, family: int) -> list[dict[str, np.ndarray]]:
-        """Items of one family: of CANDIDATES, most probable first, errors (CANDIDATES, RESIDUALS) and
-        leanings (CANDIDATES, BASES, VIEWS) by ``second_hearing``, candidate_order (CANDIDATES,
-        MAX_LENGTH) and log_prob (CANDIDATES,); and right: which of them is the true chain, −1 for
-        none."""
+        """Items of one family. Of CANDIDATES, most probable first:
+
+        errors (CANDIDATES, RESIDUALS), the residual features, and leanings (CANDIDATES, BASES,
+        VIEWS), the order scores, by ``rerank.compare``; candidate_order (CANDIDATES, MAX_LENGTH)
+        and log_prob (CANDIDATES,). And right: which of them is the true chain, −1 for none.
+        """
         from unmix.weights import load_inverse
 
         self.model = self.model or load_inverse()
@@ -58,7 +64,7 @@ class CandidateSampler(ChainSampler):
                     "errors": errors,
                     "leanings": order_scores,
                     "candidate_order": rerank.orders(posteriors).numpy().astype(np.int8),
-                    "log_prob": np.array([b.log_prob for b in posteriors], np.float32),
+                    "log_prob": np.array([p.log_prob for p in posteriors], np.float32),
                     "right": np.int8(right.index(True) if any(right) else -1),
                 }
             )
