@@ -14,7 +14,6 @@ from unmix.errors import UnmixError
 
 PROBE_VERSION = "probe-1"
 
-
 FIXED_KINDS = ("probe", "noise", "chirp", "impulse")
 
 
@@ -118,6 +117,9 @@ def probe() -> np.ndarray:
     Noise in seven level steps (thresholds, attack, release), three noise bursts, a logarithmic
     chirp, a 220 Hz sine that rises from −50 to 0 dBFS (curve), and an impulse with 1.02 s of
     silence behind it (tails).
+
+    >>> probe().shape, probe().dtype
+    ((176400,), dtype('float32'))
     """
     return fixed("probe")
 

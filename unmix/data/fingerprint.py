@@ -62,14 +62,19 @@ def controls(names) -> dict[str, list[dict]]:
 
 
 def effect_constants(names) -> dict[str, str]:
-    """{effect: SHA-256 of the constants in its module}."""
+    """{effect: SHA-256 of the constants that its DSP uses}."""
     return {name: digest(_constants(type(effects.get(name)))) for name in names}
 
 
 def _constants(cls: type) -> dict:
-    """Constants of the module of a class that are numbers, texts, or collections of them."""
+    """Constants in the module of an effect, and in those of its folder that it takes from, that
+    are numbers, texts, or collections of them."""
+    own = sys.modules[cls.__module__]
+    folder = cls.__module__.removesuffix(".device") + "."
+    homes = {getattr(value, "__module__", None) or "" for value in vars(own).values()}
+    modules = [own, *(sys.modules[home] for home in sorted(homes) if home.startswith(folder))]
     found = {}
-    for name, value in vars(sys.modules[cls.__module__]).items():
+    for name, value in (pair for module in modules for pair in vars(module).items()):
         value = value.tolist() if isinstance(value, np.ndarray) else value
         if name.isupper():
             try:

@@ -24,11 +24,11 @@ from unmix.errors import UnmixError
 class Lfo:
     """The LFO of an effect: the knobs that say where it stands at each moment.
 
-    An effect with a sweep has ``position`` and ``render_frozen``; a search then finds these knobs
-    together, by comparing a recording with the effect standing still at every position.
+    An effect with an LFO has ``position`` and ``render_frozen``; a search then finds these knobs
+    together, by comparing a recording with the effect frozen at every position.
 
-    ``grain_hz`` are the steps in which the device takes its rate, if it has any: between them
-    nothing moves, so that no slope tells where the rate should go.
+    ``grain_hz`` is the step to which the device rounds its rate, if it does: within a step nothing
+    changes, so that the gradient in the rate is zero.
     """
 
     rate: str
@@ -44,9 +44,10 @@ class Lfo:
 
 @dataclass(frozen=True)
 class EqBand:
-    """One filter of an equaliser: the knobs that say where it is, how much it does and how wide.
+    """One filter of an equaliser: the knobs of its frequency, gain and quality.
 
-    A search looks for a place for each filter, while all other knobs make up for it.
+    A search tries other frequencies for each filter and re-fits all other knobs (variable
+    projection).
     """
 
     freq: str
@@ -62,8 +63,8 @@ class Effect:
         order: place in the registry; neighbours that may swap are sorted by it.
         knobs, switches: the controls, with units and ranges.
         linear_time_invariant: two such neighbours may swap without a difference in sound.
-        sweep: the knobs of its LFO, if it has one.
-        filters: the knobs of each filter with a gain in dB, if it is an equaliser.
+        lfo: the knobs of its LFO, if it has one.
+        eq_bands: the knobs of each filter with a gain in dB, if it is an equaliser.
         proxy_class: "module:Class" of its proxy, which is built with the effect's panel.
         min_sample_rate: below this rate ``render`` works at 44.1 kHz inside and resamples back.
     """
@@ -121,21 +122,22 @@ class Effect:
         sample_rate: int = SAMPLE_RATE,
         lead: int = 0,
     ) -> list[Curve]:
-        """Pictures of what the effect does at complete ``settings``, by its real DSP or by exact
-        formulas; none by default.
+        """Plots of what the effect does, by its real DSP or by exact formulas; none by default.
 
         Args:
-            heard: float32 (samples,), what goes into the effect, or None where nobody knows it.
-            lead: that many samples of it, at its beginning, are heard by the effect and not shown;
-                an LFO counts from the first of them.
+            settings: complete, in units.
+            input_audio: float32 (samples,), what goes into the effect; None where it is not known.
+            sample_rate: of it, in Hz.
+            lead: that many samples at its beginning run through the effect and are not shown; an
+                LFO counts from the first of them.
         """
         return []
 
     def render_frozen_batch(
         self, audio: np.ndarray, settings: dict, positions: np.ndarray
     ) -> np.ndarray:
-        """``render_frozen`` at up to LANES positions: float32 (samples, LANES), the first ones of which
-        count; as ``render_batch``."""
+        """``render_frozen`` at up to LANES positions: float32 (samples, LANES), the first ones of
+        which count; as ``render_batch``."""
         return np.stack(_filled([self.render_frozen(audio, settings, p) for p in positions]), 1)
 
     @staticmethod
@@ -163,6 +165,12 @@ class Effect:
 
         Raises:
             UnmixError: unknown setting, value out of range, or audio of a wrong shape.
+
+        >>> import numpy as np
+        >>> from unmix import effects
+        >>> wet = effects.get("saturator").render(np.full(4, 0.5), 44_100, {"drive": 12})
+        >>> wet.shape, wet.dtype
+        ((4,), dtype('float32'))
         """
         try:
             settings = self.panel.complete(settings)
@@ -182,8 +190,8 @@ class Effect:
         Args:
             audio: float32 (samples, LANES).
             settings: complete, of the first sounds; the others are like the first one.
-            smooth: for slopes; where the device takes a knob in steps, the sounds differ from the
-                first as they would without them.
+            smooth: for gradients; where the device rounds a knob to steps, the sounds differ from
+                the first as they would without the rounding.
 
         Returns:
             float32 (samples, LANES).

@@ -31,6 +31,10 @@ class Knob:
         scale: "linear", "log" (low must be above 0) or "circular".
         default: value in the unit.
         description: one line on what it does.
+
+    >>> drive = Knob("drive", "dB", 0, 36, "linear", 12)
+    >>> drive.from_unit(0.5), drive.to_unit(9), drive.format(18)
+    (18.0, 0.25, '+18.0 dB')
     """
 
     name: str

@@ -1,12 +1,12 @@
 """Studies of the network on one data set, at a small budget, several seeds each.
 
     unmix gen-data --chains --count 18000 --seed 3 --out data/study
-    python examples/study.py inputs --data data/study --out runs/study
-    python examples/study.py geometry --data data/study --out runs/study
-    python examples/study.py loss --data data/study --out runs/study
+    python examples/research/study.py inputs --data data/study --out runs/study
+    python examples/research/study.py geometry --data data/study --out runs/study
+    python examples/research/study.py loss --data data/study --out runs/study
 
 ``inputs``: what each input adds to the recording's log-mel. ``geometry``: the hyperbolic decoder
-against its Euclidean twin. ``loss``: the spectral term through the proxies against as many steps of
+against a Euclidean one. ``loss``: the spectral term through the proxies against as many steps of
 the likelihood alone. Prints a Markdown table: accuracy (by equivalence, in %) by length of the
 chain, audible-knob error and real distance (median MSS) of the first answer, on held-out chains,
 with 95 % intervals over the seeds (Student's t).
