@@ -34,7 +34,11 @@ MAX_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 300, 60, 7
 # name: reason
 LONG_MODULES: dict[str, str] = {}
 LONG_FUNCTIONS: dict[str, str] = {}
-WIDE_SIGNATURES: dict[str, str] = {}
+# beside commands: the parameters of one are its options
+WIDE_SIGNATURES: dict[str, str] = dict.fromkeys(
+    ("unmix.effects.ott.device._follow", "unmix.effects.ott.lanes.split"),
+    "compiled by numba, which takes arrays one by one, and no dataclass",
+)
 
 FILES = {
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
@@ -109,6 +113,12 @@ def functions():
                 yield f"{module}.{node.name}", node
 
 
+def is_command(node) -> bool:
+    """Whether a typer application calls it, with the options of a command line."""
+    calls = [d.func for d in node.decorator_list if isinstance(d, ast.Call)]
+    return any(isinstance(call, ast.Attribute) and call.attr == "command" for call in calls)
+
+
 @pytest.mark.parametrize("kind", ["lines of a module", "lines of a function", "parameters"])
 def test_nothing_grows_too_large(kind):
     found = defaultdict(int)
@@ -122,6 +132,8 @@ def test_nothing_grows_too_large(kind):
     else:
         limit, excused = MAX_PARAMETERS, WIDE_SIGNATURES
         for name, node in functions():
+            if is_command(node):
+                continue
             a = node.args
             count = len([p for p in a.posonlyargs + a.args + a.kwonlyargs])
             own = (a.posonlyargs + a.args)[:1]

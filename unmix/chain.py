@@ -6,11 +6,15 @@ import json
 from collections.abc import Iterable
 from itertools import permutations
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from unmix import effects
 from unmix.errors import UnmixError
+
+if TYPE_CHECKING:
+    import torch
 
 FORMAT = "unmix-chain"
 FORMAT_VERSION = 1
@@ -24,6 +28,12 @@ class Chain:
 
     Raises:
         UnmixError: unknown effect, the same effect twice, unknown setting, value out of range.
+
+    >>> chain = Chain([("saturator", {"drive": 12.0}), ("reverb", {"dry_wet": 25.0})])
+    >>> chain.in_words()
+    'saturator > reverb'
+    >>> Chain.from_json(chain.to_json()) == chain
+    True
     """
 
     def __init__(self, steps: Iterable[tuple[str, dict]] = ()):
@@ -41,6 +51,15 @@ class Chain:
     def names(self) -> tuple[str, ...]:
         """The effects in order."""
         return tuple(name for name, _ in self.steps)
+
+    def in_words(self, arrow: str = " > ", empty: str = "(no effect)") -> str:
+        """The effects in order for a person: ``"saturator > eq"``."""
+        return arrow.join(self.names) or empty
+
+    def settings_in_words(self) -> str:
+        """``"saturator: curve analog, drive +12.0 dB; reverb: …"``."""
+        steps = ((name, effects.get(name).panel.in_words(own)) for name, own in self.steps)
+        return "; ".join(f"{name}: {words}" for name, words in steps)
 
     def render(self, audio: np.ndarray, sample_rate: int) -> np.ndarray:
         """Run audio (samples,) or (channels, samples) through the real effects; same shape."""
@@ -101,11 +120,11 @@ class Chain:
         except UnmixError as error:
             raise UnmixError(f"{path}: {error}") from None
 
-    def __eq__(self, other) -> bool:
+    def __eq__(self, other: object) -> bool:
         """Same effects, order (up to equivalence) and settings."""
         return isinstance(other, Chain) and self.canonical().steps == other.canonical().steps
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         return f"Chain({self.steps!r})"
@@ -138,7 +157,9 @@ def equivalents(names: tuple[str, ...]) -> list[tuple[str, ...]]:
     return [order for order in permutations(names) if canonical_order(order) == canonical]
 
 
-def proxy_render(proxies: dict, audio, order, knobs: dict, switches: dict):
+def proxy_render(
+    proxies: dict, audio: torch.Tensor, order: torch.Tensor, knobs: dict, switches: dict
+) -> torch.Tensor:
     """Run a batch of different chains through proxies; differentiable in audio and knobs.
 
     At each place of the chains the rows that have the same effect there go through its proxy
@@ -147,7 +168,8 @@ def proxy_render(proxies: dict, audio, order, knobs: dict, switches: dict):
     Args:
         proxies: {effect name: module}, for every effect that occurs.
         audio: tensor (B, samples) at 44.1 kHz.
-        order: long tensor (B, length) of registry numbers, −1 where the chain has ended.
+        order: long tensor (B, length), the effects' places in ``knobs``, −1 where the chain has
+            ended.
         knobs: {effect name: (B, K) tensor in 0…1}; rows without the effect are ignored.
         switches: {effect name: (B, S) long tensor}.
 
@@ -155,7 +177,7 @@ def proxy_render(proxies: dict, audio, order, knobs: dict, switches: dict):
         (B, samples).
     """
     for place in range(order.shape[1]):
-        for number, name in enumerate(effects.names()):
+        for number, name in enumerate(knobs):
             rows = (order[:, place] == number).nonzero()[:, 0]
             if len(rows):
                 wet = proxies[name](audio[rows], knobs[name][rows], switches[name][rows])

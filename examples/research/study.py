@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from unmix.evaluation.chains import answer, ask, by_length
 from unmix.evaluation.held_out import held_out
-from unmix.networks.inputs import OPTIONAL
+from unmix.features.spec import GROUPS
 from unmix.networks.model import ModelConfig
 from unmix.training import network
 from unmix.training.network import NetworkTraining
@@ -41,7 +41,7 @@ INPUTS = {
     "+ link (complex coherence over time)": ("source_mel", "transfer", "stats", "link"),
     "+ score (read along frequency)": ("source_mel", "transfer", "stats", "link", "score"),
     "+ amplitudes": ("source_mel", "transfer", "stats", "link", "score", "amplitudes"),
-    "+ wave-shaped copies": OPTIONAL,
+    "+ wave-shaped copies": GROUPS,
 }
 LOSSES = {"likelihood alone": 0, "with the spectral term": 1}  # share of the added steps
 HELD_OUT_SEED = 50_000  # apart from training's own validation

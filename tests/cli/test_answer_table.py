@@ -7,7 +7,7 @@ import pytest
 from unmix.analysis.result import Result
 from unmix.chain import Chain
 from unmix.cli.tables import answer, effects
-from unmix.effects import Effect, base, registry
+from unmix.effects import Effect, registry
 from unmix.effects.controls import Knob, Switch
 
 KNOB = "high_frequency_damping_of_the_side"
@@ -26,7 +26,7 @@ def chain(monkeypatch):
         switches = (Switch("quality", ("linear_phase_with_a_long_name", "b"), "b", "which " * 20),)
 
     widener = Widener()
-    monkeypatch.setattr(base, "_registry", lambda: {widener.name: widener})
+    monkeypatch.setattr(registry, "_registry", lambda: {widener.name: widener})
     quality = widener.switches[0].options[0]
     return Chain([(widener.name, {KNOB: -1.1e6, "quality": quality})])
 

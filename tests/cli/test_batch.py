@@ -1,14 +1,17 @@
 """Several files in a row: Ctrl+C, errors, files, what stands from an earlier run."""
 
+import json
 import os
 import signal
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from unmix.analysis.result import Result
+from unmix.audio.signals import PROBE_VERSION
 from unmix.chain import Chain
-from unmix.cli import batch, console
+from unmix.cli import batch, console, provenance
 from unmix.cli.inputs import Recording
 from unmix.errors import UnmixError
 
@@ -86,6 +89,45 @@ def test_what_is_done_is_not_done_again(takes):
     (folder / "b").write_text("another sound")
     assert run() == "b"
     assert run(OPTIONS | {"refine": 6}) == "abc"
+
+
+def test_another_version_of_the_same_program_changes_nothing(takes, monkeypatch):
+    _, run = takes
+    assert run() == "abc"
+    here = provenance.program()
+    monkeypatch.setattr(provenance, "program", lambda: here | {"unmix": "99.0"})
+    assert run() == ""
+
+
+@pytest.mark.parametrize("part", ["code", "weights"])
+def test_another_program_makes_every_result_again(takes, monkeypatch, part):
+    _, run = takes
+    assert run() == "abc"
+    here = provenance.program()
+    monkeypatch.setattr(provenance, "program", lambda: here | {part: "other"})
+    assert run() == "abc"
+    assert run() == ""
+
+
+def test_the_digest_of_the_code_is_of_what_can_change_a_result(tmp_path):
+    for name in ("search", "report"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "module.py").write_text("x = 1")
+    first = provenance.code_digest(tmp_path)
+    (tmp_path / "report/module.py").write_text("x = 2")
+    assert provenance.code_digest(tmp_path) == first
+    (tmp_path / "search/module.py").write_text("x = 2")
+    assert provenance.code_digest(tmp_path) != first
+
+
+def test_results_and_their_table_say_by_which_versions_they_were_made(takes):
+    folder, run = takes
+    run(summarise=True)
+    wanted = {"unmix": version("unmix"), "probe": PROBE_VERSION}
+    made = json.loads((folder / "out/sub/a.result.json").read_text())["made"]
+    table = json.loads((folder / "out/summary.json").read_text())
+    for document in (made, table):
+        assert wanted.items() <= document.items()
 
 
 @pytest.mark.parametrize("file", ["b.chain.json", "b.result.json"])

@@ -15,7 +15,7 @@ from unmix.data.pairs import PairSampler
 from unmix.data.reader import read_manifest
 from unmix.effects.controls import Knob, Panel, Switch
 from unmix.errors import UnmixError
-from unmix.features import extract
+from unmix.features import spec
 
 
 def both() -> list[str]:
@@ -36,7 +36,7 @@ CONSTANTS = [  # module, name, another value, whether it decides chains, and pai
     (degradation, "BAND_LIMIT_HZ", (12_000.0, 20_000.0), True, False),
     (degradation, "OTHER_RATE", 32_000, True, False),
     (degradation, "TRAINING_SHARES", {"noise": 1.0}, True, False),
-    (extract, "VERSION", 99, True, False),
+    (spec, "VERSION", 99, True, False),
     (pairs, "QUIET_SHARE", 0.5, False, True),
     (pairs, "QUIET_RANGE_DB", (-20.0, 0.0), False, True),
     (signals, "PROBE_VERSION", "probe-2", True, True),

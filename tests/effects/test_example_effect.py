@@ -12,8 +12,13 @@ import pytest
 import torch
 
 import unmix.effects as package
-from unmix import effects
+from unmix import effects, export, weights
+from unmix.analysis.analyze import analyze, refine_chain
+from unmix.audio import signals
+from unmix.chain import Chain
 from unmix.effects import registry
+from unmix.errors import UnmixError
+from unmix.networks.model import InverseModel, ModelConfig
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "tremolo.py"
@@ -36,6 +41,47 @@ def tremolo(tmp_path, monkeypatch):
 
 def test_it_is_found_and_named(tremolo):
     assert effects.names()[-1] == "tremolo" == tremolo.name
+
+
+def told(result) -> dict:
+    """All numbers of an answer but how long it took."""
+    document = result.to_dict()
+    return {key: value for key, value in document.items() if key != "seconds"}
+
+
+def test_no_answer_changes_with_it(request):
+    """The bundled network keeps to the effects of its file, and so does the search."""
+    recording = ROOT / "examples" / "probe-saturator.flac"
+    before = told(analyze(recording, refine=3))
+    request.getfixturevalue("tremolo")
+    weights.bundled_models.cache_clear()
+    assert told(analyze(recording, refine=3)) == before
+
+
+def test_it_is_refined_in_a_given_chain_and_exported_without_a_proxy(tremolo, tmp_path):
+    true, begun = (
+        Chain([("eq", {"gain_3": gain}), ("tremolo", {"rate": 3.0, "depth": depth})])
+        for gain, depth in ((6.0, 70.0), (5.0, 60.0))
+    )
+    recording = true.render(signals.probe(), 44_100)
+    result = refine_chain(begun, recording, 44_100, "probe", steps=8)
+    assert result.chain.names == ("eq", "tremolo")
+    assert result.distance["after"]["mss"] < result.distance["before"]["mss"] / 2
+    written = export.write(result.chain, "take", tmp_path, ["json", "script", "text"], result)
+    assert all("tremolo" in path.read_text() for path in written)
+    with pytest.raises(UnmixError, match="no REAPER device for tremolo"):
+        export.write(result.chain, "take", tmp_path, ["reaper"])
+
+
+def test_weights_for_an_effect_that_is_not_installed_are_refused(tmp_path):
+    config = ModelConfig(effects=("eq", "flanger"))
+    with pytest.raises(UnmixError, match="not installed: flanger; the installed effects are"):
+        InverseModel(config)
+    path = tmp_path / "model.safetensors"
+    whole = {"heads.flanger.join.bias": torch.zeros(1)}
+    weights.checkpoint.write(path, whole, {"config": config.to_dict()})
+    with pytest.raises(UnmixError, match=r"model.*not installed: flanger"):
+        weights.load_inverse(path=path)
 
 
 def test_it_keeps_the_contract_of_every_effect(tmp_path):

@@ -38,9 +38,9 @@ class Uphill(nn.Module):
         return self.proxy(audio, 2 * knobs.detach() - knobs, switches)
 
 
-def measured(name, module, **options):
-    options = {"count": 3, "gradients": 0, "load": lambda _: module} | options
-    return proxies.proxies([name], **options)[name]
+def measured(name, module, baseline=None, **options):
+    evaluation = proxies.ProxiesEvaluation(**{"count": 3, "gradients": 0} | options)
+    return proxies.proxies(evaluation, [name], lambda _: module, baseline)[name]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -87,8 +87,8 @@ def test_starts_are_near_the_target_and_inside_the_range():
 
 
 def test_chains_of_proxies_follow_chains_of_real_effects():
-    bundled = proxies.chains(count=2)
-    dry = proxies.chains(count=2, load=lambda name: Dry())
+    bundled = proxies.chains(proxies.ProxiesEvaluation(2))
+    dry = proxies.chains(proxies.ProxiesEvaluation(2), load=lambda name: Dry())
     assert set(bundled) == set(dry) == {2, 3, 5}
     for length, row in bundled.items():
         assert row["esr_db"]["mean"] < -20 < -15 < dry[length]["esr_db"]["mean"]
@@ -109,9 +109,9 @@ def test_the_same_figures_from_workers():
 
 def test_bad_arguments():
     with pytest.raises(UnmixError, match="no effect 'flanger'"):
-        proxies.proxies(["flanger"], count=1)
+        proxies.proxies(proxies.ProxiesEvaluation(1), ["flanger"])
     with pytest.raises(UnmixError, match="count must be 1 or more"):
-        proxies.proxies(count=0)
+        proxies.proxies(proxies.ProxiesEvaluation(0))
 
 
 def test_command_with_a_baseline(unmix_cli, tmp_path):

@@ -11,6 +11,7 @@ from torch import nn
 from unmix import effects
 from unmix.chain import Chain
 from unmix.cli.tables.metrics import chains as chain_tables
+from unmix.effects import EffectSet
 from unmix.errors import UnmixError
 from unmix.evaluation import baselines, chains, held_out, refine, scoring
 from unmix.features.packing import unpack
@@ -40,6 +41,8 @@ def mixture(name, knobs, sharp):
 class Informed(nn.Module):
     """Believes what it is told: ``tell`` makes (chain, knobs by effect) of each true chain."""
 
+    effects = EffectSet.of(None)
+
     def __init__(self, sampler, tell, sharp=SHARP):
         super().__init__()
         self.sampler, self.tell, self.sharp, self.asked = sampler, tell, sharp, 0
@@ -56,6 +59,7 @@ class Informed(nn.Module):
                     {name: mixture(name, knobs, self.sharp) for name, (knobs, _) in units.items()},
                     {name: torch.from_numpy(switches) for name, (_, switches) in units.items()},
                     {},
+                    self.effects,
                 )
             ]
         ]
@@ -91,7 +95,7 @@ class Doubting(Informed):
 
 def test_a_second_hearing_beside_the_network_alone():
     sampler = held_out.held_out(5, "probe", length=3)
-    reranker = Reranker().eval()
+    reranker = Reranker(EffectSet.of(None)).eval()
     with torch.no_grad():
         reranker.weights.bias.fill_(-0.01)  # errors count against a candidate
     evaluation = chains.ChainsEvaluation(4, seed=5, length=3)
@@ -238,11 +242,17 @@ def test_refine_is_never_worse_by_the_real_render():
     assert set(figures["by_length"]) == {1}
 
 
+class Silent:
+    """A model that cannot answer."""
+
+    effects = EffectSet.of(None)
+
+
 def test_an_evaluation_that_was_broken_off_goes_on(tmp_path):
     path, about = tmp_path / "items.json", {"seed": 3}
     evaluation = refine.RefineEvaluation(1, seed=3, steps=2, length=1)
     first = refine.refine(evaluation, items=held_out.Items(path, about))
-    again = refine.refine(evaluation, items=held_out.Items(path, about), model=object())
+    again = refine.refine(evaluation, items=held_out.Items(path, about), model=Silent())
     assert again["all"] == first["all"]  # a model that cannot answer was not asked
     both = refine.refine(replace(evaluation, count=2), items=held_out.Items(path, about))
     assert both["count"] == 2 and len(held_out.Items(path, about).rows) == 2

@@ -117,7 +117,7 @@ def test_an_export_that_fails_leaves_the_answer(tmp_path, monkeypatch):
     def fail(*_):
         raise UnmixError("no such thing")
 
-    monkeypatch.setattr(export, "_files", fail)
+    monkeypatch.setitem(export.EXPORTERS, "text", export.Exporter("fails", fail))
     entries = run(tmp_path, ["text"])
     assert "text: no such thing" in entries[0]["error"] and "chain" in entries[0]
     assert (tmp_path / "take.chain.json").exists()

@@ -11,6 +11,7 @@ from unmix import effects
 from unmix.analysis.result import Result
 from unmix.chain import Chain
 from unmix.cli import batch
+from unmix.cli.inputs import Recording
 from unmix.errors import UnmixError
 from unmix.export import schema
 
@@ -118,6 +119,18 @@ def test_results_are_valid_as_they_are_written(tmp_path):
     ]
     RESULTS.validate(json.loads(batch.as_json(entries)))
     RESULTS.validate(json.loads(batch.as_json([])))
+
+
+def test_how_a_result_was_made_is_described(tmp_path):
+    (tmp_path / "take.wav").write_bytes(b"sound")
+    take = Recording(tmp_path / "take.wav", "take")
+    entries, _ = batch.run([take], lambda *_, **__: result(), {"source": "probe"}, tmp_path)
+    written = json.loads((tmp_path / "take.result.json").read_text(encoding="utf-8"))
+    for document in (written, json.loads(batch.as_json(entries))):
+        RESULTS.validate(document)
+        made = document.get("files")[0]["made"] if "chain" not in document else document["made"]
+        del made["probe"]
+        assert not RESULTS.is_valid(document)
 
 
 def test_a_result_with_a_fault_is_refused():

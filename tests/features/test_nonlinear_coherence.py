@@ -6,7 +6,7 @@ import torch
 
 from unmix.audio import signals
 from unmix.audio.io import SAMPLE_RATE
-from unmix.features import extract, nonlinear_coherence, spectra
+from unmix.features import maps, nonlinear_coherence, spectra
 
 NOISE = torch.from_numpy(signals.fixed("noise"))
 FORWARD = len(nonlinear_coherence.FORWARD)
@@ -18,7 +18,7 @@ def long_spectra(*sounds):
 
 def shares(recording, source=NOISE):
     """{what explains: (BANDS,)} as shares."""
-    found = extract.shaped(spectra.Spectra(recording), spectra.Spectra(source))
+    found = maps.nonlinear_coherence(spectra.Spectra(recording), spectra.Spectra(source))
     rows = nonlinear_coherence.TYPICAL * np.exp(found) - nonlinear_coherence.FLOOR
     names = [
         *(f"forward {i}" for i in range(FORWARD)),
@@ -72,8 +72,8 @@ def test_a_shaper_at_the_front_shows_forward_and_one_at_the_end_backward():
 
 def test_gain_of_the_recording_changes_nothing_and_that_of_the_source_does():
     wet = torch.tanh(5 * NOISE)
-    loud = extract.shaped(spectra.Spectra(wet), spectra.Spectra(NOISE))
-    quiet = extract.shaped(spectra.Spectra(0.01 * wet), spectra.Spectra(NOISE))
+    loud = maps.nonlinear_coherence(spectra.Spectra(wet), spectra.Spectra(NOISE))
+    quiet = maps.nonlinear_coherence(spectra.Spectra(0.01 * wet), spectra.Spectra(NOISE))
     assert np.allclose(loud, quiet, atol=1e-2)
     assert not np.allclose(
         shares(wet, 0.1 * NOISE)["forward 0"], shares(wet)["forward 0"], atol=0.02
@@ -84,11 +84,13 @@ def test_silence_is_explained_by_nothing():
     silence = torch.zeros(spectra.WINDOW)
     t = torch.arange(spectra.WINDOW) / SAMPLE_RATE
     for wet, dry in ((silence, NOISE), (NOISE, silence), (silence, silence)):
-        found = extract.shaped(spectra.Spectra(wet), spectra.Spectra(dry))
+        found = maps.nonlinear_coherence(spectra.Spectra(wet), spectra.Spectra(dry))
         assert (
             found.shape == (nonlinear_coherence.SHAPING, spectra.BANDS)
             and found.dtype == np.float32
         )
         assert np.isfinite(found).all()
     tone = torch.sin(2 * np.pi * 440 * t)
-    assert np.isfinite(extract.shaped(spectra.Spectra(tone), spectra.Spectra(NOISE))).all()
+    assert np.isfinite(
+        maps.nonlinear_coherence(spectra.Spectra(tone), spectra.Spectra(NOISE))
+    ).all()

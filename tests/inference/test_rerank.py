@@ -10,6 +10,7 @@ from networks import features_of as hear
 from unmix import effects, weights
 from unmix.audio import signals
 from unmix.chain import Chain
+from unmix.effects import EffectSet
 from unmix.evaluation.held_out import held_out, knob_errors
 from unmix.features import bandwidth
 from unmix.inference import rerank as reranking
@@ -46,7 +47,7 @@ def told(monkeypatch):
 
 def posterior(chain: Chain, log_prob: float) -> Posterior:
     order = tuple(effects.names().index(name) for name in chain.names)
-    return Posterior(order, log_prob, chain, {}, {})
+    return Posterior(order, log_prob, chain, {}, {}, EffectSet.of(None))
 
 
 def asked(recording, source, **options):
@@ -76,7 +77,7 @@ def test_the_true_render_has_no_errors(told, pair):
 
 def test_the_true_chain_comes_first_though_the_network_doubts_it(told, pair):
     posteriors = [posterior(SWAPPED, -0.1), posterior(TRUE, -2.5)]
-    reranker = Reranker()
+    reranker = Reranker(EffectSet.of(None))
     alone = rerank(None, reranker, posteriors, asked(*pair), *pair)
     assert [b.names for b in alone] == [SWAPPED.names, TRUE.names]
     assert [b.log_prob for b in alone] == pytest.approx([-0.1, -2.5], abs=1e-5)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from unmix.effects import EffectSet
 from unmix.inference.order_test import BASES, VIEWS
 from unmix.inference.reranker import Reranker
 from unmix.inference.residuals import RESIDUALS
@@ -20,11 +21,11 @@ def candidates(seed=0):
 
 def test_untrained_it_says_what_the_network_said():
     *evidence, log_prob = candidates()
-    assert torch.allclose(Reranker()(*evidence, log_prob), log_prob, atol=1e-6)
+    assert torch.allclose(Reranker(EffectSet.of(None))(*evidence, log_prob), log_prob, atol=1e-6)
 
 
 def test_candidates_may_come_in_any_order():
-    model = Reranker().eval()
+    model = Reranker(EffectSet.of(None)).eval()
     torch.nn.init.normal_(model.weights.weight, std=0.1)
     torch.nn.init.normal_(model.leaning.weight)
     torch.nn.init.normal_(model.judge[-1].weight, std=0.1)
@@ -38,7 +39,7 @@ def test_candidates_may_come_in_any_order():
 
 @torch.no_grad()
 def test_what_an_error_says_depends_on_the_chain():
-    model = Reranker()
+    model = Reranker(EffectSet.of(None))
     model.weights.weight[0, 0] = -1.0  # the first error, where the first effect stands first
     errors = torch.zeros(1, 2, RESIDUALS)
     errors[0, 0, 0] = 2.0  # so one above the mean, and one below
@@ -57,7 +58,7 @@ def test_what_an_error_says_depends_on_the_chain():
 
 @torch.no_grad()
 def test_a_leaning_counts_by_where_it_is_seen_from():
-    model = Reranker()
+    model = Reranker(EffectSet.of(None))
     model.leaning.weight[0] = torch.arange(BASES * VIEWS) + 1.0
     _, order_scores, order, log_prob = candidates()
     order_scores[:] = 0

@@ -1,12 +1,12 @@
-"""The readers: the ModulationBranch follows what wanders, the LevelGainBranch sorts frames by level, and the
-PooledBranch does not ask when."""
+"""Branches of the networks: ModulationBranch gives rate and phase of moving notches, LevelGainBranch
+the gain by level, and PooledBranch does not depend on when something happens."""
 
 import math
 
 import torch
 
 from unmix.audio.io import SAMPLE_RATE
-from unmix.features import extract, spectra
+from unmix.features import maps, spectra
 from unmix.features.spectra import SCORE_FRAMES, SCORE_HOP
 from unmix.networks.branches import ModulationBranch
 from unmix.networks.relation_branches import LevelGainBranch, PooledBranch
@@ -15,7 +15,7 @@ from unmix.networks.relation_branches import LevelGainBranch, PooledBranch
 def peaks(reader, tracks):
     """(log bin, cosine, sine, log strength) of each track: (B, 4, tracks)."""
     count = tracks.shape[1]
-    read = reader.read(tracks)
+    read = reader.modulation(tracks)
     assert read.shape == (len(tracks), reader.outputs)
     return read[:, tracks[0].numel() :][:, : 4 * count].unflatten(-1, (4, count))
 
@@ -61,7 +61,7 @@ def test_a_wandering_notch_can_be_learned():
         place = 48 + 30 * torch.sin(2 * math.pi * hertz[:, None, None] * seconds + phase)
         source = torch.randn(count, SCORE_FRAMES, spectra.BANDS)
         notch = -2 * torch.exp(-(((bands - place) / 4) ** 2))
-        link = torch.zeros(count, extract.LINK, SCORE_FRAMES, spectra.BANDS)
+        link = torch.zeros(count, maps.LINK, SCORE_FRAMES, spectra.BANDS)
         recording = source + notch + 0.1 * torch.randn_like(source)
         return (recording, source, link), hertz.log()
 

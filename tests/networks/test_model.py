@@ -12,8 +12,9 @@ from networks import SMALL
 from unmix import effects
 from unmix.chain import MAX_LENGTH, canonical_order
 from unmix.data.chains import ChainSampler
+from unmix.effects import EffectSet
+from unmix.features.spec import GROUPS
 from unmix.networks.decoder import CORES, LENGTH_SHARES, ChainDecoder
-from unmix.networks.inputs import OPTIONAL
 from unmix.networks.model import PARTS, InverseModel, ModelConfig
 from unmix.training.datasets import ChainData
 from unmix.training.network import chain_figures
@@ -38,7 +39,7 @@ def batch():
 @pytest.mark.parametrize("geometry", CORES)
 def test_probabilities_of_all_valid_chains_sum_to_one(geometry):
     torch.manual_seed(0)
-    decoder = ChainDecoder(8, 8, geometry)
+    decoder = ChainDecoder(EffectSet.of(None), 8, 8, geometry)
     orders = list(valid_orders())
     padded = torch.full((len(orders), MAX_LENGTH), -1)
     for row, order in enumerate(orders):
@@ -50,7 +51,7 @@ def test_probabilities_of_all_valid_chains_sum_to_one(geometry):
 @pytest.mark.parametrize("geometry", CORES)
 def test_wide_beam_finds_the_most_probable_chains(geometry):
     torch.manual_seed(1)
-    decoder = ChainDecoder(8, 8, geometry)
+    decoder = ChainDecoder(EffectSet.of(None), 8, 8, geometry)
     z = 3 * torch.randn(8)
     orders = list(valid_orders())
     padded = torch.full((len(orders), MAX_LENGTH), -1)
@@ -65,7 +66,7 @@ def test_wide_beam_finds_the_most_probable_chains(geometry):
 
 def test_even_lengths_undo_the_shares_of_training():
     torch.manual_seed(3)
-    decoder = ChainDecoder(24, 16).eval()
+    decoder = ChainDecoder(EffectSet.of(None), 24, 16).eval()
     z = torch.randn(24)
     plain, even = (dict(decoder.beam_search(z, 400, even=even)) for even in (False, True))
     assert math.isclose(sum(map(math.exp, even.values())), 1, abs_tol=1e-4)
@@ -155,8 +156,8 @@ def test_hidden_source_and_level_do_not_reach_the_network(batch):
 
 
 def test_inputs_that_are_not_heard_count_as_nothing(batch):
-    for left_out in OPTIONAL:
-        inputs = tuple(name for name in OPTIONAL if name != left_out)
+    for left_out in GROUPS:
+        inputs = tuple(name for name in GROUPS if name != left_out)
         model = InverseModel(replace(SMALL, inputs=inputs))
         pictures = model.network_inputs(batch)
         name = "score_link" if left_out == "score" else left_out

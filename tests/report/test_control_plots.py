@@ -36,7 +36,7 @@ def found():
 def test_a_gain_moves_the_level_by_its_range(found):
     gain, _, clip = found
     assert gain.moved == {} and gain.values == [0, 6, 12, 18, 24]
-    steps = np.diff([curve.mean() for curve in gain.response_plots])
+    steps = np.diff([curve.mean() for curve in gain.curves])
     np.testing.assert_allclose(steps, 6, atol=0.1)
     assert clip.values == ["off", "on"]
 
@@ -45,7 +45,7 @@ def test_a_control_that_does_nothing_alone_is_shown_with_another_one(found):
     _, softness, clip = found
     assert softness.moved == {"clip": "on"}
     assert clip.moved == {"gain": 24.0}
-    assert np.ptp(clip.response_plots, axis=0).max() > 10
+    assert np.ptp(clip.curves, axis=0).max() > 10
 
 
 def test_the_picture_has_a_plot_for_each_control_with_units():

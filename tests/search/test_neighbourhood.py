@@ -27,12 +27,11 @@ def test_each_two_neighbours_are_swapped():
 def test_every_other_effect_is_put_in_everywhere():
     names = effects.names()
     steps = [(name, {}) for name in names[:2]]
-    found = list(neighbourhood.put_in(steps, np.random.default_rng(0)))
+    found = list(neighbourhood.put_in(steps, np.random.default_rng(0), names))
     assert len(found) == 3 * (len(names) - 2)
     for group in found:
         orders = {tuple(name for name, _ in chain) for chain in group}
         assert len(orders) == 1 and len(group) == neighbourhood.DRAWN
         assert len({str(chain) for chain in group}) == neighbourhood.DRAWN
-    assert (
-        list(neighbourhood.put_in([(name, {}) for name in names], np.random.default_rng(0))) == []
-    )
+    steps = [(name, {}) for name in names]
+    assert list(neighbourhood.put_in(steps, np.random.default_rng(0), names)) == []

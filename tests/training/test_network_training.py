@@ -57,7 +57,7 @@ def test_a_start_may_lack_a_part_of_the_model(data, tmp_path):
     torch.manual_seed(0)
     model = InverseModel(SMALL).eval()
     old = {k: v for k, v in model.state_dict().items() if ".score." not in k}
-    checkpoint._write(tmp_path / "old.safetensors", old, {})
+    checkpoint.write(tmp_path / "old.safetensors", old, {})
     start = tmp_path / "old.safetensors"
     training = NetworkTraining(steps=1, batch=8, validation=5, learning_rate=1e-12, start=start)
     network.train(data, tmp_path / "run", training)

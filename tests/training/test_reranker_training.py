@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from unmix import weights
 from unmix.data.chains import FAMILY
 from unmix.data.generate import generate
+from unmix.effects import EffectSet
 from unmix.errors import UnmixError
 from unmix.inference.order_test import BASES, VIEWS
 from unmix.inference.residuals import RESIDUALS
@@ -26,6 +27,7 @@ class Told:
     def __init__(self, network="A", settled=(1.0, 0.5)):
         self.fingerprint = f"told by {network}, {settled}"
         self.config = {"kind": "candidates", "seed": 1, "network": network, "settled": settled}
+        self.config["effects"] = list(EffectSet.of(None).names)
 
     def item(self, i: int) -> dict[str, np.ndarray]:
         rng = np.random.default_rng(i)
@@ -51,7 +53,7 @@ def test_it_learns_which_errors_speak(tmp_path):
     held_out = [row for row in read_metrics(tmp_path / "run" / METRICS) if "held_out" in row]
     last = held_out[-1]["held_out"]
     assert last["loss"] < np.log(CANDIDATES) - 0.5 and last["accuracy"] > 0.5
-    model = weights.load_reranker(tmp_path / "run" / "best.safetensors")
+    model = weights.load_reranker(EffectSet.of(None), tmp_path / "run" / "best.safetensors")
     means = model.weights.bias[:20].mean(), model.weights.bias[20:].mean()
     assert means[0] < -0.05 < means[1]
 
@@ -93,7 +95,7 @@ def test_other_data_are_refused(tmp_path, data):
     generate(Told(), 20, tmp_path / "few", workers=1)
     generate(Told("B"), 20, tmp_path / "other", workers=1)
     generate(Told(settled=(1.0,)), 20, tmp_path / "otherwise", workers=1)
-    for name, what in ("other", "networks"), ("otherwise", "ways to settle knobs"):
+    for name, what in ("other", "networks"), ("otherwise", "bias corrections"):
         with pytest.raises(UnmixError, match=f"candidates of different {what}"):
             train_reranker([tmp_path / "few", tmp_path / name], tmp_path / "run")
     with pytest.raises(UnmixError, match="recordings are too few"):

@@ -1,23 +1,25 @@
-"""Masks of the training pictures: how much they take, where, and from whom."""
+"""Masks of the training features: how much they take, where, and from whom."""
 
 import numpy as np
 import torch
 
-from unmix.features import extract, nonlinear_coherence, packing, spectra
+from unmix.features import maps, nonlinear_coherence, spectra
+from unmix.features.amplitude_histogram import AMPLITUDES
+from unmix.features.spec import BY_NAME, GROUPS
 from unmix.training import specaugment
 
 SHAPES = {
     "mel": (spectra.MELS, spectra.FRAMES),
     "source_mel": (spectra.MELS, spectra.FRAMES),
-    "stats": (extract.FRAME_STATS, spectra.FRAMES),
-    "link": (extract.LINK * spectra.MELS, extract.LINK_FRAMES),
-    "transfer": (extract.TRANSFER, spectra.BANDS),
+    "stats": (maps.FRAME_STATS, spectra.FRAMES),
+    "link": (maps.LINK * spectra.MELS, maps.LINK_FRAMES),
+    "transfer": (maps.TRANSFER, spectra.BANDS),
     "shaped": (nonlinear_coherence.SHAPING, spectra.BANDS),
     "score": (spectra.SCORE_FRAMES, spectra.BANDS),
     "source_score": (spectra.SCORE_FRAMES, spectra.BANDS),
-    "score_link": (extract.LINK, spectra.SCORE_FRAMES, spectra.BANDS),
-    "amplitudes": (extract.AMPLITUDES,),
-    "source_amplitudes": (extract.AMPLITUDES,),
+    "score_link": (maps.LINK, spectra.SCORE_FRAMES, spectra.BANDS),
+    "amplitudes": (AMPLITUDES,),
+    "source_amplitudes": (AMPLITUDES,),
 }
 COUNT = 400
 
@@ -31,14 +33,13 @@ def masked(share):
 
 
 def test_every_input_of_the_network_is_masked_and_nothing_else():
-    from unmix.networks.inputs import OPTIONAL
-
-    assert {"mel", *OPTIONAL} <= set(specaugment.DIMENSIONS)
+    assert {"mel", *GROUPS} <= set(SHAPES) == set(BY_NAME)
     batch = masked(1.0)
     assert bool((batch["level"] == 1).all())
     for name in SHAPES:
         assert batch[name].shape == (COUNT, *SHAPES[name])
-        silence, _ = packing.BYTES.get(name, (0.0, 1))
+        stored = BY_NAME[name].stored
+        silence = stored.zero if stored else 0.0
         assert set(batch[name].unique().tolist()) == {1.0, silence}, name
 
 
@@ -56,13 +57,13 @@ def test_one_stretch_of_time_and_one_of_frequency_are_lost():
             assert (~kept).mean() <= specaugment.WIDEST + 0.02
 
 
-def test_pictures_lose_the_same_time_and_both_parts_of_a_coherence_the_same_bands():
+def test_features_lose_the_same_time_and_both_parts_of_a_coherence_the_same_bands():
     batch = masked(1.0)
     frames = (batch["mel"] == 1).any(1).float().mean(1)
     score = (batch["score"] == 1).any(2).float().mean(1)
     heard = score > 0
     assert float((frames - score)[heard].abs().max()) < 0.03
-    real, imaginary = batch["link"].unflatten(1, (extract.LINK, -1)).unbind(1)
+    real, imaginary = batch["link"].unflatten(1, (maps.LINK, -1)).unbind(1)
     assert torch.equal(real, imaginary)
 
 

@@ -17,7 +17,7 @@ BOUNDS_DB = {"saturator": -40, "eq": -45, "ott": -36, "phaser": -28, "reverb": -
 
 @pytest.mark.parametrize("name", effects.names())
 def test_proxy_stands_in_for_its_effect(name):
-    figures = proxies.proxies([name], count=20, seed=77, gradients=0, worst=0)[name]
+    figures = proxies.proxies(proxies.ProxiesEvaluation(20, 77, gradients=0, worst=0), [name])[name]
     assert figures["esr_db"]["mean"] < BOUNDS_DB.get(name, -20)
     assert figures["parameters"] < 300_000
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from operator import call
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unmix.errors import UnmixError
@@ -16,14 +17,11 @@ if TYPE_CHECKING:
     import numpy as np
 
     from unmix.chain import Chain
+    from unmix.networks.model import InverseModel
 from unmix.analysis.result import Excerpt, Result
 
 BEAMS = 10  # chains that refine begins with
-
-
 AROUND = 30  # starting points drawn around a chain that is refined alone
-
-
 BLIND_NOTE = (
     "Without its source a recording tells less: this is the network's posterior, not checked by a "
     "render. Send the probe (unmix probe probe.wav) through the effects and analyse that, or name "
@@ -32,7 +30,7 @@ BLIND_NOTE = (
 
 
 def analyze(
-    audio,
+    audio: str | Path | np.ndarray,
     sample_rate: int | None = None,
     source: str = "auto",
     refine: int = 0,
@@ -41,7 +39,7 @@ def analyze(
     seed: int = 0,
     device: str = "cpu",
     progress: Callable[[int, int, float], None] | None = None,
-    model=None,
+    model: InverseModel | None = None,
     proxies: dict | None = None,
     seconds: float | None = None,
     stop: Callable[[], bool] | None = None,
@@ -90,7 +88,7 @@ def analyze(
 
 def refine_chain(
     chain: Chain,
-    audio,
+    audio: str | Path | np.ndarray,
     sample_rate: int | None = None,
     source: str = "auto",
     steps: int = 200,
@@ -166,12 +164,11 @@ def _check(options, top: int) -> None:
 
 def _proxies(proxies: dict | None, options) -> dict:
     """The given ones, or the bundled ones where a search needs any."""
-    from unmix import effects
-    from unmix.weights import load_proxy
+    from unmix.weights import load_proxy, proxied
 
     if proxies is not None or not options.searches:
         return proxies or {}
-    return {name: load_proxy(name, options.device) for name in effects.names()}
+    return {name: load_proxy(name, options.device) for name in proxied()}
 
 
 def _conclude(problem, prediction: Chain, found, top: int, refined: bool, generator) -> Result:
@@ -257,7 +254,10 @@ def _blind(problem, posteriors: list, refine: bool, generator) -> Result:
     mixtures = starts[0].mixtures
     return Result(
         chain=starts[0].chain,
-        candidates=[(start.chain, math.exp(start.log_prob), None) for start in starts],
+        candidates=[
+            (start.chain, math.exp(posterior.log_prob), None)
+            for start, posterior in zip(starts, posteriors, strict=True)
+        ],
         distance=None,
         intervals={name: posterior_intervals(name, mixtures[name], generator) for name in mixtures},
         source=problem.source,

@@ -18,7 +18,7 @@ FRAME = SAMPLE_RATE // 20
 
 def checks(prepared, chain: Chain) -> list[dict[str, float]]:
     """Distance of an answer, told for the beginning of the source, on the parts of a long recording
-    (prepare.Problem) that the search did not hear: {"start_s", "mss", "esr_db"} of each."""
+    (recording.prepare.Problem) that were not searched: {"start_s", "mss", "esr_db"} of each."""
 
     def check(part) -> dict[str, float]:
         judge, there = Judge(*part.sounds(), prepared.match_gain), chain.at_time(part.begin_s)
@@ -29,11 +29,11 @@ def checks(prepared, chain: Chain) -> list[dict[str, float]]:
 
 
 def on_answer(judge: Judge, found, parts: list[dict[str, float]]) -> list[str]:
-    """Remarks on what a search found (refine.Refined) and on ``checks`` of it."""
+    """Remarks on what a search found (search.refine.Refined) and on ``checks`` of it."""
     remarks = []
     if judge.inverted(found.chain):
         remarks.append(
-            "The polarity of the recording is turned (a cable or an input does that); it was "
+            "The polarity of the recording is inverted (a cable or an input does that); it was "
             "compared as if it were not."
         )
     if (floor := noise_floor(judge, found.chain)) is not None:
@@ -75,12 +75,12 @@ def _on_checks(parts: list[dict[str, float]], after: float) -> list[str]:
     worst = max(part["mss"] for part in parts)
     places = ", ".join(f"{part['start_s']:.1f}" for part in parts)
     remarks = [
-        f"Checked on parts that the search did not hear, 4 s each from {places} s: distance "
+        f"Checked on parts that were not searched, 4 s each from {places} s: distance "
         f"{worst:.3f} at most, {after:.3f} where it searched."
     ]
     if worst > CHECK_FACTOR * after + CHECK_OFFSET:
         remarks.append(
-            "The answer holds less well there: settings moved in the course of the recording, or "
+            "The answer fits less well there: settings moved in the course of the recording, or "
             "the rate of an LFO is not known well enough to tell where it stands later."
         )
     return remarks

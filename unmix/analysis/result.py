@@ -22,7 +22,7 @@ class Excerpt:
             at the level and with the polarity at which it was compared. The last two are None where
             the source is not known.
         start_s: where it starts in the aligned recording. whole_s: how long that is.
-        lead: float32, the source just before the excerpt: the effects hear it, too.
+        lead: float32, the source just before the excerpt: what the effects are fed first.
         chain: the result's, as its LFOs stand where the lead begins; None without a source.
     """
 
@@ -45,7 +45,8 @@ class Result:
         distance: {"before", "after"}, each {"mss", "esr_db"}: between the recording and the real
             render of the prediction and of the answer; None where the source is not known.
         intervals: {effect: {knob: (low, high)}}, in units: where each knob of ``chain`` is with
-            90 %, by the network's belief, and after a search by the curvature there (certainty.py).
+            90 %, by the network's posterior, and after a search by the curvature there
+            (search/laplace.py).
             On a circular knob low may exceed high: through 0.
         undetermined: {effect: knobs that this recording does not tell}: moved by 0.2 of their range
             they change the real render by less than −30 dB. Empty where the source is not known.
@@ -54,10 +55,10 @@ class Result:
         notes: remarks in plain English.
         history: (step, real distance) of refine.
         checks: of a recording longer than the part that was analysed: {"start_s", "mss", "esr_db"}
-            of the answer on other parts of it, which the search did not hear.
+            of the answer on other parts of it, which were not searched.
         answer: float32 (samples,): the source through ``chain``; None where it is not known.
         sample_rate: of the answer, in Hz: the source's.
-        excerpt: the sounds that were compared, for pictures and players.
+        excerpt: the sounds that were compared, for plots and players.
     """
 
     chain: Chain

@@ -28,23 +28,25 @@ def knob_sensitivity(
     Returns:
         {effect: (K,) ESR in dB against the render as it is}.
     """
-    result, heard, whole = {}, source, chain.render(source, SAMPLE_RATE)
+    result, stage_input, whole = {}, source, chain.render(source, SAMPLE_RATE)
     for place, (name, settings) in enumerate(chain.steps):
         effect, rest = effects.get(name), Chain(chain.steps[place + 1 :])
-        result[name] = _changes(effect, settings, heard, rest, whole, amount, least)
-        heard = effect.render(heard, SAMPLE_RATE, settings)
+        result[name] = _changes(effect, settings, stage_input, rest, whole, amount, least)
+        stage_input = effect.render(stage_input, SAMPLE_RATE, settings)
     return result
 
 
-def _changes(effect, settings: dict, heard, rest: Chain, whole, amount: float, least: float):
-    """(K,): ``moved`` for one effect, which hears ``heard`` and is followed by ``rest``."""
+def _changes(
+    effect, settings: dict, stage_input, rest: Chain, whole, amount: float, least: float
+) -> np.ndarray:
+    """(K,): ``knob_sensitivity`` for one effect, whose input is ``stage_input`` and which is followed by
+    ``rest``."""
     knobs, switches = effect.to_unit(settings)
     inward = np.diag(np.where(knobs < 0.5, amount, -amount))
 
     def change(move: np.ndarray) -> float:
-        wet = effect.render(heard, SAMPLE_RATE, effect.from_unit(knobs + move, switches))
-        pair = torch.from_numpy(np.stack([rest.render(wet, SAMPLE_RATE), whole]))
-        return losses.esr_db(*pair)
+        wet = effect.render(stage_input, SAMPLE_RATE, effect.from_unit(knobs + move, switches))
+        return losses.esr_db(*torch.from_numpy(np.stack([rest.render(wet, SAMPLE_RATE), whole])))
 
     found = np.array(thread_map(change, inward))
     small = found < least

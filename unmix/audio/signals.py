@@ -6,6 +6,7 @@ All signals are mono float32 (samples,) at 44.1 kHz.
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,8 @@ def _white(rng: np.random.Generator, samples: int) -> np.ndarray:
     return rng.integers(-(2**31), 2**31, samples, dtype=np.int64) / 2**31
 
 
-def _gain(level_db: float) -> float:
+def _gain(level_db: Any) -> Any:
+    """Level in dB -> factor; a number or an array."""
     return 10 ** (level_db / 20)
 
 
@@ -136,7 +138,8 @@ def probe_parts() -> dict[str, slice]:
         ("sine", SINE_SECONDS),
         gap,
     )
-    parts, start = {}, 0
+    parts: dict[str, slice] = {}
+    start = 0
     for name, seconds in layout:
         end = start + round(seconds * SAMPLE_RATE)
         parts[name] = slice(parts[name].start if name in parts else start, end)

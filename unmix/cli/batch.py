@@ -6,6 +6,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from unmix.analysis.result import Result
@@ -57,10 +58,26 @@ def as_json(entries: Sequence[dict]) -> str:
     """One document for all files: {"format", "version", "files": [entry, …]}.
 
     An entry has "file", the keys of ``Result.to_dict``, and "made": {"name" of the results,
-    "seconds", "stopped_early", and what decides the result, see ``kept.made``}. Where the file
-    failed it has "file" and "error" alone.
+    "seconds", "stopped_early", and what decides the result, see ``provenance.made``}. Where the
+    file failed it has "file" and "error" alone.
     """
     return _dump({"files": list(entries)})
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is done with each recording, see ``run``. ``brief``: it gets one line, not a table."""
+
+    work: Callable[..., Result]
+    options: dict
+    out: Path | None
+    extras: Sequence[Callable[[Result, str], list[Path]]]
+    brief: bool
+
+    @property
+    def refines(self) -> bool:
+        """Whether stopping early changes the answer."""
+        return any(self.options.get(key) for key in ("refine", "steps", "seconds"))
 
 
 def run(
@@ -72,25 +89,25 @@ def run(
     summarise: bool = False,
     extras: Sequence[Callable[[Result, str], list[Path]]] = (),
 ) -> tuple[list[dict], bool]:
-    """Call ``work(path, progress=…, stop=…, **options)`` on each recording; say tables and errors,
-    write what is wanted. Ctrl+C makes ``stop()`` true: this file's refine ends early, and no other
-    is begun.
+    """Call ``work(path, progress=…, stop=…, **options)`` on each recording; print tables and
+    errors, write what is wanted. Ctrl+C makes ``stop()`` true: this file's refine ends early, and
+    no other is begun.
 
     Args:
         options: of the analysis. With "refine", "steps" or "seconds" in it, stopping early changes
             the answer.
         out: folder for the results of ``save``.
         resume: recordings whose results are there, whole, and made from the same content by the
-            same options are not analysed again.
-        extras: called with each result and its name; they write more and give the paths.
+            same options and program are not analysed again.
         summarise: write ``summary.save`` for what has been done, whatever ends the run.
+        extras: called with each result and its name; they write more and give the paths.
 
     Returns:
         An entry a file, for ``as_json``; a failed one has "error". And whether it was stopped.
     """
     entries: list[dict] = []
-    kept_ones = 0
-    brief = len(recordings) > 1 and out is not None  # a line each, else a whole table each
+    earlier = 0
+    task = _Task(work, options, out, extras, brief=len(recordings) > 1 and out is not None)
     try:
         with interruptible() as interrupted, Bars(len(recordings)) as bars:
             for recording in recordings:
@@ -101,14 +118,12 @@ def run(
                 entry = provenance.find(out, recording.name, made) if resume else None
                 if entry:
                     entry["file"] = str(recording.path)  # it may have moved
-                    kept_ones += 1
-                    if not brief:
+                    earlier += 1
+                    if not task.brief:
                         remark(f"{recording.path}: done before, see {out}/{recording.name}.*")
                     bars.skip()
                 else:
-                    entry = _entry(
-                        recording, made, work, options, out, extras, brief, bars, interrupted
-                    )
+                    entry = _entry(recording, made, task, bars, interrupted.is_set)
                     bars.end()
                 entries.append(entry)
             stopped = interrupted.is_set()
@@ -117,15 +132,15 @@ def run(
             written = summary.save(entries, len(recordings), out)
             remark(f"wrote {' and '.join(map(str, written))}")
     if len(recordings) > 1:
-        _close(entries, len(recordings), kept_ones)
+        _close(entries, len(recordings), earlier)
     return entries, stopped
 
 
-def _close(entries: Sequence[dict], total: int, kept_ones: int) -> None:
+def _close(entries: Sequence[dict], total: int, earlier: int) -> None:
     """The end of a run over several recordings: how many, and once more which ones failed."""
     failed = [entry for entry in entries if "error" in entry]
     done = f"{len(entries) - len(failed)} of {total} files done"
-    remark(f"{done}, {kept_ones} of them by an earlier run" if kept_ones else done)
+    remark(f"{done}, {earlier} of them by an earlier run" if earlier else done)
     if len(entries) < total:
         say(f"stopped: {total - len(entries)} of {total} files not begun")
     if failed:
@@ -135,36 +150,34 @@ def _close(entries: Sequence[dict], total: int, kept_ones: int) -> None:
 
 
 def _entry(
-    recording, made: dict, work, options, out, extras, brief: bool, bars: Bars, interrupted
+    recording: Recording, made: dict, task: _Task, bars: Bars, stop: Callable[[], bool]
 ) -> dict:
-    """One file: its result or its error, said and written."""
-    file, stop = recording.path, interrupted.is_set
-    begun = time.monotonic()
+    """One file: its result or its error, printed and written."""
+    file, begun = recording.path, time.monotonic()
     try:
         if recording.fault:
             raise UnmixError(recording.fault)
-        result = work(file, progress=bars.progress, stop=stop, **options)
-        refined = any(options.get(key) for key in ("refine", "steps", "seconds"))
+        result = task.work(file, progress=bars.progress, stop=stop, **task.options)
         made |= {
             "seconds": round(time.monotonic() - begun, 2),
-            "stopped_early": bool(stop() and refined),
+            "stopped_early": bool(stop() and task.refines),
         }
         entry = {"file": str(file)} | result.to_dict() | {"made": made}
-        written = save(result, recording.name, out, entry) if out else []
+        written = save(result, recording.name, task.out, entry) if task.out else []
     except UnmixError as error:
         text = " ".join(str(error).split())
         text = text.removeprefix(f"{file}: ")
         say(f"error: {file}: {text}", "red")
         return {"file": str(file), "error": text}
     try:
-        more = [path for extra in extras for path in extra(result, recording.name)]
+        more = [path for extra in task.extras for path in extra(result, recording.name)]
         written += [path for path in more if path not in written]
     except UnmixError as error:
         say(f"error: {file}: {error}", "red")
         entry |= {"error": str(error)}
     if made["stopped_early"]:
         remark(f"{file}: stopped early; this is the best answer so far")
-    if brief:
+    if task.brief:
         say(f"{bars.place} {file}: {answer.in_short(result)}, {made['seconds']:.1f} s")
         return entry
     say(answer.as_text(result, str(file), notes=not hushed(), colour=coloured()))

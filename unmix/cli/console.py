@@ -1,4 +1,4 @@
-"""Tables and pictures for people, and what is said on stderr."""
+"""Lines for people, on stderr."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
-"""The `unmix evaluate` commands: figures on held-out material, as tables or JSON."""
+"""The `unmix evaluate` commands: metrics on held-out material, as tables or JSON."""
 
 from __future__ import annotations
 
 import json as jsonlib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from unmix.cli.console import hush, remark
-from unmix.cli.tools import Quiet, check_time
+from unmix.cli.options import Quiet, check_time
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,10 +23,34 @@ app = typer.Typer(
     """,
 )
 
-Count = Annotated[int, typer.Option(min=1, help="Number of items.")]
-Seed = Annotated[int, typer.Option(min=0, help="Decides every item.")]
-Workers = Annotated[int, typer.Option(min=1, help="Processes of one thread each, if above 1.")]
-Json = Annotated[bool, typer.Option("--json", help="Figures as JSON on stdout.")]
+Count = Annotated[int, typer.Option(min=1, help="Number of items.", metavar="N")]
+Seed = Annotated[int, typer.Option(min=0, help="Decides every item.", metavar="N")]
+Source = Annotated[
+    Literal["probe", "noise", "chirp", "impulse", "synthetic"],
+    typer.Option(help="What goes into the effects."),
+]
+Hidden = Annotated[
+    bool, typer.Option("--hidden-source", help="The network is not told the source.")
+]
+Degrade = Annotated[
+    Literal["gain", "latency", "rate", "band", "noise", "mixed"] | None,
+    typer.Option(
+        help="Make every recording worse in this way; mixed: in several at random, as in training."
+    ),
+]
+Length = Annotated[int | None, typer.Option(min=1, max=5, help="One length of chain only.")]
+Folder = Annotated[
+    Path | None, typer.Option(help="Folder of audio for half of --source synthetic.", metavar="DIR")
+]
+DrySounds = Annotated[
+    str, typer.Option(help="Dry sounds: synthetic, or a folder of audio.", metavar="synthetic|DIR")
+]
+Gradients = Annotated[
+    int | None,
+    typer.Option(
+        min=0, help="Items of the gradient check.  [default: as many as --count]", metavar="N"
+    ),
+]
 Proxies = Annotated[
     Path | None,
     typer.Option(help="Folder of NAME-proxy.safetensors.  [default: bundled]", metavar="DIR"),
@@ -35,25 +59,39 @@ Model = Annotated[
     Path | None,
     typer.Option(help="model.safetensors of a run.  [default: bundled]", metavar="FILE"),
 ]
-
-
 Once = Annotated[
-    bool,
-    typer.Option("--once", help="No second hearing: the first answers of the network alone."),
+    bool, typer.Option("--once", help="No re-ranking: the first answers of the network alone.")
 ]
-Length = Annotated[int | None, typer.Option(min=1, max=5, help="One length of chain only.")]
+Training = Annotated[
+    Path | None,
+    typer.Option(
+        help="Chains data set that the network learnt from, which baselines answer from.",
+        metavar="DIR",
+    ),
+]
+Rivals = Annotated[
+    bool, typer.Option("--rivals", help="CMA-ES and the proxies alone, in the same time each.")
+]
+Baseline = Annotated[
+    Path | None,
+    typer.Option(
+        help="Runs of train-proxy --baseline: a folder with one NAME/ per effect.", metavar="DIR"
+    ),
+]
+Workers = Annotated[int, typer.Option(min=1, help="Processes of one thread each, if above 1.")]
+Json = Annotated[bool, typer.Option("--json", help="Metrics as JSON on stdout.")]
 Out = Annotated[
-    Path | None, typer.Option(help="Write figures (JSON) and plots (PNG) here.", metavar="DIR")
+    Path | None, typer.Option(help="Write metrics (JSON) and plots (PNG) here.", metavar="DIR")
 ]
 
 
-def _finish(figures: dict, tables, json: bool, out: Path | None = None, plot=None) -> None:
-    """Tables on stderr; JSON on stdout; and both figures and plot NAME.json, NAME.png in ``out``,
-    called as the function that draws it."""
+def _finish(metrics: dict, tables, json: bool, out: Path | None = None, plot=None) -> None:
+    """Tables on stderr, JSON on stdout; NAME.json and the plot NAME.png in ``out``, where NAME is
+    that of the function ``plot``."""
     from unmix.cli.tables.metrics import show
 
-    show(tables(figures))
-    text = jsonlib.dumps(figures, indent=2, ensure_ascii=False)
+    show(tables(metrics))
+    text = jsonlib.dumps(metrics, indent=2, ensure_ascii=False)
     if json:
         typer.echo(text)
     if out:
@@ -62,7 +100,7 @@ def _finish(figures: dict, tables, json: bool, out: Path | None = None, plot=Non
 
         out.mkdir(parents=True, exist_ok=True)
         write_text(out / f"{plot.__name__}.json", text + "\n")
-        picture = save(plot(figures), out / f"{plot.__name__}.png")
+        picture = save(plot(metrics), out / f"{plot.__name__}.png")
         remark(f"wrote {picture.with_suffix('.json')} and {picture}")
 
 
@@ -88,9 +126,9 @@ def _model(path: Path | None):
 
 
 def _reranker(once: bool):
-    from unmix.weights import load_reranker
+    from unmix.weights import bundled_models
 
-    return None if once else load_reranker()
+    return None if once else bundled_models()[1]
 
 
 def _digests(path: Path) -> dict:
@@ -104,25 +142,17 @@ def _digests(path: Path) -> dict:
 def proxies(
     effect: Annotated[
         list[str] | None,
-        typer.Option(help="One effect, may be repeated; all of them and their chains if left out."),
+        typer.Option(
+            help="One effect, may be repeated.  [default: all of them and their chains]",
+            metavar="NAME",
+        ),
     ] = None,
     count: Count = 500,
     seed: Seed = 1,
-    sources: Annotated[
-        str, typer.Option(help="synthetic, or a folder of audio.", metavar="synthetic|DIR")
-    ] = "synthetic",
-    gradients: Annotated[
-        int | None,
-        typer.Option(min=0, help="Items of the gradient check.  [default: as many as --count]"),
-    ] = None,
+    sources: DrySounds = "synthetic",
+    gradients: Gradients = None,
     weights: Proxies = None,
-    baseline: Annotated[
-        Path | None,
-        typer.Option(
-            help="Runs of train-proxy --baseline: a folder with one NAME/ per effect.",
-            metavar="DIR",
-        ),
-    ] = None,
+    baseline: Baseline = None,
     workers: Workers = 1,
     json: Json = False,
     quiet: Quiet = False,
@@ -139,22 +169,12 @@ def proxies(
     from unmix.evaluation import proxies
 
     folder = None if sources == "synthetic" else Path(sources)
-    options = {"folder": folder, "load": _proxy_loader(weights), "workers": workers}
-    table = {
-        "count": count,
-        "seed": seed,
-        "sources": sources,
-        "effects": proxies.proxies(
-            effect,
-            count,
-            seed,
-            gradients=gradients,
-            baseline=_baseline_loader(baseline) if baseline else None,
-            **options,
-        ),
-    }
+    evaluation = proxies.ProxiesEvaluation(count, seed, folder, gradients, workers=workers)
+    load, other = _proxy_loader(weights), _baseline_loader(baseline) if baseline else None
+    table = {"count": count, "seed": seed, "sources": sources}
+    table["effects"] = proxies.proxies(evaluation, effect, load, other)
     if not effect:
-        table["chains"] = proxies.chains(count, seed, **options)
+        table["chains"] = proxies.chains(evaluation, load)
     _finish(table, metrics.proxies, json)
 
 
@@ -162,34 +182,14 @@ def proxies(
 def chains(
     count: Count = 250,
     seed: Seed = 1,
-    source: Annotated[
-        str, typer.Option(help="probe, noise, chirp, impulse or synthetic.")
-    ] = "probe",
-    hidden_source: Annotated[
-        bool, typer.Option("--hidden-source", help="The network is not told the source.")
-    ] = False,
-    degrade: Annotated[
-        str | None,
-        typer.Option(
-            help="gain, latency, rate, band or noise: every recording is made worse that way; "
-            "mixed: several at random, as in training."
-        ),
-    ] = None,
+    source: Source = "probe",
+    hidden_source: Hidden = False,
+    degrade: Degrade = None,
     length: Length = None,
-    sources: Annotated[
-        Path | None,
-        typer.Option(help="Folder of audio for half of --source synthetic.", metavar="DIR"),
-    ] = None,
+    sources: Folder = None,
     weights: Model = None,
     once: Once = False,
-    training: Annotated[
-        Path | None,
-        typer.Option(
-            help="Chains data set that the network learnt from: baselines take their answers "
-            "from it.",
-            metavar="DIR",
-        ),
-    ] = None,
+    training: Training = None,
     workers: Workers = 1,
     out: Out = None,
     json: Json = False,
@@ -197,13 +197,13 @@ def chains(
 ) -> None:
     """First answers (beam search, no refine): chains, knobs and switches by length.
 
-    Where the source is known, of the network alone and of its second hearing.
+    Where the source is known, of the network alone and after re-ranking.
 
     \b
     Examples:
       unmix evaluate chains --count 250
       unmix evaluate chains --source synthetic --length 2
-      unmix evaluate chains --degrade noise --out figures
+      unmix evaluate chains --degrade noise --out metrics
     """
     hush(quiet)
     from unmix.cli.tables import metrics
@@ -229,22 +229,17 @@ def chains(
 def refine(
     count: Count = 100,
     seed: Seed = 1,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of refine.")] = 200,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of each search.", metavar="N")] = 200,
     time: Annotated[
         float | None,
-        typer.Option("--time", help="Of each search at most.  [default: any]", metavar="SECONDS"),
+        typer.Option("--time", help="Bound on each search.  [default: none]", metavar="SECONDS"),
     ] = None,
-    source: Annotated[
-        str, typer.Option(help="probe, noise, chirp, impulse or synthetic.")
-    ] = "probe",
+    source: Source = "probe",
     length: Length = None,
     weights: Proxies = None,
     model: Model = None,
     once: Once = False,
-    rivals: Annotated[
-        bool,
-        typer.Option("--rivals", help="Also CMA-ES and the proxies alone, in the same time each."),
-    ] = False,
+    rivals: Rivals = False,
     workers: Workers = 1,
     out: Out = None,
     json: Json = False,
@@ -257,7 +252,7 @@ def refine(
     \b
     Examples:
       unmix evaluate refine --count 100 --steps 200
-      unmix evaluate refine --count 20 --rivals --out figures
+      unmix evaluate refine --count 20 --rivals --out metrics
     """
     hush(quiet)
     from unmix.cli import provenance
@@ -271,7 +266,7 @@ def refine(
         "options": options | ({"time": time} if time else {}) | ({"once": once} if once else {}),
         "rivals": rivals,
         "files": {str(path): _digests(path) for path in (weights, model) if path},
-        **provenance.program(),
+        **{key: provenance.program()[key] for key in ("code", "weights")},
     }
     if out:
         out.mkdir(parents=True, exist_ok=True)

@@ -61,7 +61,7 @@ class Bars:
         """The next file."""
         self.number += 1
         self.bars.update(self.files, description=f"file {self.number} of {self.count}")
-        self.bars.reset(self.file, total=None, description=name, state="listening")
+        self.bars.reset(self.file, total=None, description=name, state="first answer")
 
     def progress(self, step: int, steps: int, distance: float) -> None:
         """A step within the file."""

@@ -1,4 +1,4 @@
-"""Results that are on disk already: how they were made, and whether they can stand."""
+"""How results were made, and whether those on disk can stand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 from unmix.analysis.result import FORMAT, FORMAT_VERSION
 from unmix.runtime.files import file_hash
 
-DECISIVE = ("sha256", "options", "unmix", "weights")  # the same: the result would be the same
+DECISIVE = ("sha256", "options", "code", "weights")  # the same: the result would be the same
+SHOWING = ("cli", "export", "report")  # packages that show results and decide none
 
 
 def digest(path: Path) -> str | None:
@@ -22,21 +23,40 @@ def digest(path: Path) -> str | None:
         return None
 
 
+def _digest_of(files: Iterable[Path]) -> str:
+    """16 hex digits of the contents of files, in their order."""
+    whole = " ".join(digest(path) or "" for path in files)
+    return hashlib.sha256(whole.encode()).hexdigest()[:16]
+
+
+def code_digest(package: Path) -> str:
+    """Of the Python files of the package that can change a result: all but those that show it."""
+    files = sorted(package.rglob("*.py"))
+    return _digest_of(path for path in files if path.relative_to(package).parts[0] not in SHOWING)
+
+
 @cache
 def program() -> dict:
-    """Version and bundled weights, as one hash: other ones may give another answer."""
-    from importlib.metadata import version
+    """{"unmix": version, "probe": version, "code", "weights": digests}: the program as it is here.
 
+    The digests say whether another run would give the same results; the versions are for people.
+    """
+    from importlib.metadata import version
+    from importlib.resources import files
+
+    from unmix.audio.signals import PROBE_VERSION
     from unmix.weights import bundled
 
-    files = sorted(bundled("").glob("*.safetensors"))
-    whole = " ".join(digest(path) or "" for path in files)
-    weights = hashlib.sha256(whole.encode()).hexdigest()
-    return {"unmix": version("unmix"), "weights": weights[:16]}
+    return {
+        "unmix": version("unmix"),
+        "probe": PROBE_VERSION,
+        "code": code_digest(Path(str(files("unmix")))),
+        "weights": _digest_of(sorted(bundled("").glob("*.safetensors"))),
+    }
 
 
 def made(recording: Path, options: dict) -> dict:
-    """What decides a result: {"sha256" of the recording, "options", "unmix", "weights"}.
+    """What decides a result: {"sha256" of the recording, "options"} and ``program``.
 
     A dry file under "source" counts by its content: its hash is put beside its name.
     """

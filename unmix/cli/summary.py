@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 
-from unmix import effects
+from unmix.chain import Chain
+from unmix.cli import provenance
 from unmix.runtime.files import write_text
 
 FORMAT, FORMAT_VERSION = "unmix-summary", 1
@@ -30,7 +31,7 @@ COLUMNS = (
 
 
 def row(entry: dict) -> dict:
-    """One entry of ``answers.run`` -> {column: value}, None where there is none.
+    """One entry of ``batch.run`` -> {column: value}, None where there is none.
 
     ``status``: "done", "stopped early" or "failed". ``chain``: names. ``probability``: of the
     chain, by the network. Distances: MSS and ESR, of the real render of the prediction and of the
@@ -57,11 +58,13 @@ def row(entry: dict) -> dict:
 def save(entries: Sequence[dict], total: int, folder: Path) -> list[Path]:
     """Write summary.json and summary.csv; ``total`` counts the recordings not begun, too.
 
-    JSON: {"format", "version", "total", "files": [row, …]}. CSV: the same columns, with the chain
-    and the settings in words.
+    JSON: {"format", "version", "unmix", "probe": their versions, "total", "files": [row, …]}. CSV:
+    the same columns, with the chain and the settings in words.
     """
     rows = [row(entry) for entry in entries]
-    document = {"format": FORMAT, "version": FORMAT_VERSION, "total": total, "files": rows}
+    document = {"format": FORMAT, "version": FORMAT_VERSION}
+    document |= {key: provenance.program()[key] for key in ("unmix", "probe")}
+    document |= {"total": total, "files": rows}
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     paths = [folder / "summary.json", folder / "summary.csv"]
     write_text(paths[0], text)
@@ -77,19 +80,7 @@ def as_csv(rows: Sequence[dict]) -> str:
     for filled in rows:
         words = {}
         if filled["chain"] is not None:
-            chain = " > ".join(filled["chain"]) or "(no effect)"
-            words = {"chain": chain, "settings": in_words(filled["settings"])}
+            chain = Chain((step["effect"], step["settings"]) for step in filled["settings"])
+            words = {"chain": chain.in_words(), "settings": chain.settings_in_words()}
         writer.writerow(filled | words)
     return file.getvalue()
-
-
-def in_words(steps: Sequence[dict]) -> str:
-    """``"saturator: curve analog, drive +12.0 dB; reverb: …"``."""
-    parts = []
-    for step in steps:
-        format_of = {knob.name: knob.format for knob in effects.get(step["effect"]).knobs}
-        settings = (
-            f"{name} {format_of.get(name, str)(value)}" for name, value in step["settings"].items()
-        )
-        parts.append(f"{step['effect']}: {', '.join(settings)}")
-    return "; ".join(parts)

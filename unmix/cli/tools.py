@@ -1,4 +1,4 @@
-"""The commands beside the analysis: render, probe, effects, env."""
+"""The commands beside the analysis: render, export, probe, effects, env, schema."""
 
 from __future__ import annotations
 
@@ -9,35 +9,27 @@ from typing import Annotated
 import typer
 
 from unmix.cli.console import hush, remark, say
-from unmix.errors import UnmixError
+from unmix.cli.options import FORMATS, Quiet, check_formats
+from unmix.export import ALL, EXPORTERS
 
 app = typer.Typer(rich_markup_mode=None)
 
-Quiet = Annotated[
-    bool,
-    typer.Option("--quiet", "-q", help="No progress, no remarks; results and errors only."),
-]
+ChainFile = Annotated[Path, typer.Argument(help="Chain file.", metavar="CHAIN.json")]
+EXPORT_HELP = """Write a chain for other programs.
 
+\b
+{}
 
-def check_time(seconds: float | None) -> None:
-    """Wrong usage, if it is no time."""
-    if seconds is not None and not seconds > 0:
-        raise typer.BadParameter("--time must be above 0")
-
-
-def check_device(device: str | None) -> None:
-    """A device that is not there is wrong usage."""
-    from unmix.runtime import devices
-
-    try:
-        devices.check(device or "cpu")
-    except UnmixError as error:
-        raise typer.BadParameter(str(error)) from None
+\b
+Examples:
+  unmix export take.chain.json --format script --format text
+  unmix export take.chain.json --out exports
+""".format("\n".join(f"{name:<8}{one.description}" for name, one in EXPORTERS.items()))
 
 
 @app.command()
 def render(
-    chain: Annotated[Path, typer.Argument(help="Chain file.", metavar="CHAIN.json")],
+    chain: ChainFile,
     source: Annotated[Path, typer.Argument(help="Audio to process.", metavar="IN.wav")],
     out: Annotated[Path, typer.Argument(help="Result: .wav or .flac.", metavar="OUT.wav")],
     quiet: Quiet = False,
@@ -61,8 +53,9 @@ def render(
     for step in progress.steps(steps.steps, "render"):
         wet = Chain([step]).render(wet, rate)
     io.write(out, wet, rate)
-    names = " > ".join(steps.names) or "empty chain"
-    remark(f"{out}: {names}; {wet.shape[1] / rate:.2f} s, channels: {len(wet)}, {rate} Hz")
+    remark(
+        f"{out}: {steps.in_words()}; {wet.shape[1] / rate:.2f} s, channels: {len(wet)}, {rate} Hz"
+    )
     if out.suffix.lower() == ".flac" and abs(wet).max() > 1:
         say("warning: peaks above full scale are clipped in a FLAC file; write .wav to keep them")
 
@@ -70,7 +63,9 @@ def render(
 @app.command()
 def probe(
     out: Annotated[Path, typer.Argument(help="File to write.", metavar="OUT.wav")],
-    kind: Annotated[str, typer.Option(help="probe, noise, chirp or impulse.")] = "probe",
+    kind: Annotated[
+        str, typer.Option(help="Which test sound.", metavar="probe|noise|chirp|impulse")
+    ] = "probe",
     quiet: Quiet = False,
 ) -> None:
     """Write the probe, the sound to send through the effects.
@@ -87,9 +82,7 @@ def probe(
     io.write(out, signal, io.SAMPLE_RATE, subtype="PCM_24")
     version = signals.PROBE_VERSION if kind == "probe" else kind
     remark(f"{out}: {version}, {signal.size / io.SAMPLE_RATE:g} s, 44.1 kHz, mono, 24 bit")
-    remark(
-        "Send it through the effects at this level, record the whole of it and what rings on, then:"
-    )
+    remark("Send it through the effects at this level, record all of it and the tail, then:")
     remark(f"  unmix analyze recording.wav --source {kind}")
 
 
@@ -105,8 +98,8 @@ def effects(
 ) -> None:
     """Show the effects with their knobs, ranges and switches.
 
-    The picture has a plot for each knob and switch: a test sound through the real effect at
-    several of its settings.
+    --picture draws a plot for each knob and switch: a test sound through the real effect at several
+    of its settings.
 
     \b
     Examples:
@@ -156,3 +149,42 @@ def env(
         typer.echo(jsonlib.dumps(found, indent=2, ensure_ascii=False))
     else:
         say(environment.as_text(found))
+
+
+@app.command(help=EXPORT_HELP)
+def export(
+    chain: ChainFile,
+    wanted: Annotated[
+        list[str] | None,
+        typer.Option("--format", help=f"May be repeated.  [default: {ALL}]", metavar=FORMATS),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder to write into.", metavar="DIR")] = Path(),
+) -> None:
+    from unmix import export
+    from unmix.chain import Chain
+
+    formats = check_formats(wanted or [ALL])
+    steps = Chain.from_file(chain)
+    for path in export.write(steps, chain.stem.removesuffix(".chain"), out, formats):
+        say(f"wrote {path}")
+
+
+@app.command()
+def schema(
+    document: Annotated[str, typer.Argument(help="Of which files.", metavar="chain|result")],
+) -> None:
+    """Print the JSON Schema of chain files, or of results.
+
+    \b
+    Examples:
+      unmix schema chain > chain.schema.json
+      unmix schema result
+    """
+    import json
+
+    from unmix.export import schema as schemas
+
+    if document not in schemas.DOCUMENTS:
+        raise typer.BadParameter(f"no document {document!r}; there are chain and result")
+    text = json.dumps(schemas.DOCUMENTS[document](), indent=2, ensure_ascii=False)
+    typer.echo(text)

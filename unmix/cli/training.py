@@ -1,123 +1,148 @@
-"""The commands that make data and train: gen-data, train-proxy, train, train-reranker."""
+"""The commands that train: train-proxy, train, train-reranker."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from unmix.cli.console import hush, remark, say
-from unmix.cli.tools import Quiet, check_device
+from unmix.cli.console import hush, say
+from unmix.cli.options import Command, Quiet, check_device
 
 app = typer.Typer(rich_markup_mode=None)
-InitialPoint = Annotated[
+
+DATA, BUDGET, MODEL, COMPUTING = "Data", "Budget", "What is trained", "Computing"
+Out = Annotated[Path, typer.Option(help="Run folder.", metavar="DIR")]
+Minutes = Annotated[
+    float | None, typer.Option(help="Budget in minutes.", metavar="N", rich_help_panel=BUDGET)
+]
+Steps = Annotated[
+    int | None, typer.Option(min=1, help="Budget in steps.", metavar="N", rich_help_panel=BUDGET)
+]
+Batch = Annotated[
+    int, typer.Option(min=1, help="Items a step.", metavar="N", rich_help_panel=BUDGET)
+]
+LearningRate = Annotated[
+    float, typer.Option(help="Peak of the schedule.", metavar="RATE", rich_help_panel=BUDGET)
+]
+OwnLearningRate = Annotated[
+    float | None,
+    typer.Option(
+        help="Peak of the schedule.  [default: the proxy's own]",
+        metavar="RATE",
+        rich_help_panel=BUDGET,
+    ),
+]
+WeightDecay = Annotated[
+    float, typer.Option(min=0, help="Of AdamW.", metavar="RATE", rich_help_panel=BUDGET)
+]
+HybridSteps = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        help="Steps of the second stage, with the spectral term through the proxies.",
+        metavar="N",
+        rich_help_panel=BUDGET,
+    ),
+]
+Seed = Annotated[
+    int, typer.Option(min=0, help="Decides every step.", metavar="N", rich_help_panel=BUDGET)
+]
+Start = Annotated[
     Path | None,
-    typer.Option(help="Begin from these weights, not from random ones.", metavar="FILE"),
+    typer.Option(
+        help="Begin from these weights, not from random ones.",
+        metavar="FILE",
+        rich_help_panel=MODEL,
+    ),
 ]
 Learn = Annotated[
     list[str] | None,
     typer.Option(
+        help="Train this module alone, by its name in the model; may be repeated.",
         metavar="MODULE",
-        help="Train this module alone, by its name in the model; may be given again.",
+        rich_help_panel=MODEL,
     ),
+]
+Geometry = Annotated[
+    Literal["hyperbolic", "euclidean"],
+    typer.Option(help="Space of the decoder.", rich_help_panel=MODEL),
+]
+Only = Annotated[
+    Literal["chain", "knobs"] | None,
+    typer.Option(help="Train one part alone.  [default: both]", rich_help_panel=MODEL),
+]
+Masked = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=1,
+        help="Share of the chains whose features are masked in part (SpecAugment).",
+        metavar="SHARE",
+        rich_help_panel=DATA,
+    ),
+]
+HiddenShares = Annotated[
+    tuple[float, float],
+    typer.Option(
+        min=0,
+        max=1,
+        help="Shares of the chains whose source is hidden (source dropout): on the probe, on "
+        "other sources.",
+        metavar="SHARE SHARE",
+        rich_help_panel=DATA,
+    ),
+]
+Validation = Annotated[
+    int, typer.Option(min=5, help="Held-out chains.", metavar="N", rich_help_panel=DATA)
+]
+ValidateEvery = Annotated[
+    int,
+    typer.Option(min=1, help="Steps between validations.", metavar="N", rich_help_panel=DATA),
+]
+Resident = Annotated[
+    bool,
+    typer.Option(
+        "--resident",
+        help="Keep the data in the memory of the device, and take up what gen-data adds.",
+        rich_help_panel=COMPUTING,
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        help="[default: cuda where there is one]",
+        metavar="cpu|cuda|cuda:N|…",
+        rich_help_panel=COMPUTING,
+    ),
+]
+Wandb = Annotated[
+    bool,
+    typer.Option("--wandb", help="Log to Weights & Biases.", rich_help_panel=COMPUTING),
 ]
 
 
-@app.command("gen-data")
-def gen_data(
-    out: Annotated[Path, typer.Option(help="Folder of the data set.", metavar="DIR")],
-    count: Annotated[int, typer.Option(min=1, help="Number of items.")],
-    effect: Annotated[
-        str | None, typer.Option(help="Pairs (dry, wet) of this effect.", metavar="NAME")
-    ] = None,
-    chains: Annotated[bool, typer.Option("--chains", help="Whole chains.")] = False,
-    candidates: Annotated[
-        bool,
-        typer.Option("--candidates", help="What the network believes of whole chains, rendered."),
-    ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Decides every item.")] = 0,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes.  [default: one per core]")
-    ] = None,
-    seconds: Annotated[
-        float | None,
-        typer.Option(min=0.1, max=60, help="Length of a pair.  [default: 1.5]"),
-    ] = None,
-    sources: Annotated[
-        Path | None,
-        typer.Option(help="Folder of audio that part of the dry sound comes from.", metavar="DIR"),
-    ] = None,
-    source: Annotated[
-        str | None,
-        typer.Option(
-            help="Chains on this source alone, e.g. probe or synthetic.  [default: on all]",
-            metavar="KIND",
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say how much disk and time it takes.")
-    ] = False,
-    quiet: Quiet = False,
-) -> None:
-    """Make training data: pairs of one effect, whole chains, or candidates for them.
-
-    Item i depends on the seed and i alone, whatever the number of workers. A broken run is
-    finished by the same command; a larger --count adds to a finished one.
-
-    \b
-    Examples:
-      unmix gen-data --effect ott --count 2000 --out data/ott --seed 1
-      unmix gen-data --chains --count 100000 --out data/chains --dry-run
-    """
-    if (effect is not None) + chains + candidates != 1:
-        raise typer.BadParameter("give one of --effect NAME, --chains and --candidates")
-    if effect is None and seconds is not None:
-        raise typer.BadParameter("--seconds belongs to --effect; chains have a fixed length")
-    if candidates and sources is not None:
-        raise typer.BadParameter("--sources does not belong to --candidates")
-    if source is not None and effect is not None:
-        raise typer.BadParameter("--source belongs to --chains and --candidates")
-    hush(quiet)
-    from unmix.data.chains import ChainOptions, ChainSampler
-    from unmix.data.generate import estimate, generate
-    from unmix.data.pairs import PairSampler
-
-    folder = str(sources.resolve()) if sources else None
-    shares = {source: 1.0} if source else None
-    if candidates:
-        from unmix.training.candidates import CandidateSampler
-
-        sampler = CandidateSampler(seed, shares)
-    elif chains:
-        sampler = ChainSampler(seed, shares, ChainOptions(folder=folder))
-    else:
-        sampler = PairSampler(effect, seed, seconds or 1.5, folder=folder)
-    if dry_run:
-        estimate(sampler, count, out, workers, say)
-    else:
-        generate(sampler, count, out, workers, progress=not quiet, say=remark)
-
-
-@app.command("train-proxy")
+@app.command("train-proxy", cls=Command)
 def train_proxy(
     effect: Annotated[str, typer.Option(help="The effect to stand in for.", metavar="NAME")],
     data: Annotated[Path, typer.Option(help="Its pairs, from gen-data.", metavar="DIR")],
-    out: Annotated[Path, typer.Option(help="Run folder.", metavar="DIR")],
-    minutes: Annotated[float | None, typer.Option(help="Budget in minutes.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Budget in steps.")] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Pairs a step.")] = 16,
-    learning_rate: Annotated[
-        float | None, typer.Option(help="Peak of the schedule.  [default: the proxy's own]")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Decides every step.")] = 0,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, …  [default: cuda where there is one]")
-    ] = None,
+    out: Out,
+    minutes: Minutes = None,
+    steps: Steps = None,
+    batch: Batch = 16,
+    learning_rate: OwnLearningRate = None,
+    seed: Seed = 0,
     baseline: Annotated[
-        bool, typer.Option("--baseline", help="A black-box TCN of the same size, to compare.")
+        bool,
+        typer.Option(
+            "--baseline",
+            help="A black-box TCN of the same size, to compare.",
+            rich_help_panel=MODEL,
+        ),
     ] = False,
-    wandb: Annotated[bool, typer.Option("--wandb", help="Log to Weights & Biases.")] = False,
+    device: Device = None,
+    wandb: Wandb = False,
     quiet: Quiet = False,
 ) -> None:
     """Train the proxy of one effect on its pairs. The same command resumes a broken run.
@@ -147,61 +172,40 @@ def train_proxy(
         baseline=baseline,
     )
     result = run(effect, Reader(data), out, training)
-    _tell_training(result, out, f"held-out ESR {result.best:.1f} dB")
+    _tell(result, out, f"held-out ESR {result.best:.1f} dB")
 
 
-@app.command()
+@app.command(cls=Command)
 def train(
     data: Annotated[
         list[Path],
         typer.Option(help="Chains, from gen-data --chains; may be repeated.", metavar="DIR"),
     ],
-    out: Annotated[Path, typer.Option(help="Run folder.", metavar="DIR")],
-    minutes: Annotated[float | None, typer.Option(help="Budget of the first stage.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="The same in steps.")] = None,
-    hybrid_steps: Annotated[
-        int, typer.Option(min=0, help="Steps with the spectral term through the proxies.")
-    ] = 0,
-    batch: Annotated[int, typer.Option(min=1, help="Chains a step.")] = 128,
-    learning_rate: Annotated[float, typer.Option(help="Peak of the schedule.")] = 1e-3,
-    seed: Annotated[int, typer.Option(min=0, help="Decides every step.")] = 0,
-    geometry: Annotated[str, typer.Option(help="Decoder: hyperbolic or euclidean.")] = "hyperbolic",
-    validation: Annotated[int, typer.Option(min=5, help="Held-out chains.")] = 300,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, …  [default: cuda where there is one]")
-    ] = None,
-    start: InitialPoint = None,
-    masked: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of the chains that are heard in part only.")
-    ] = 0.0,
-    hidden_shares: Annotated[
-        tuple[float, float],
-        typer.Option(
-            min=0,
-            max=1,
-            help="Shares of the chains whose source is hidden: on the probe, on other sources.",
-        ),
-    ] = (0.03, 0.3),
-    only: Annotated[
-        str | None,
-        typer.Option(help="Train one part alone: chain or knobs.  [default: both]"),
-    ] = None,
+    out: Out,
+    minutes: Minutes = None,
+    steps: Steps = None,
+    hybrid_steps: HybridSteps = 0,
+    batch: Batch = 128,
+    learning_rate: LearningRate = 1e-3,
+    seed: Seed = 0,
+    geometry: Geometry = "hyperbolic",
+    only: Only = None,
     learn: Learn = None,
-    resident: Annotated[
-        bool,
-        typer.Option(
-            "--resident",
-            help="Keep the data in the memory of the device, and take up what gen-data adds.",
-        ),
-    ] = False,
-    validate_every: Annotated[int, typer.Option(min=1, help="Steps between validations.")] = 500,
-    wandb: Annotated[bool, typer.Option("--wandb", help="Log to Weights & Biases.")] = False,
+    start: Start = None,
+    masked: Masked = 0.0,
+    hidden_shares: HiddenShares = (0.03, 0.3),
+    validation: Validation = 300,
+    validate_every: ValidateEvery = 500,
+    resident: Resident = False,
+    device: Device = None,
+    wandb: Wandb = False,
     quiet: Quiet = False,
 ) -> None:
     """Train the inverse model on chains. The same command resumes a broken run.
 
-    First the likelihood of chain, switches and knobs; then, for --hybrid-steps, the sound of the
-    answer through the frozen proxies counts too. The result is model.safetensors.
+    First by the likelihood of chain, switches and knobs, for --minutes or --steps; then, for
+    --hybrid-steps, the sound of the answer through the frozen proxies counts too. The result is
+    model.safetensors.
 
     \b
     Examples:
@@ -216,46 +220,33 @@ def train(
     from unmix.training.network import train as run
 
     training = NetworkTraining(
-        steps,
-        minutes,
-        hybrid_steps,
-        batch,
-        learning_rate,
-        seed,
-        geometry,
-        validation,
-        device,
-        wandb,
-        start,
-        masked=masked,
-        hidden_shares=hidden_shares,
-        only=only,
-        learn=tuple(learn or ()),
-        resident=resident,
-        validate_every=validate_every,
-    )
+        steps, minutes, hybrid_steps, batch, learning_rate, seed,
+        geometry, validation, device, wandb, start,
+        masked=masked, hidden_shares=hidden_shares, only=only, learn=tuple(learn or ()),
+        resident=resident, validate_every=validate_every,
+    )  # fmt: skip
     result = run(data, out, training)
-    _tell_training(result, out, f"held-out loss {result.best:.3f}")
+    _tell(result, out, f"held-out loss {result.best:.3f}")
 
 
-@app.command("train-reranker")
+@app.command("train-reranker", cls=Command)
 def train_reranker(
     data: Annotated[
         list[Path],
         typer.Option(help="From gen-data --candidates; may be repeated.", metavar="DIR"),
     ],
-    out: Annotated[Path, typer.Option(help="Run folder.", metavar="DIR")],
-    steps: Annotated[int, typer.Option(min=1, help="Budget in steps.")] = 1200,
-    batch: Annotated[int, typer.Option(min=1, help="Recordings a step.")] = 64,
-    learning_rate: Annotated[float, typer.Option(help="Peak of the schedule.")] = 5e-4,
-    weight_decay: Annotated[float, typer.Option(min=0, help="Of AdamW.")] = 0.5,
-    seed: Annotated[int, typer.Option(min=0, help="Decides every step.")] = 0,
-    start: InitialPoint = None,
+    out: Out,
+    steps: Steps = 1200,
+    batch: Batch = 64,
+    learning_rate: LearningRate = 5e-4,
+    weight_decay: WeightDecay = 0.5,
+    seed: Seed = 0,
+    start: Start = None,
     learn: Learn = None,
-    wandb: Annotated[bool, typer.Option("--wandb", help="Log to Weights & Biases.")] = False,
+    wandb: Wandb = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train the second hearing on candidates. The same command resumes a broken run.
+    """Train the re-ranking of candidates. The same command resumes a broken run.
 
     \b
     Example:
@@ -276,11 +267,11 @@ def train_reranker(
         wandb=wandb,
     )
     result = run(data, out, training)
-    _tell_training(result, out, f"held-out loss {result.best:.3f}")
+    _tell(result, out, f"held-out loss {result.best:.3f}")
 
 
-def _tell_training(result, out: Path, figure: str) -> None:
-    say(f"{out}: step {result.step:,}, {result.seconds / 60:.1f} min, best {figure}")
+def _tell(result, out: Path, score: str) -> None:
+    say(f"{out}: step {result.step:,}, {result.seconds / 60:.1f} min, best {score}")
     if not result.finished:
         say("stopped; run the same command again to go on")
         raise typer.Exit(130)

@@ -5,6 +5,7 @@ Nothing here is written to disk (see generate.py).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -18,8 +19,10 @@ from unmix.data import degradation, sampler
 from unmix.data.sampler import CHAINS_STREAM, TEST_STREAM, Sampler, peak_in_range
 from unmix.data.sources import SOURCE_SHARES, Sources
 from unmix.dsp import losses
+from unmix.effects import EffectSet
 from unmix.errors import UnmixError
-from unmix.features import extract, packing
+from unmix.features import packing, spec
+from unmix.features.extract import extract
 
 FAMILY = 2 * MAX_LENGTH - 1  # items: beginnings of 1 … 5 effects, swapped ones of 2 … 5
 AUDIBLE_MSS = 0.15  # an effect nearer than this to its own absence is drawn again
@@ -46,7 +49,8 @@ class ChainOptions:
             None.
         independent: every item is a chain of its own, for testing.
         length: fixed chain length (only with independent); 1…5 in turn if None.
-        effects: names of those that chains are made of; all that are installed if None.
+        effects: that chains are made of, in the order of their numbers; all installed ones if
+            None.
     """
 
     folder: str | None = None
@@ -55,7 +59,7 @@ class ChainOptions:
     degradation: str | None = None
     independent: bool = False
     length: int | None = None
-    effects: tuple[str, ...] | None = None
+    effects: Iterable[str] | EffectSet | None = None
 
 
 class ChainSampler(Sampler):
@@ -91,7 +95,7 @@ class ChainSampler(Sampler):
         shares = dict(shares or SOURCE_SHARES)
         folder = str(options.folder) if options.folder else None
         self.sources = Sources(shares, folder, options.folder_share)
-        self.names = tuple(options.effects or effects.names())
+        self.effects = EffectSet.of(options.effects)
         super().__init__(
             {
                 "kind": "chains",
@@ -99,10 +103,10 @@ class ChainSampler(Sampler):
                 "shares": shares,
                 **{field.name: getattr(options, field.name) for field in fields(options)},
                 "folder": folder,
-                "effects": self.names,
+                "effects": self.effects.names,
                 "family_size": 1 if options.independent else FAMILY,
                 "twins": None if options.independent else "swapped anywhere",
-                "features": extract.VERSION,
+                "features": spec.VERSION,
                 "peak_range_db": sampler.PEAK_RANGE_DB,
                 "audible_mss": AUDIBLE_MSS,
                 "audible_sizes": AUDIBLE_SIZES,
@@ -110,7 +114,7 @@ class ChainSampler(Sampler):
                 "empty_share": EMPTY_SHARE,
                 "degradations": degradation.constants(),
             },
-            self.names,
+            self.effects.names,
         )
         self.family_size = self.config["family_size"]
 
@@ -153,7 +157,7 @@ class ChainSampler(Sampler):
         """One source with a chain of ``length`` on it: source, steps, renders of its beginnings."""
         while True:
             source = self.sources.draw(rng)
-            order = list(canonical_order(rng.permutation(self.names)[:length].tolist()))
+            order = list(canonical_order(rng.permutation(self.effects.names)[:length].tolist()))
             grown = self._grow(rng, source, order)
             if grown is None:
                 continue
@@ -182,7 +186,7 @@ class ChainSampler(Sampler):
             source, chain, recording = self.example(family)
             return source, [(chain, recording)]
         rng = self._rng(family)
-        source, steps, renders = self._draw(rng, min(MAX_LENGTH, len(self.names)))
+        source, steps, renders = self._draw(rng, min(MAX_LENGTH, len(self.effects)))
         pairs = []
         for n in range(1, len(renders)):
             n = 0 if n == 1 and rng.random() < EMPTY_SHARE else n
@@ -219,10 +223,10 @@ class ChainSampler(Sampler):
         on_probe = {"on_probe": np.float16(np.array_equal(source, signals.probe()))}
         source = torch.from_numpy(source)[None]
         recordings = torch.from_numpy(np.stack([wet for _, wet in pairs]))
-        features = extract.extract(recordings, source)
+        features = extract(recordings, source)
         features = packing.pack({name: values.numpy() for name, values in features.items()})
         return [
-            {k: v[i] for k, v in features.items()} | on_probe | labels(chain, self.names)
+            {k: v[i] for k, v in features.items()} | on_probe | labels(chain, self.effects)
             for i, (chain, _) in enumerate(pairs)
         ]
 
@@ -231,22 +235,22 @@ class ChainSampler(Sampler):
         return self.family(i // self.family_size)[i % self.family_size]
 
 
-def labels(chain: Chain, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+def labels(chain: Chain, vocabulary: EffectSet) -> dict[str, np.ndarray]:
     """A chain in canonical order as arrays.
 
     Args:
-        names: the effects that a data set knows, the chain's among them.
+        vocabulary: the effects that a data set knows, the chain's among them.
 
     Returns:
-        ``order`` (MAX_LENGTH,) int64, places in ``names``, −1 behind the end; and of every effect
+        ``order`` (MAX_LENGTH,) int64, the effects' numbers, −1 behind the end; and of every effect
         ``knobs.NAME`` (K,) in 0…1 and ``switches.NAME`` (S,) option numbers, zeros where absent.
     """
     order = np.full(MAX_LENGTH, -1, np.int64)
     settings = dict(chain.steps)
     ordered = canonical_order(chain.names)
-    order[: len(ordered)] = [names.index(name) for name in ordered]
+    order[: len(ordered)] = [vocabulary.index(name) for name in ordered]
     result = {"order": order}
-    for name in names:
+    for name in vocabulary.names:
         knobs, switches = effects.get(name).to_unit(settings.get(name, {}))
         present = name in settings
         result[f"knobs.{name}"] = knobs * present

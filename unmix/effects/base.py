@@ -8,16 +8,21 @@ it.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from unmix.audio.io import SAMPLE_RATE, as_channels, resample
 from unmix.effects.batch import _filled
 from unmix.effects.controls import Knob, Panel, Switch
 from unmix.effects.plotdata import Curve
 from unmix.errors import UnmixError
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -27,8 +32,8 @@ class Lfo:
     An effect with an LFO has ``position`` and ``render_frozen``; a search then finds these knobs
     together, by comparing a recording with the effect frozen at every position.
 
-    ``grain_hz`` is the step to which the device rounds its rate, if it does: within a step nothing
-    changes, so that the gradient in the rate is zero.
+    ``grain_hz`` is the step to which the device quantises its rate, if it does: within a step the
+    gradient is zero.
     """
 
     rate: str
@@ -44,11 +49,8 @@ class Lfo:
 
 @dataclass(frozen=True)
 class EqBand:
-    """One filter of an equaliser: the knobs of its frequency, gain and quality.
-
-    A search tries other frequencies for each filter and re-fits all other knobs (variable
-    projection).
-    """
+    """One band of an equaliser: its knobs. A search tries each band at other frequencies, the
+    remaining knobs re-fitted."""
 
     freq: str
     gain: str
@@ -64,7 +66,7 @@ class Effect:
         knobs, switches: the controls, with units and ranges.
         linear_time_invariant: two such neighbours may swap without a difference in sound.
         lfo: the knobs of its LFO, if it has one.
-        eq_bands: the knobs of each filter with a gain in dB, if it is an equaliser.
+        eq_bands: the knobs of each band with a gain in dB, if it is an equaliser.
         proxy_class: "module:Class" of its proxy, which is built with the effect's panel.
         min_sample_rate: below this rate ``render`` works at 44.1 kHz inside and resamples back.
     """
@@ -80,7 +82,7 @@ class Effect:
     proxy_class: str | None = None
     min_sample_rate: int = SAMPLE_RATE
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.panel = Panel(self.knobs, self.switches)
 
     def process(self, audio: np.ndarray, sample_rate: int, settings: dict) -> np.ndarray:
@@ -106,7 +108,7 @@ class Effect:
         turned = settings[self.lfo.phase] + span * settings[self.lfo.rate] * seconds
         return settings | {self.lfo.phase: turned % span}
 
-    def position(self, values: dict, seconds):
+    def position(self, values: dict, seconds: np.ndarray) -> np.ndarray:
         """Where the LFO stands at times (seconds), 0…1, from knobs in units (arrays that broadcast
         against the times); only of an effect with a ``lfo``."""
         raise NotImplementedError
@@ -122,30 +124,29 @@ class Effect:
         sample_rate: int = SAMPLE_RATE,
         lead: int = 0,
     ) -> list[Curve]:
-        """Plots of what the effect does, by its real DSP or by exact formulas; none by default.
+        """Pictures of what the effect does at complete ``settings``, by its real DSP or by exact
+        formulas; none by default.
 
         Args:
-            settings: complete, in units.
-            input_audio: float32 (samples,), what goes into the effect; None where it is not known.
-            sample_rate: of it, in Hz.
-            lead: that many samples at its beginning run through the effect and are not shown; an
-                LFO counts from the first of them.
+            input_audio: float32 (samples,), what goes into the effect; None if unknown.
+            lead: that many samples of it, at its beginning, go through the effect and are not
+                shown; an LFO counts from the first of them.
         """
         return []
 
     def render_frozen_batch(
         self, audio: np.ndarray, settings: dict, positions: np.ndarray
     ) -> np.ndarray:
-        """``render_frozen`` at up to LANES positions: float32 (samples, LANES), the first ones of
-        which count; as ``render_batch``."""
+        """``render_frozen`` at up to LANES positions: float32 (samples, LANES), of which the first
+        ones count; as ``render_batch``."""
         return np.stack(_filled([self.render_frozen(audio, settings, p) for p in positions]), 1)
 
     @staticmethod
-    def lanes(settings: Sequence[dict], name: str, default=None) -> np.ndarray:
+    def lanes(settings: Sequence[dict], name: str, default: object = None) -> np.ndarray:
         """One knob, in units, or switch of the sounds of ``render_batch``: (LANES,)."""
         return np.array(_filled([own.get(name, default) for own in settings]))
 
-    def build_proxy(self):
+    def build_proxy(self) -> torch.nn.Module:
         """A fresh, untrained proxy: a torch module called as ``proxy(audio, knobs, switches)``."""
         if self.proxy_class is None:
             raise NotImplementedError
@@ -166,11 +167,9 @@ class Effect:
         Raises:
             UnmixError: unknown setting, value out of range, or audio of a wrong shape.
 
-        >>> import numpy as np
         >>> from unmix import effects
-        >>> wet = effects.get("saturator").render(np.full(4, 0.5), 44_100, {"drive": 12})
-        >>> wet.shape, wet.dtype
-        ((4,), dtype('float32'))
+        >>> effects.get("saturator").render(np.zeros((2, 100)), 48_000, {"drive": 12.0}).shape
+        (2, 100)
         """
         try:
             settings = self.panel.complete(settings)
@@ -217,13 +216,13 @@ class Effect:
     def sample(self, rng: np.random.Generator) -> dict:
         """Settings drawn from the training distribution: each knob uniform on its 0…1 scale."""
         knobs = rng.random(len(self.knobs))
-        switches = [rng.integers(len(s.options)) for s in self.switches]
+        switches = [int(rng.integers(len(s.options))) for s in self.switches]
         return self.panel.from_unit(knobs, switches)
 
     def to_unit(self, settings: dict) -> tuple[np.ndarray, np.ndarray]:
         """Settings in units -> knobs (K,) float32 in 0…1, switches (S,) int64 option numbers."""
         return self.panel.to_unit(settings)
 
-    def from_unit(self, knobs, switches) -> dict:
+    def from_unit(self, knobs: ArrayLike, switches: Iterable[int]) -> dict:
         """Knobs (K,) in 0…1 and option numbers (S,) -> settings in units."""
         return self.panel.from_unit(knobs, switches)

@@ -10,10 +10,12 @@ A knob value in the user's unit becomes a number ``u`` in 0…1 inside the netwo
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from unmix.errors import UnmixError
 
@@ -32,9 +34,11 @@ class Knob:
         default: value in the unit.
         description: one line on what it does.
 
-    >>> drive = Knob("drive", "dB", 0, 36, "linear", 12)
-    >>> drive.from_unit(0.5), drive.to_unit(9), drive.format(18)
-    (18.0, 0.25, '+18.0 dB')
+    >>> freq = Knob("freq", "Hz", 20, 20_000, "log", 1_000)
+    >>> round(freq.from_unit(0.5), 2), freq.to_unit(20_000)
+    (632.46, 1.0)
+    >>> freq.format(1_250)
+    '1.25 kHz'
     """
 
     name: str
@@ -45,7 +49,7 @@ class Knob:
     default: float
     description: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.scale not in SCALES:
             raise ValueError(f"knob {self.name}: scale must be one of {SCALES}, not {self.scale!r}")
         if not self.low <= self.default <= self.high or (self.scale == "log" and self.low <= 0):
@@ -61,13 +65,13 @@ class Knob:
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
 
-    def from_unit(self, u):
+    def from_unit(self, u: Any) -> Any:
         """0…1 (float, array or tensor; differentiable) -> value in the knob's unit."""
         if self.scale == "log":
             return self.low * (self.high / self.low) ** u
         return self.low + (self.high - self.low) * u
 
-    def check(self, value) -> float:
+    def check(self, value: Any) -> float:
         """Return ``value`` as a float; raise UnmixError unless it is a number within the range.
 
         A circular value outside its range is wrapped into it.
@@ -101,6 +105,10 @@ class Knob:
             return f"{value:+.1f} dB"
         return f"{value:.2f}{self.unit and ' ' + self.unit}"
 
+    def format_interval(self, interval: tuple[float, float]) -> str:
+        """Both ends with their units: ``"-3.2 dB … -2.8 dB"``."""
+        return " … ".join(map(self.format, interval))
+
 
 @dataclass(frozen=True)
 class Switch:
@@ -111,9 +119,14 @@ class Switch:
     default: str
     description: str = ""
 
-    def check(self, value) -> str:
+    def check(self, value: Any) -> str:
+        """Return ``value``; raise UnmixError unless it is one of the options."""
         if value not in self.options:
             raise UnmixError(f"{self.name} must be one of {', '.join(self.options)}, not {value!r}")
+        return value
+
+    def format(self, value: str) -> str:
+        """An option for a person: as it is."""
         return value
 
 
@@ -142,6 +155,11 @@ class Panel:
                 raise UnmixError(f"no setting {name!r} here; the settings are {', '.join(known)}")
         return {c.name: c.check(settings.get(c.name, c.default)) for c in controls}
 
+    def in_words(self, settings: Mapping) -> str:
+        """Settings for a person, in their order: ``"curve analog, drive +12.0 dB"``."""
+        format_of = {control.name: control.format for control in self.knobs + self.switches}
+        return ", ".join(f"{name} {format_of[name](value)}" for name, value in settings.items())
+
     def to_unit(self, settings: Mapping) -> tuple[np.ndarray, np.ndarray]:
         """Settings in units -> knobs (K,) float32 in 0…1, switches (S,) int64."""
         full = self.complete(settings)
@@ -149,13 +167,13 @@ class Panel:
         switches = np.array([s.options.index(full[s.name]) for s in self.switches], np.int64)
         return knobs, switches
 
-    def from_unit(self, knobs, switches) -> dict:
+    def from_unit(self, knobs: ArrayLike, switches: Iterable[int]) -> dict:
         """Knobs (K,) in 0…1 (clipped; circular ones wrapped) and option numbers (S,) -> settings.
 
         Raises:
             UnmixError: a knob that is not a finite number, an option number that does not exist.
         """
-        settings = {}
+        settings: dict[str, float | str] = {}
         for knob, u in zip(self.knobs, np.asarray(knobs, np.float64), strict=True):
             u = u % 1.0 if knob.circular else min(max(u, 0.0), 1.0)
             settings[knob.name] = knob.check(knob.from_unit(float(u)))
@@ -167,15 +185,15 @@ class Panel:
             settings[switch.name] = switch.options[int(option)]
         return settings
 
-    def values(self, knobs) -> dict:
+    def values(self, knobs: Any) -> dict:
         """Tensor (..., K) in 0…1 -> {name: (...) tensor in units}; differentiable."""
         return {k.name: k.from_unit(knobs[..., i]) for i, k in enumerate(self.knobs)}
 
-    def units(self, knobs) -> dict:
+    def units(self, knobs: Any) -> dict:
         """Tensor (..., K) -> {name: (...) tensor, still in 0…1}."""
         return {k.name: knobs[..., i] for i, k in enumerate(self.knobs)}
 
-    def options(self, switches) -> dict:
+    def options(self, switches: Any) -> dict:
         """Tensor (..., S) of option numbers -> {name: (...) tensor}."""
         return {s.name: switches[..., i] for i, s in enumerate(self.switches)}
 
@@ -184,7 +202,7 @@ class Panel:
         """(K,) bool: which knobs are angles."""
         return np.array([k.circular for k in self.knobs], bool)
 
-    def distance(self, a, b) -> np.ndarray:
+    def distance(self, a: ArrayLike, b: ArrayLike) -> np.ndarray:
         """|a − b| in 0…1 along the shorter way round for circular knobs; (..., K) arrays."""
         d = np.abs(np.asarray(a) - np.asarray(b))
         return np.where(self.circular, np.minimum(d, 1 - d), d)

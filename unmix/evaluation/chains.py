@@ -17,6 +17,7 @@ import torch
 from unmix import effects
 from unmix.chain import Chain
 from unmix.data.chains import ChainSampler
+from unmix.effects import EffectSet
 from unmix.errors import UnmixError
 from unmix.evaluation import sequence_metrics
 from unmix.evaluation.baselines import baselines
@@ -56,8 +57,8 @@ class ChainsEvaluation:
     workers: int = 1
     training: Path | None = None
 
-    def sampler(self) -> ChainSampler:
-        """The held-out chains.
+    def sampler(self, effects: EffectSet) -> ChainSampler:
+        """The held-out chains, of these effects.
 
         Raises:
             UnmixError: an unknown source or degradation, or no chain at all.
@@ -67,7 +68,7 @@ class ChainsEvaluation:
         share = float(self.degrade is not None)
         kind = None if self.degrade == MIXED else self.degrade
         options = {"degradation": kind, "length": self.length, "folder": self.folder}
-        return held_out(self.seed, self.source, share, **options)
+        return held_out(self.seed, self.source, share, **options, effects=effects)
 
 
 def answer(model, question: Question, beams: int = 10, seed: int = 0) -> dict:
@@ -151,9 +152,10 @@ def chains(evaluation: ChainsEvaluation, model=None, reranker=None) -> dict:
     """
     from unmix.weights import load_inverse
 
-    e, sampler = evaluation, evaluation.sampler()
+    e, model = evaluation, model or load_inverse()
+    sampler = e.sampler(model.effects)
     training = e.training is not None
-    naming = _Naming(sampler, model or load_inverse(), reranker, e.hidden_source, e.beams, training)
+    naming = _Naming(sampler, model, reranker, e.hidden_source, e.beams, training)
     rows = process_map(naming, e.count, e.workers, "chains")
     asked, alone = ([row.pop(key) for row in rows] for key in ("asked", "alone"))
     metrics = {
@@ -162,9 +164,9 @@ def chains(evaluation: ChainsEvaluation, model=None, reranker=None) -> dict:
         "source": "hidden" if e.hidden_source else e.source,
         "degraded": e.degrade,
         **by_length(rows),
-        "effects": _detection(rows),
-        "confusion": _confusion(rows),
-        "knobs": _by_knob(rows),
+        "effects": _detection(rows, sampler.effects.names),
+        "confusion": _confusion(rows, sampler.effects.names),
+        "knobs": _by_knob(rows, sampler.effects.names),
     }
     if alone[0] is not None:
         metrics["alone"] = by_length(alone)
@@ -205,10 +207,10 @@ def _summary(rows: list[dict]) -> dict:
     return metrics
 
 
-def _detection(rows: list[dict]) -> dict:
+def _detection(rows: list[dict], names) -> dict:
     """{effect: how often it was there, found where it was, and named where it was not}."""
     table = {}
-    for name in effects.names():
+    for name in names:
         there = [name in row["true"] for row in rows]
         named = [name in row["named"] for row in rows]
         table[name] = {
@@ -219,10 +221,10 @@ def _detection(rows: list[dict]) -> dict:
     return table
 
 
-def _confusion(rows: list[dict]) -> dict[str, dict[str, int]]:
+def _confusion(rows: list[dict], names) -> dict[str, dict[str, int]]:
     """{true effect: {named in its place: how often}}, places aligned as by
     ``sequence_metrics.alignment``; NOTHING stands for an effect that was left out or added."""
-    labels = (*effects.names(), NOTHING)
+    labels = (*names, NOTHING)
     pairs = Counter(
         (x or NOTHING, y or NOTHING)
         for row in rows
@@ -231,7 +233,7 @@ def _confusion(rows: list[dict]) -> dict[str, dict[str, int]]:
     return {x: {y: pairs[x, y] for y in labels} for x in labels}
 
 
-def _by_knob(rows: list[dict]) -> dict[str, dict[str, dict]]:
+def _by_knob(rows: list[dict], names) -> dict[str, dict[str, dict]]:
     """{effect: {knob: {"audible": in how many items it is, "error": mean over those}}}."""
     errors: dict[tuple[str, str], list[float]] = {}
     for row in rows:
@@ -243,5 +245,5 @@ def _by_knob(rows: list[dict]) -> dict[str, dict[str, dict]]:
             for knob in effects.get(name).knobs
             if (found := errors.get((name, knob.name)))
         }
-        for name in effects.names()
+        for name in names
     }

@@ -1,14 +1,16 @@
-"""Figures of the proxies on held-out sounds: error, gradients, speed. Fixed by seed and count.
+"""Metrics of the proxies on held-out sounds: error, gradients, speed. Fixed by seed and count.
 
 Pairs come from seeds that start at EVALUATION_SEED, chains from the stream of independent chains
-(dataset.ChainSampler); training draws from neither.
+(data.chains.ChainSampler); training draws from neither.
 """
 
 from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -188,71 +190,89 @@ def _speeds(effect, proxy, item: dict) -> dict:
     return result
 
 
+@dataclass(frozen=True)
+class ProxiesEvaluation:
+    """Which held-out pairs and chains are measured.
+
+    Attributes:
+        count: pairs an effect, 1.5 s each; chains a length, 4 s each.
+        seed: of both.
+        folder: audio folder for all of the material, instead of synthetic music-like sources.
+        gradients: pairs an effect for the gradient check; count if None, 0 for none.
+        worst: how many of the worst cases to list with their settings.
+        workers: processes of one thread each, if more than 1.
+    """
+
+    count: int = 500
+    seed: int = 1
+    folder: Path | None = None
+    gradients: int | None = None
+    worst: int = 3
+    workers: int = 1
+
+
 def proxies(
-    names=None,
-    count: int = 500,
-    seed: int = 1,
-    folder=None,
-    load=None,
-    baseline=None,
-    gradients: int | None = None,
-    worst: int = 3,
-    workers: int = 1,
+    evaluation: ProxiesEvaluation,
+    names: Sequence[str] | None = None,
+    load: Callable | None = None,
+    baseline: Callable | None = None,
 ) -> dict:
     """Each proxy against its real effect on held-out sources with random knobs.
 
     Args:
         names: effects; all if None.
-        count: pairs an effect, 1.5 s each.
-        seed: of the pairs.
-        folder: audio folder for all of the material, instead of synthetic music-like sources.
         load: name -> proxy; the bundled ones if None.
         baseline: name -> another module with the same interface, measured on the same pairs.
-        gradients: pairs an effect for the gradient check; count if None, 0 for none.
-        worst: how many of the worst cases to list with their settings.
-        workers: processes of one thread each, if more than 1.
 
     Returns:
         {effect: {esr_db: {mean, median, p95}, mss, parameters, speed: {forward, gradient,
         real_effect} in × real time, worst: [{esr_db, item, settings}]}}; with gradients, gradient:
         {count, cosine (median), cosine_p10, right_sign (share of knobs)}; with a baseline,
         baseline: {esr_db, mss, parameters, speed}.
-    """
-    from unmix.weights import load_proxy
 
-    if count < 1:
+    Raises:
+        UnmixError: no pair, or an effect that is not there.
+    """
+    from unmix.weights import load_proxy, proxied
+
+    if evaluation.count < 1:
         raise UnmixError("count must be 1 or more")
-    gradients = count if gradients is None else gradients
     table = {}
-    for name in names or effects.names():
+    for name in names or proxied():
         modules = {"proxy": (load or load_proxy)(name)}
         if baseline:
             modules["baseline"] = baseline(name)
-        sampler = PairSampler(
-            name, EVALUATION_SEED + seed, folder=folder, folder_share=1.0, probe_share=0.0
-        )
-        rows = process_map(_Pairs(sampler, modules), count, workers, name)
-        figures = {}
-        for which, module in modules.items():
-            errors, distances = zip(*(row[which] for row in rows), strict=True)
-            figures[which] = {
-                "esr_db": _spread(errors),
-                "mss": float(np.mean(distances)),
-                "parameters": sum(p.numel() for p in module.parameters()),
-                "speed": _speeds(effects.get(name), module, sampler.item(0)),
-            }
-        table[name] = figures.pop("proxy") | figures
-        errors = [row["proxy"][0] for row in rows]
-        table[name]["worst"] = _worst(errors, worst, settings=[row["settings"] for row in rows])
-        if gradients:
-            checks = process_map(
-                _Gradients(sampler, modules["proxy"]), gradients, workers, f"{name} gradients"
-            )
-            table[name]["gradient"] = _gradient_figures(checks)
+        table[name] = _of_effect(evaluation, name, modules)
     return table
 
 
-def _gradient_figures(checks: list) -> dict:
+def _of_effect(evaluation: ProxiesEvaluation, name: str, modules: dict) -> dict:
+    """The metrics of one effect's proxy, and of its baseline."""
+    count, workers, gradients = evaluation.count, evaluation.workers, evaluation.gradients
+    options = {"folder": evaluation.folder, "folder_share": 1.0, "probe_share": 0.0}
+    sampler = PairSampler(name, EVALUATION_SEED + evaluation.seed, **options)
+    rows = process_map(_Pairs(sampler, modules), count, workers, name)
+    metrics = {}
+    for which, module in modules.items():
+        errors, distances = zip(*(row[which] for row in rows), strict=True)
+        metrics[which] = {
+            "esr_db": _spread(errors),
+            "mss": float(np.mean(distances)),
+            "parameters": sum(p.numel() for p in module.parameters()),
+            "speed": _speeds(effects.get(name), module, sampler.item(0)),
+        }
+    found = metrics.pop("proxy") | metrics
+    errors, settings = [row["proxy"][0] for row in rows], [row["settings"] for row in rows]
+    found["worst"] = _worst(errors, evaluation.worst, settings=settings)
+    gradients = count if gradients is None else gradients
+    if gradients:
+        work = _Gradients(sampler, modules["proxy"])
+        checks = process_map(work, gradients, workers, f"{name} gradients")
+        found["gradient"] = _gradient_metrics(checks)
+    return found
+
+
+def _gradient_metrics(checks: list) -> dict:
     checks = [check for check in checks if check]
     cosines = [check["cosine"] for check in checks]
     right = [sign for check in checks for sign in check["right"]]
@@ -264,29 +284,27 @@ def _gradient_figures(checks: list) -> dict:
     }
 
 
-def chains(
-    count: int = 500, seed: int = 1, folder=None, load=None, worst: int = 3, workers: int = 1
-) -> dict:
+def chains(evaluation: ProxiesEvaluation, load: Callable | None = None) -> dict:
     """Chains of 2, 3 and 5 proxies in random order against the same chains of real effects.
 
     Args:
-        count: held-out chains a length, 4 s each.
-        seed, folder, load, worst, workers: as for ``proxies``.
+        load: name -> proxy; the bundled ones if None.
 
     Returns:
         {length: {esr_db: {mean, median, p95}, worst: [{esr_db, item, chain}]}}
     """
-    from unmix.weights import load_proxy
+    from unmix.weights import load_proxy, proxied
 
-    stand_ins = {name: (load or load_proxy)(name) for name in effects.names()}
+    modules = {name: (load or load_proxy)(name) for name in proxied()}
     table = {}
     for length in CHAIN_LENGTHS:
-        options = ChainOptions(folder, 1.0, degraded=0.0, independent=True, length=length)
-        sampler = ChainSampler(EVALUATION_SEED + seed, {"synthetic": 1.0}, options)
-        rows = process_map(_Chains(sampler, stand_ins), count, workers, f"chains of {length}")
-        errors = [row["esr_db"] for row in rows]
+        options = ChainOptions(evaluation.folder, 1.0, 0.0, None, True, length, tuple(modules))
+        sampler = ChainSampler(EVALUATION_SEED + evaluation.seed, {"synthetic": 1.0}, options)
+        work, what = _Chains(sampler, modules), f"chains of {length}"
+        rows = process_map(work, evaluation.count, evaluation.workers, what)
+        errors, steps = [row["esr_db"] for row in rows], [row["chain"].steps for row in rows]
         table[length] = {
             "esr_db": _spread(errors),
-            "worst": _worst(errors, worst, chain=[row["chain"].steps for row in rows]),
+            "worst": _worst(errors, evaluation.worst, chain=steps),
         }
     return table

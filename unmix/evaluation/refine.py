@@ -179,13 +179,15 @@ def refine(
     Raises:
         UnmixError: no chain or no step.
     """
-    from unmix.weights import load_inverse, load_proxy
+    from unmix.weights import load_inverse, load_proxy, proxied
 
     if evaluation.count < 1 or evaluation.steps < 1:
         raise UnmixError("count and steps must be 1 or more")
-    sampler = held_out(evaluation.seed, evaluation.source, length=evaluation.length)
     model = model or load_inverse()
-    proxies = {name: (load or load_proxy)(name) for name in effects.names()}
+    sampler = held_out(
+        evaluation.seed, evaluation.source, length=evaluation.length, effects=model.effects
+    )
+    proxies = {name: (load or load_proxy)(name) for name in proxied()}
     searches = _Searches(sampler, model, reranker, proxies, evaluation)
     items = items or Items()
     rows = process_map(

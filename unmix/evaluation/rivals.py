@@ -65,7 +65,7 @@ class _Course:
 def cma(judge: Judge, chains: Sequence[Chain], seconds: float, seed: int = 0) -> Attempt:
     """CMA-ES from each chain's knobs, its switches held, an equal share of the time each.
 
-    What it lowers is the cost of picture.py, which is what the fits lower, too. Of its answers the
+    What it lowers is the cost of SpectrogramObjective, as the search does. Of its answers the
     one with the smallest real distance counts.
 
     Raises:

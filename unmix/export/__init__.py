@@ -1,8 +1,10 @@
-"""A chain as files for other programs: JSON, a Python program, REAPER devices, a list of knobs."""
+"""A chain as files for other programs. A new format is one module here and its row in EXPORTERS."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import importlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,44 @@ if TYPE_CHECKING:
     from unmix.analysis.result import Result
     from unmix.chain import Chain
 
-FORMATS = ("json", "script", "reaper", "text")
+
+@dataclass(frozen=True)
+class Exporter:
+    """One format.
+
+    Attributes:
+        description: its files and what they are for, for --help.
+        write: called as write(chain, name, result); gives {path below the folder: text}. ``name``
+            is of the files. ``result`` adds what an analysis knows of the chain, or is None.
+    """
+
+    description: str
+    write: Callable[[Chain, str, Result | None], dict[str, str]]
+
+
+def _from(module: str) -> Callable[[Chain, str, Result | None], dict[str, str]]:
+    """``files`` of a module of this package, imported when it is called: --help waits for none."""
+
+    def write(chain: Chain, name: str, result: Result | None) -> dict[str, str]:
+        return importlib.import_module(f"unmix.export.{module}").files(chain, name, result)
+
+    return write
+
+
+EXPORTERS = {
+    "json": Exporter(
+        "NAME.chain.json, with every setting (unmix schema chain describes it)", _from("json")
+    ),
+    "script": Exporter(
+        "NAME.chain.py, a Python program that needs pedalboard but no unmix", _from("script")
+    ),
+    "reaper": Exporter(
+        "NAME.RfxChain, and its JSFX devices in a folder to copy into REAPER's Effects",
+        _from("reaper"),
+    ),
+    "text": Exporter("NAME.knobs.txt, to type into any DAW by hand", _from("text")),
+}
+FORMATS = tuple(EXPORTERS)
 ALL = "all"
 
 
@@ -35,9 +74,9 @@ def write(
 ) -> list[Path]:
     """Write a chain in ``formats`` into a folder.
 
-    json: NAME.chain.json. script: NAME.chain.py, a program that needs no unmix. reaper:
-    NAME.RfxChain and a folder "unmix" with its JSFX devices. text: NAME.knobs.txt, with how
-    certain each knob is where ``result`` tells.
+    Args:
+        name: of the files, in front of what EXPORTERS says of each format.
+        result: of the analysis that found the chain, if there was one.
 
     Returns:
         The files written; a format is written as a whole or not at all.
@@ -51,7 +90,7 @@ def write(
     written, failed = [], []
     for format_name in expand(formats):
         try:
-            files = _files(format_name, chain, name, result)
+            files = EXPORTERS[format_name].write(chain, name, result)
         except UnmixError as error:
             failed.append(f"{format_name}: {error}")
             continue
@@ -61,19 +100,3 @@ def write(
     if failed:
         raise UnmixError(f"not exported as {'; '.join(failed)}")
     return written
-
-
-def _files(format_name: str, chain: Chain, name: str, result: Result | None) -> dict[str, str]:
-    """{path below the folder: text} of one format."""
-    from unmix.export import reaper, script, text
-
-    match format_name:
-        case "json":
-            return {f"{name}.chain.json": chain.to_json() + "\n"}
-        case "script":
-            return {f"{name}.chain.py": script.script_text(chain)}
-        case "reaper":
-            return {f"{name}.RfxChain": reaper.chain_text(chain)} | reaper.devices(chain)
-        case "text":
-            return {f"{name}.knobs.txt": text.knobs_text(chain, name, result)}
-    raise ValueError(format_name)

@@ -1,9 +1,9 @@
 """A chain for REAPER: an .RfxChain file and the JSFX devices that it names.
 
-The code of a device stands beside its effect, in ``jsfx.eel`` of its folder (``NAME.eel`` beside
-an effect of one file); its header with one
-slider a control is made here from the effect's knobs and switches, so that ranges exist once.
-Devices need REAPER 6.74 or newer (named and logarithmic sliders).
+The EEL2 code of a device is in ``jsfx.eel`` of its effect's folder, or in ``NAME.eel`` beside an
+effect of one file. Its header, with one slider a control, is made here from the effect's knobs and
+switches, so that ranges exist once. Devices need REAPER 6.74 or newer (named and logarithmic
+sliders).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 from importlib import resources
 
 from unmix import effects
+from unmix.analysis.result import Result
 from unmix.chain import Chain
 from unmix.effects import Effect
 from unmix.effects.controls import Knob, Switch
@@ -28,6 +29,11 @@ NOTE = """REAPER devices written by unmix
 REAPER 6.74 or newer. Each channel is processed alone. The sliders carry the names and the units
 of unmix. An LFO stands where its slider says when playback starts.
 """
+
+
+def files(chain: Chain, name: str, result: Result | None = None) -> dict[str, str]:
+    """{path: text} of the format "reaper"."""
+    return {f"{name}.RfxChain": chain_text(chain)} | devices(chain)
 
 
 def chain_text(chain: Chain) -> str:

@@ -23,17 +23,16 @@ def chain_schema() -> dict:
 def result_schema() -> dict:
     """Of the results of analyze and refine: of one recording (NAME.result.json), or of all
     (``--json``), where each entry has its "file", and "error" where something failed."""
-    head = {"$schema": DRAFT, "title": "unmix result: what was heard in recordings"}
+    head = {"$schema": DRAFT, "title": "unmix result: what was found in recordings"}
     name = {"type": "string", "description": "the recording"}
     fault = {"type": "string", "description": "one line: what failed"}
     failed = {"type": "object", "required": ["file", "error"]}
-    heard = {"type": "object", "required": ["file", *_result()], "properties": _result()}
-    entry = {"properties": {"file": name, "error": fault}, "anyOf": [heard, failed]}
-    files = {"type": "array", "items": entry}
-    documents = [
-        _document(result.FORMAT, result.FORMAT_VERSION, _result()),
-        _document(result.FORMAT, result.FORMAT_VERSION, {"files": files}),
-    ]
+    found = {"type": "object", "required": ["file", *_result()], "properties": _result()}
+    entry = {"properties": {"file": name, "error": fault, "made": _made()}}
+    files = {"type": "array", "items": entry | {"anyOf": [found, failed]}}
+    one = _document(result.FORMAT, result.FORMAT_VERSION, _result())
+    one["properties"] |= {"file": name, "made": _made(), "files": _hashes()}
+    documents = [one, _document(result.FORMAT, result.FORMAT_VERSION, {"files": files})]
     return head | {"oneOf": documents} | _defs()
 
 
@@ -93,7 +92,8 @@ def _result() -> dict:
     pair = {"type": "array", "prefixItems": [number, number], "minItems": 2, "maxItems": 2}
     candidate = {
         "chain": _steps(),
-        "probability": maybe | {"description": "by the network; null if it was not asked"},
+        "probability": maybe
+        | {"description": "before any search; null if the network was not asked"},
         "distance": maybe | {"description": "of the real render, MSS; null if not rendered"},
     }
     distance = {"mss": number, "esr_db": number}
@@ -107,13 +107,14 @@ def _result() -> dict:
             "description": "between the recording and the real render of the prediction (before) "
             "and of the answer (after); null if the source is not known",
         },
-        "intervals": _by_effect(_by_effect(pair))
+        "intervals": _mapping(_mapping(pair))
         | {
-            "description": "by effect and knob, in units: where the network believes the knob to "
-            "be, with 90 %; on a circular knob the first may exceed the second"
+            "description": "by effect and knob, in units: 90 % interval, of the posterior or, "
+            "after a search, from the curvature of the distance; on a circular knob the first may "
+            "exceed the second"
         },
-        "undetermined": _by_effect({"type": "array", "items": text})
-        | {"description": "by effect: knobs that this recording does not tell"},
+        "undetermined": _mapping({"type": "array", "items": text})
+        | {"description": "by effect: knobs that hardly change the render"},
         "source": text | {"description": "the kind that was used: probe, …, file or none"},
         "latency_s": number | {"description": "taken out of the recording"},
         "gain_db": maybe | {"description": "taken out of the recording; null if unknown"},
@@ -127,9 +128,32 @@ def _result() -> dict:
     }
 
 
+def _made() -> dict:
+    """How a result was made: the fields of ``cli.provenance`` and the run's own."""
+    text = {"type": "string"}
+    fields = {
+        "sha256": {"type": ["string", "null"], "description": "of the recording"},
+        "options": {"type": "object", "description": "of the analysis"},
+        "unmix": text | {"description": "version of the program"},
+        "probe": text | {"description": "version of the probe"},
+        "code": text | {"description": "digest of the program's sources"},
+        "weights": text | {"description": "digest of the bundled weights"},
+        "name": text | {"description": "of the results"},
+        "seconds": {"type": "number"},
+        "stopped_early": {"type": "boolean", "description": "by Ctrl+C"},
+    }
+    return _object(fields) | {"description": "how the result was made"}
+
+
+def _hashes() -> dict:
+    return _mapping({"type": "string"}) | {
+        "description": "SHA-256 of the files that were written with the result, by name"
+    }
+
+
 def _object(properties: dict) -> dict:
     return {"type": "object", "required": list(properties), "properties": properties}
 
 
-def _by_effect(values: dict) -> dict:
+def _mapping(values: dict) -> dict:
     return {"type": "object", "additionalProperties": values}

@@ -1,4 +1,4 @@
-"""A chain as a Python program of its own: settings on top, below the DSP of its effects."""
+"""A chain as a Python program of its own: settings on top, then the DSP of its effects."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable
 
 from unmix import effects
+from unmix.analysis.result import Result
 from unmix.chain import Chain
 from unmix.effects import Effect
 from unmix.export.source import Source
@@ -52,6 +53,11 @@ if __name__ == "__main__":
 '''
 
 
+def files(chain: Chain, name: str, result: Result | None = None) -> dict[str, str]:
+    """{path: text} of the format "script"."""
+    return {f"{name}.chain.py": script_text(chain)}
+
+
 def script_text(chain: Chain) -> str:
     """The program. UnmixError if the code of two effects cannot stand in one file."""
     devices = [effects.get(name) for name in chain.names]
@@ -60,7 +66,7 @@ def script_text(chain: Chain) -> str:
     other = {"import numpy as np", "import soundfile"}
     table = [f'    "{device.name}": {type(device).__name__}(),\n' for device in devices]
     return TEMPLATE.format(
-        title=" > ".join(chain.names) or "No effect",
+        title=chain.in_words(empty="No effect"),
         imports=_imports(standard | other, source.optional),
         chain=_lines(_step(effects.get(name), settings) for name, settings in chain.steps),
         definitions=source.text(),

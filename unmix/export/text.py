@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING
 
 from unmix import effects
+from unmix.analysis.result import Result
 from unmix.chain import Chain
 from unmix.effects import Effect
 from unmix.effects.controls import Knob
 
-if TYPE_CHECKING:
-    from unmix.analysis.result import Result
-
 WIDTH = 80
+
+
+def files(chain: Chain, name: str, result: Result | None = None) -> dict[str, str]:
+    """{path: text} of the format "text"."""
+    return {f"{name}.knobs.txt": knobs_text(chain, name, result)}
 
 
 def knobs_text(chain: Chain, name: str, result: Result | None = None) -> str:
     """Every control of every effect, in the chain's order, one a line.
 
-    ``result`` adds what the analysis knows of each knob: the 90 % interval of the network's
-    belief, or that the recording does not determine it; and its remarks.
+    ``result`` adds what the analysis knows of each knob: its 90 % interval, or that the recording
+    does not determine it; and the analysis's remarks.
     """
-    lines = [f"{name}: {' > '.join(chain.names) or 'no effect'}", ""]
+    lines = [f"{name}: {chain.in_words(empty='no effect')}", ""]
     if chain.steps:
         lines += ["The first effect hears the dry sound, each other one the effect above it.", ""]
     for place, (effect_name, settings) in enumerate(chain.steps, 1):
@@ -53,4 +55,4 @@ def _hint(effect: str, knob: Knob, result: Result) -> str:
     if knob.name in result.undetermined.get(effect, ()):
         return "not determined by this recording"
     interval = result.intervals.get(effect, {}).get(knob.name)
-    return f"90 %: {' … '.join(map(knob.format, interval))}" if interval else ""
+    return f"90 %: {knob.format_interval(interval)}" if interval else ""

@@ -1,4 +1,4 @@
-"""How the sizes of a signal's samples are distributed: what a wave shaper leaves in the waveform.
+"""How the amplitudes of a signal's samples are distributed: what a wave shaper leaves in them.
 
 A clipped wave stands at its peak for long, a folded one turns back there, and both have corners;
 a filter or a tail of echoes behind the shaper blurs all that. No spectrum shows it.
@@ -62,8 +62,8 @@ def quantile_places(samples: int) -> np.ndarray:
     return np.linspace(0, samples - 1, QUANTILES).round().astype(int)
 
 
-def amplitudes(audio: np.ndarray) -> np.ndarray:
-    """Distributions of the samples' sizes in frames of FRAME samples, by how loud these are.
+def amplitude_histogram(audio: np.ndarray) -> np.ndarray:
+    """Distributions of the samples' amplitudes in frames of FRAME samples, by how loud these are.
 
     Args:
         audio: float32 (samples,), at least FRAME of them.
@@ -101,8 +101,8 @@ def amplitudes(audio: np.ndarray) -> np.ndarray:
 
 @cache
 def reference() -> np.ndarray:
-    """Those of dull noise that dies away by 40 dB in 4 s, which most signals are near."""
+    """The histogram of dull noise that dies away by 40 dB in 4 s, which most signals are near."""
     samples, dull = 4 * SAMPLE_RATE, 8
     noise = np.random.default_rng(0).standard_normal(samples + dull - 1)
     noise = np.convolve(noise, np.ones(dull), "valid") * np.geomspace(1, 0.01, samples)
-    return amplitudes(noise.astype(np.float32))
+    return amplitude_histogram(noise.astype(np.float32))

@@ -1,24 +1,24 @@
-"""Features as data sets hold them: one byte or two a number."""
+"""Features as data sets hold them: one byte or two a number, by the table in ``spec.py``."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 
-# in data sets one byte a number: {name: (value of 0, one step)}; 0.5 dB, or 1/127 of a coherence
-BYTES = {
-    **dict.fromkeys(("mel", "source_mel", "score", "source_score"), (-40.0, 0.5)),
-    **dict.fromkeys(("link", "score_link"), (0.0, 1 / 127)),
-}
+from unmix.features.spec import BY_NAME
 
 
-def pack(heard: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Features as a data set keeps them: int8 where BYTES says so, float16 elsewhere."""
+def _byte(name: str):
+    return BY_NAME[name].stored if name in BY_NAME else None
+
+
+def pack(features: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Features as a data set keeps them: int8 where the table says so, float16 elsewhere."""
     packed = {}
-    for name, values in heard.items():
-        if name in BYTES:
-            zero, step = BYTES[name]
-            packed[name] = np.clip(np.rint((values - zero) / step), -127, 127).astype(np.int8)
+    for name, values in features.items():
+        if byte := _byte(name):
+            rounded = np.rint((values - byte.zero) / byte.step)
+            packed[name] = np.clip(rounded, -127, 127).astype(np.int8)
         else:
             packed[name] = values.astype(np.float16)
     return packed
@@ -26,7 +26,6 @@ def pack(heard: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def unpack(name: str, values: torch.Tensor) -> torch.Tensor:
     """What ``pack`` made of one feature as float32; other tensors as they are."""
-    if name in BYTES:
-        zero, step = BYTES[name]
-        return values.float() * step + zero
+    if byte := _byte(name):
+        return values.float() * byte.step + byte.zero
     return values.float() if values.dtype == torch.float16 else values

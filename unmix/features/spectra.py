@@ -11,26 +11,17 @@ from unmix.audio.io import SAMPLE_RATE
 from unmix.dsp.band_sums import Bank, band_powers
 from unmix.dsp.stft import band_bank, level_db, short_spectra
 from unmix.features import nonlinear_coherence
-from unmix.features.amplitude_histogram import amplitudes, reference
+from unmix.features.amplitude_histogram import amplitude_histogram, reference
 
 WINDOW = 4 * SAMPLE_RATE
-
-
+# mel spectrogram and frame statistics
 N_FFT, HOP, MELS = 2048, 512, 80
-
-
 FRAMES = 1 + WINDOW // HOP
-
-
+# transfer function and nonlinear coherence
 LONG_FFT, LONG_HOP, BANDS = 8192, 2048, 96
-
-
 BAND_RANGE_HZ = 18, 20_500
-
-
+# log-frequency spectrogram, in BANDS over BAND_RANGE_HZ
 SCORE_FFT, SCORE_HOP = 4096, 2048
-
-
 SCORE_FRAMES = 1 + WINDOW // SCORE_HOP
 
 
@@ -95,12 +86,12 @@ class Spectra:
 
     @once
     def forward(self) -> np.ndarray:
-        """Of the copies that ``shaping`` makes of a source: (copies, frames, bins)."""
+        """Of the wave-shaped copies of a source: (copies, frames, bins)."""
         return _long_spectra(nonlinear_coherence.forward(self.audio))
 
     @once
     def backward(self) -> np.ndarray:
-        """Of those that it makes of a recording."""
+        """Of the wave-shaped copies of a recording: (copies, frames, bins)."""
         return _long_spectra(nonlinear_coherence.backward(self.audio))
 
     @once
@@ -115,5 +106,5 @@ class Spectra:
 
     @once
     def amplitudes(self) -> np.ndarray:
-        """(AMPLITUDES,), less those of the reference."""
-        return amplitudes(self.audio.numpy()) - reference()
+        """Amplitude histogram (AMPLITUDES,), less that of the reference."""
+        return amplitude_histogram(self.audio.numpy()) - reference()

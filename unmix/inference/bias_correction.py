@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from unmix.features import extract
+from unmix.features.extract import extract
 from unmix.inference.resynthesis import PosteriorBatch, last_window, likely_count, render_candidates
 from unmix.networks.branches import KnobBranch
 
@@ -35,7 +35,7 @@ def correct_bias(
     places = dict(batch.medians)
     for step in STEPS:
         renders = render_candidates(batch.chains(places), source, recording.size, limit)
-        again = extract.extract(torch.stack(renders), dry, KnobBranch.READS)
+        again = extract(torch.stack(renders), dry, KnobBranch.INPUTS)
         again["level_known"] = features["level_known"].expand(count)
         for name, medians in model.posterior_medians(again, batch.posteriors).items():
             places[name] = places[name] + step * batch.above(name, medians)

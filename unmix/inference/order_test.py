@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from unmix.chain import Chain
-from unmix.features import extract
+from unmix.features import maps
 from unmix.features.spectra import Spectra
 from unmix.inference.residuals import QUIET_DB
 from unmix.inference.resynthesis import PosteriorBatch, last_window, likely_count, render_candidates
@@ -91,7 +91,8 @@ def order_scores(
     loud = features["score"][0].numpy() > QUIET_DB
 
     def views(y: Spectra) -> tuple[np.ndarray, np.ndarray]:
-        return extract.score(y)[loud], extract.score_link(y, dry)[:, loud].ravel()
+        levels = maps.log_spectrogram(y)[loud]
+        return levels, maps.log_spectrogram_coherence(y, dry)[:, loud].ravel()
 
     for place, base in enumerate(likely[:BASES]):
         others = [

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from unmix.features import extract
+from unmix.features.extract import extract
 from unmix.inference.rerank import rerank
 
 
@@ -39,7 +39,7 @@ def predict(problem, model, beams: int, reranker=None) -> Prediction:
     pair = problem.pair
     recording = torch.from_numpy(pair.recording)[None]
     source = None if pair.source is None else torch.from_numpy(pair.source)[None]
-    features = extract.extract(recording, source)
+    features = extract(recording, source)
     features["level_known"] = torch.full((1,), 0.0 if problem.match_gain else 1.0)
     network = model.infer(features, beams)[0]
     if reranker is None or source is None:

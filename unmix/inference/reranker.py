@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from unmix import effects
 from unmix.chain import MAX_LENGTH
+from unmix.effects import EffectSet
 from unmix.inference.order_test import BASES, VIEWS
 from unmix.inference.residuals import RESIDUALS
 from unmix.networks.heads import chain_code
@@ -24,6 +24,7 @@ class Reranker(nn.Module):
     the other candidates.
 
     Args:
+        effects: of the network that gave the candidates, by which ``order`` is numbered.
         hidden: width of the small network. dropout: in it.
 
     Attributes:
@@ -33,9 +34,10 @@ class Reranker(nn.Module):
     (B, K, MAX_LENGTH), log_prob (B, K) -> (B, K), sum of probabilities 1.
     """
 
-    def __init__(self, hidden: int = 48, dropout: float = 0.3):
+    def __init__(self, effects: EffectSet, hidden: int = 48, dropout: float = 0.3):
         super().__init__()
-        code = len(effects.names()) * MAX_LENGTH
+        self.effects = effects
+        code = len(effects) * MAX_LENGTH
         self.register_buffer("mean", torch.zeros(RESIDUALS))
         self.register_buffer("spread", torch.ones(RESIDUALS))
         self.trust = nn.Parameter(torch.ones(()))
@@ -58,7 +60,7 @@ class Reranker(nn.Module):
     def forward(self, errors, order_scores, order, log_prob):
         errors = ((errors - self.mean) / self.spread).clamp(-FARTHEST, FARTHEST)
         errors = errors - errors.mean(1, keepdim=True)
-        chain = chain_code(order, len(effects.names()))
+        chain = chain_code(order, len(self.effects))
         features = torch.cat([errors, chain, log_prob[..., None] / 4], -1)
         weighted = (errors * self.weights(chain)).sum(-1)
         lean = self.leaning(order_scores.flatten(2))[..., 0]

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from unmix.features import extract, spectra
+from unmix.features import maps, spectra
+from unmix.features.extract import extract
 from unmix.features.spectra import Spectra
 from unmix.inference.resynthesis import last_window, median_chains, render_candidates
 from unmix.runtime.workers import thread_map
@@ -42,8 +43,8 @@ STATS_CELLS = spectra.FRAMES // STATS_FRAMES
 
 RESIDUALS = (
     len(ON_SPECTROGRAM) * (CELLS + 1)
-    + extract.TRANSFER * (spectra.BANDS // CELL)
-    + extract.FRAME_STATS * STATS_CELLS
+    + maps.TRANSFER * (spectra.BANDS // CELL)
+    + maps.FRAME_STATS * STATS_CELLS
     + 1
 )
 
@@ -73,9 +74,9 @@ def residual_features(
     """
     renders = render_candidates(median_chains(posteriors), source, recording.size, limit)
     wet = Spectra(last_window(recording, recording.size))
-    match = thread_map(lambda audio: extract.score_link(wet, Spectra(audio)), renders)
+    match = thread_map(lambda audio: maps.log_spectrogram_coherence(wet, Spectra(audio)), renders)
     dry = last_window(source, recording.size)[None]
-    again = extract.extract(torch.stack(renders), dry, COMPARED)
+    again = extract(torch.stack(renders), dry, COMPARED)
     off = {name: again[name] - features[name] for name in (*COMPARED, "level")}
     loud, level_known = features["score"] > QUIET_DB, features["level_known"]
     found = [

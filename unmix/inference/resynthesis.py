@@ -76,7 +76,7 @@ class PosteriorBatch:
         self.posteriors = posteriors
         rows = {
             name: [row for row, posterior in enumerate(posteriors) if name in posterior.mixtures]
-            for name in effects.names()
+            for name in posteriors[0].effects.names
         }
         self.rows = {name: found for name, found in rows.items() if found}
         self.mixtures = {

@@ -1,14 +1,14 @@
-"""Parts that read the pictures of a recording; the encoder and the heads are made of them."""
+"""Branches that take in the features of a recording; encoder and heads are made of them."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
 
-from unmix.features import extract, spectra
+from unmix.features import maps, spectra
 from unmix.features.amplitude_histogram import AMPLITUDES
 from unmix.features.nonlinear_coherence import SHAPING
-from unmix.networks.inputs import SCALARS, SCORES
+from unmix.networks.inputs import SCALARS, SPECTROGRAMS
 
 
 class ResidualBlock(nn.Module):
@@ -30,26 +30,26 @@ class ResidualBlock(nn.Module):
 
 
 def attend(x: torch.Tensor, attention: nn.Module, values: nn.Module) -> torch.Tensor:
-    """What learned attention finds at any time: (B, C, T) -> (B, heads · values)."""
+    """Learned attention pooling over time: (B, C, T) -> (B, heads · values)."""
     weights = attention(x).float().softmax(-1)  # (B, heads, T)
     return torch.einsum("bht,bct->bhc", weights.to(x.dtype), values(x)).flatten(1)
 
 
 class SpectrogramBranch(nn.Module):
-    """1D CNN over frequency, to which the frames of the score are channels.
+    """1-D CNN over frequency, to which the frames of the log-frequency spectrograms are channels.
 
     At every frequency it compares moments with one another: what a filter did to a quiet and a
     loud noise, to a chirp and to an impulse.
 
-    Shape: score, source_score (B, SCORE_FRAMES, BANDS), score_link (B, LINK, SCORE_FRAMES, BANDS)
-    -> (B, ``outputs``).
+    Shape: spectrograms of recording and source (B, SCORE_FRAMES, BANDS), their coherence (B, LINK,
+    SCORE_FRAMES, BANDS) -> (B, ``outputs``).
     """
 
     def __init__(self, widths=(160, 192), channels=64):
         super().__init__()
         first, second = widths
         self.cnn = nn.Sequential(
-            nn.Conv1d((2 + extract.LINK) * spectra.SCORE_FRAMES, first, 3, padding=1),
+            nn.Conv1d((2 + maps.LINK) * spectra.SCORE_FRAMES, first, 3, padding=1),
             ResidualBlock(first),
             nn.Conv1d(first, second, 3, stride=2, padding=1),
             ResidualBlock(second),
@@ -61,23 +61,22 @@ class SpectrogramBranch(nn.Module):
         )
         self.outputs = channels * (spectra.BANDS // 4)
 
-    def forward(self, score, source_score, score_link):
-        picture = torch.cat([score, source_score, score_link.flatten(1, 2)], 1)
-        return self.cnn(picture)
+    def forward(self, recording, source, coherence):
+        return self.cnn(torch.cat([recording, source, coherence.flatten(1, 2)], 1))
 
 
 class ModulationBranch(nn.Module):
-    """2D CNN on the score that follows what wanders through the spectrum, as a notch under an LFO.
+    """2-D CNN that detects moving notches and peaks, as an LFO makes them.
 
-    Shared over time and frequency: wherever a notch stands, it looks the same on the score's
-    logarithmic axis. Frame by frame its findings become tracks; they are read as they stand, and
-    in their spectrum over time: where each track is strongest there, and with what phase.
+    Its weights are shared over time and frequency: on a logarithmic axis a notch has the same shape
+    at any frequency. A 1-D CNN turns the detections of each frame into the values of a few tracks.
+    The modulation spectrum of each track gives rate and phase of the LFO.
 
     Args:
         widths: channels of the stages; each halves the number of bands.
-        tracks: of the findings.
+        tracks: number of feature tracks.
 
-    Shape: score, source_score, score_link as for SpectrogramBranch -> (B, ``outputs``).
+    Shape: as of SpectrogramBranch -> (B, ``outputs``).
     """
 
     LENGTH = 256  # frames of the zero-padded spectrum: bins of 0.084 Hz
@@ -86,7 +85,7 @@ class ModulationBranch(nn.Module):
     def __init__(self, widths=(16, 32, 48), tracks=16, channels=96):
         super().__init__()
         stages: list[nn.Module] = []
-        inputs = 2 + extract.LINK
+        inputs = 2 + maps.LINK
         for width in widths:
             stages += [nn.Conv2d(inputs, width, 3, stride=(1, 2), padding=1), nn.GELU()]
             inputs = width
@@ -105,34 +104,39 @@ class ModulationBranch(nn.Module):
         self.sharpness = nn.Parameter(torch.full((tracks, 1), 8.0))
         self.outputs = tracks * spectra.SCORE_FRAMES + 4 * tracks + tracks * bins
 
-    def forward(self, score, source_score, score_link):
-        picture = torch.cat([torch.stack([score - source_score, source_score], 1), score_link], 1)
-        found = self.cnn(picture).transpose(2, 3).flatten(1, 2)  # (B, C · bands, frames)
-        return self.read(self.gather(found))
+    def forward(self, recording, source, coherence):
+        planes = torch.cat([torch.stack([recording - source, source], 1), coherence], 1)
+        detected = self.cnn(planes).transpose(2, 3).flatten(1, 2)  # (B, C · bands, frames)
+        return self.modulation(self.gather(detected))
 
-    def read(self, tracks: torch.Tensor) -> torch.Tensor:
-        """Tracks (B, tracks, SCORE_FRAMES) as they stand; of the spectrum of each its strongest
-        place (logarithm of the bin, cosine and sine of the phase, logarithm of the strength), and
-        its strengths relative to the greatest: (B, ``outputs``)."""
+    def modulation(self, tracks: torch.Tensor) -> torch.Tensor:
+        """Tracks (B, tracks, SCORE_FRAMES) themselves; the peak of each one's modulation spectrum
+        (logarithm of the bin, cosine and sine of the phase, logarithm of the magnitude); and its
+        magnitudes relative to the greatest: (B, ``outputs``)."""
         with torch.autocast(tracks.device.type, enabled=False):
             tracks = tracks.float()
             spectrum = torch.fft.rfft(tracks - tracks.mean(-1, keepdim=True), self.LENGTH)
             spectrum = spectrum[..., self.BINS] / tracks.shape[-1]
-            strength = (spectrum.real.square() + spectrum.imag.square() + 1e-8).sqrt()
-            relative = strength / strength.amax(-1, keepdim=True)
+            magnitude = (spectrum.real.square() + spectrum.imag.square() + 1e-8).sqrt()
+            relative = magnitude / magnitude.amax(-1, keepdim=True)
             weights = (self.sharpness * relative).softmax(-1)
-            turns = spectrum / strength
-            where = [self.log_bins.expand_as(strength), turns.real, turns.imag, strength.log() / 4]
+            turns = spectrum / magnitude
+            where = [
+                self.log_bins.expand_as(magnitude),
+                turns.real,
+                turns.imag,
+                magnitude.log() / 4,
+            ]
             peak = [(weights * values).sum(-1) for values in where]
         return torch.cat([tracks.flatten(1), *peak, relative.flatten(1)], -1)
 
 
 class FrequencyBranch(nn.Sequential):
-    """1D CNN over the bands of the transfer function: (B, TRANSFER, BANDS) -> (B, ``outputs``)."""
+    """1-D CNN over the bands of the transfer function: (B, TRANSFER, BANDS) -> (B, ``outputs``)."""
 
     def __init__(self, first=48, channels=64):
         super().__init__(
-            nn.Conv1d(extract.TRANSFER, first, 5, padding=2),
+            nn.Conv1d(maps.TRANSFER, first, 5, padding=2),
             nn.GELU(),
             nn.Conv1d(first, channels, 5, stride=2, padding=2),
             nn.GELU(),
@@ -144,11 +148,11 @@ class FrequencyBranch(nn.Sequential):
 
 
 class StatsBranch(nn.Sequential):
-    """1D CNN over the frames of the statistics: (B, FRAME_STATS, FRAMES) -> (B, ``outputs``)."""
+    """1-D CNN over the frames of the statistics: (B, FRAME_STATS, FRAMES) -> (B, ``outputs``)."""
 
     def __init__(self, channels=16):
         super().__init__(
-            nn.Conv1d(extract.FRAME_STATS, channels, 5, stride=4, padding=2),
+            nn.Conv1d(maps.FRAME_STATS, channels, 5, stride=4, padding=2),
             nn.GELU(),
             nn.Conv1d(channels, channels, 5, stride=4, padding=2),
             nn.GELU(),
@@ -161,7 +165,7 @@ class StatsBranch(nn.Sequential):
 
 
 class AmplitudeBranch(nn.Sequential):
-    """Amplitudes of recording and source: two (B, AMPLITUDES) side by side -> (B, ``outputs``)."""
+    """Amplitude histograms of recording and source, (B, AMPLITUDES) each -> (B, ``outputs``)."""
 
     def __init__(self, width=96):
         super().__init__(
@@ -169,9 +173,12 @@ class AmplitudeBranch(nn.Sequential):
         )
         self.outputs = width
 
+    def forward(self, recording, source):
+        return super().forward(torch.cat([recording, source], -1))
+
 
 class CoherenceBranch(nn.Sequential):
-    """What wave-shaped copies explain: (B, SHAPING, BANDS) -> (B, ``outputs``)."""
+    """Nonlinear coherence: (B, SHAPING, BANDS) -> (B, ``outputs``)."""
 
     def __init__(self, width=64):
         super().__init__(
@@ -185,12 +192,12 @@ class CoherenceBranch(nn.Sequential):
 
 
 class KnobBranch(nn.Module):
-    """Everything of a recording that the knobs of one effect may stand in.
+    """All branches of the head of one effect, side by side.
 
-    Shape: pictures as ``network_inputs`` gives them (batch B), of which READS -> (B, ``outputs``).
+    Shape: inputs as ``network_inputs`` gives them (batch B), of which INPUTS -> (B, ``outputs``).
     """
 
-    READS = (*SCORES, "transfer", "stats", "scalars")
+    INPUTS = (*SPECTROGRAMS, "transfer", "stats", "scalars")
 
     def __init__(self, score_widths=(96, 96), sweep_widths=(16, 32, 48)):
         super().__init__()
@@ -201,13 +208,13 @@ class KnobBranch(nn.Module):
         parts = (self.score, self.sweep, self.frequency, self.stats)
         self.outputs = sum(part.outputs for part in parts) + SCALARS
 
-    def forward(self, pictures: dict[str, torch.Tensor]) -> torch.Tensor:
-        scores = [pictures[name] for name in SCORES]
-        found = [
-            self.score(*scores),
-            self.sweep(*scores),
-            self.frequency(pictures["transfer"]),
-            self.stats(pictures["stats"]),
-            pictures["scalars"],
+    def forward(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        spectrograms = [inputs[name] for name in SPECTROGRAMS]
+        outputs = [
+            self.score(*spectrograms),
+            self.sweep(*spectrograms),
+            self.frequency(inputs["transfer"]),
+            self.stats(inputs["stats"]),
+            inputs["scalars"],
         ]
-        return torch.cat(found, -1)
+        return torch.cat(outputs, -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -19,7 +20,7 @@ HEADER = "unmix"  # key of the JSON text in the safetensors header
 
 def save_weights(path, module: nn.Module, about: dict) -> None:
     """Write a module's state dictionary, with ``about`` as JSON in the header; whole or not."""
-    _write(path, module.state_dict(), about)
+    write(path, module.state_dict(), about)
 
 
 def save(path, module: nn.Module, optimizer: torch.optim.Optimizer, progress: dict) -> None:
@@ -27,10 +28,11 @@ def save(path, module: nn.Module, optimizer: torch.optim.Optimizer, progress: di
     tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
     for i, entry in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{i}.{name}": value for name, value in entry.items()}
-    _write(path, tensors, progress)
+    write(path, tensors, progress)
 
 
-def _write(path, tensors: dict[str, torch.Tensor], about: dict) -> None:
+def write(path, tensors: dict[str, torch.Tensor], about: dict) -> None:
+    """Write tensors, with ``about`` as JSON in the header; whole or not."""
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
     header = {HEADER: json.dumps(about, ensure_ascii=False)}
     write_atomic(path, lambda temporary: save_file(tensors, temporary, metadata=header))
@@ -42,15 +44,27 @@ def read(path, device: str = "cpu") -> tuple[dict[str, torch.Tensor], dict]:
     Raises:
         UnmixError: missing, damaged, or written by another program.
     """
+    with _opened(path, device) as file:
+        tensors = {key: file.get_tensor(key) for key in sorted(file.keys())}
+        return tensors, json.loads((file.metadata() or {})[HEADER])
+
+
+def read_header(path) -> tuple[list[str], dict]:
+    """Names of the tensors and the JSON of the header; UnmixError as of ``read``."""
+    with _opened(path) as file:
+        return sorted(file.keys()), json.loads((file.metadata() or {})[HEADER])
+
+
+@contextmanager
+def _opened(path, device: str = "cpu"):
+    """A file of this program, open for reading; UnmixError as of ``read``."""
     if not Path(path).exists():
         raise UnmixError(f"{path}: no such file")
     try:
         with safe_open(path, "pt", device=str(device)) as file:
-            tensors = {key: file.get_tensor(key) for key in sorted(file.keys())}
-            about = json.loads((file.metadata() or {})[HEADER])
+            yield file
     except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
         raise UnmixError(f"{path}: not a checkpoint of this program ({error})") from None
-    return tensors, about
 
 
 def _of(kind: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -89,14 +103,14 @@ def load_weights(path, module: nn.Module, weights: dict[str, torch.Tensor]) -> N
         raise UnmixError(f"{path}: does not fit this model ({reason})") from None
 
 
-def begin_from(path, module: nn.Module) -> None:
-    """Fill a module with the weights of a file. A part that the file does not have, or has in
-    another size, stays as it is.
+def begin_from(path, module: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
+    """Fill a module with the weights that were read from a file. A part that they do not have, or
+    have in another size, stays as it is.
 
     Raises:
-        UnmixError: as of ``read``, or nothing in the file fits.
+        UnmixError: nothing in the file fits.
     """
-    tensors, own = read(path)[0], module.state_dict()
+    own = module.state_dict()
     fits = {k: v.float() for k, v in tensors.items() if k in own and v.shape == own[k].shape}
     if not fits:
         raise UnmixError(f"{path}: nothing in it fits this model")

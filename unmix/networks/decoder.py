@@ -1,7 +1,8 @@
-"""Decoders that spell a chain, effect by effect: hyperbolic, and a Euclidean twin.
+"""Decoders that write a chain, effect by effect: hyperbolic, and a Euclidean one to compare.
 
-Tokens are the effects in registry order, then END. Only valid chains can come out: no effect
-twice, at most MAX_LENGTH, and of chains that nobody can tell apart only the canonical one.
+Tokens are the effects by their numbers in the network's set, then END. Only valid chains can come
+out: no effect twice, at most MAX_LENGTH, and of chains that nobody can tell apart only the canonical
+one.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import math
 import torch
 from torch import nn
 
-from unmix import effects
-from unmix.chain import MAX_LENGTH
+from unmix.chain import MAX_LENGTH, canonical_order
+from unmix.effects import EffectSet
 from unmix.nn.poincare import Ball, HyperplaneLogits, MobiusGRUCell
 
 TANGENT_RADIUS = 2.0  # encoder outputs enter the ball no farther out than this
@@ -80,22 +81,24 @@ class ChainDecoder(nn.Module):
     """Chain probabilities given an embedding.
 
     Args:
+        effects: its vocabulary.
         size: of the embedding z.
         hidden: of the recurrent state.
         geometry: a key of CORES.
     """
 
-    def __init__(self, size: int, hidden: int = 96, geometry: str = "hyperbolic"):
+    def __init__(
+        self, effects: EffectSet, size: int, hidden: int = 96, geometry: str = "hyperbolic"
+    ):
         super().__init__()
-        lti = [effects.get(name).linear_time_invariant for name in effects.names()]
-        self.end = len(lti)
+        self.end = len(effects)
         self.start_token = self.end  # END before the first effect means "nothing yet"
         self.core = CORES[geometry](size, hidden, self.end + 1)
         # may token b follow token a? (a: effects and the start)
         may = torch.ones(self.end + 1, self.end + 1, dtype=torch.bool)
-        for a, a_lti in enumerate(lti):
-            for b, b_lti in enumerate(lti):
-                may[a, b] = not (a_lti and b_lti and b < a)
+        for a, first in enumerate(effects.names):
+            for b, second in enumerate(effects.names):
+                may[a, b] = canonical_order((first, second)) == (first, second)
         self.register_buffer("may_follow", may, persistent=False)
 
     def _mask(self, logits, previous, used, length):
@@ -130,7 +133,7 @@ class ChainDecoder(nn.Module):
         self, z: torch.Tensor, beams: int = 10, even: bool = False
     ) -> list[tuple[tuple[int, ...], float]]:
         """The best chains for one embedding z (size,), as (effect numbers, log-probability); with
-        ``even`` all lengths count as equally likely before anything is heard."""
+        ``even`` all lengths have the same prior probability."""
         start, context = self.core.start(z.float()[None])
         open_chains = [((), 0.0, start)]
         finished: list[tuple[tuple[int, ...], float]] = []
@@ -169,5 +172,5 @@ def evened(chains: list[tuple[tuple[int, ...], float]]) -> list[tuple[tuple[int,
     return [(chain, p - math.log(total)) for chain, p in gained]
 
 
-# of chains of one to five effects in what a network learns (training.chain_data.ChainData.draw)
+# of chains of one to five effects in what a network learns (training.datasets.ChainData.draw)
 LENGTH_SHARES = (0.1, 0.2, 0.2, 0.2, 0.3)

@@ -1,4 +1,4 @@
-"""Heads that hear the knobs and switches of each effect, given the whole chain."""
+"""Heads: the posterior of knobs and switches of each effect, given the whole chain."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from unmix import effects
 from unmix.chain import MAX_LENGTH
+from unmix.effects import Effect, EffectSet
 from unmix.networks.branches import KnobBranch
 from unmix.nn.mixture_density import Mixture, MixtureDensity, split
 
@@ -21,12 +21,12 @@ def chain_code(order: torch.Tensor, count: int) -> torch.Tensor:
 
 
 class PointEstimate(nn.Linear):
-    """The knobs as one guess, trained for its mean distance from the true ones.
+    """Point estimate of the knobs, trained for its mean distance from the true ones.
 
-    A likelihood hardly moves what it finds uncertain: the gradient of a mean is divided by the
-    variance (Seitzer et al., "On the Pitfalls of Heteroscedastic Uncertainty Estimation with
-    Probabilistic Neural Networks", ICLR 2022). A distance does; the mixture builds on the guess,
-    and on what the layers below learn from it.
+    The likelihood divides the gradient of a mean by its variance, so that uncertain knobs hardly
+    improve (Seitzer et al., "On the Pitfalls of Heteroscedastic Uncertainty Estimation with
+    Probabilistic Neural Networks", ICLR 2022). The gradient of a distance does not depend on the
+    variance. The mixture's means are offset by the estimate, and the layers below learn from it.
 
     Shape: hidden (B, inputs) -> (B, numbers + 2 · angles): numbers in 0…1, then a vector for each
     angle. At first every number is about 0.5.
@@ -59,41 +59,50 @@ class PointEstimate(nn.Linear):
 
 
 class EffectHead(nn.Module):
-    """One effect: a reader of the pictures, switch classifiers, a guess of the knobs, and their
+    """One effect: branches of its own, switch classifiers, a point estimate of the knobs, and their
     mixture density.
 
-    It hears for itself: through one embedding for all effects, the details that its knobs stand in
-    come late or not at all. The density is of the knobs given the switches: what a gain of 6 dB
-    sounds like depends on the mode.
+    Branches shared by all effects lost the details that single knobs depend on. The density is of
+    the knobs given the switches: what a gain of 6 dB does depends on the mode.
+
+    The attribute names ``reader`` and ``guess`` are those of the weights in files.
+
+    Args:
+        effect: the effect.
+        vocabulary: number of effects of the network.
+        config: model.ModelConfig.
     """
 
-    def __init__(self, effect, reader: KnobBranch, hidden: int, components: int, dropout: float):
+    def __init__(self, effect: Effect, vocabulary: int, config):
         super().__init__()
+        self.vocabulary, hidden = vocabulary, config.hidden
         self.options = [len(switch.options) for switch in effect.switches]
-        self.reader = reader
-        self.join = nn.Linear(reader.outputs, hidden)
-        self.chain = nn.Linear(len(effects.names()) * MAX_LENGTH, hidden, bias=False)
+        self.reader = KnobBranch(config.knob_score_widths, config.sweep_widths)
+        self.join = nn.Linear(self.reader.outputs, hidden)
+        self.chain = nn.Linear(vocabulary * MAX_LENGTH, hidden, bias=False)
         self.hidden = nn.Sequential(
-            nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, hidden), nn.GELU()
+            nn.GELU(), nn.Dropout(config.dropout), nn.Linear(hidden, hidden), nn.GELU()
         )
         self.switches = nn.ModuleList(nn.Linear(hidden, count) for count in self.options)
-        self.knobs = MixtureDensity(hidden + sum(self.options), effect.panel.circular, components)
+        self.knobs = MixtureDensity(
+            hidden + sum(self.options), effect.panel.circular, config.components
+        )
         self.guess = PointEstimate(hidden, effect.panel.circular)
         self.around = nn.Linear(
             self.guess.out_features, self.knobs.project.out_features, bias=False
         )
         nn.init.zeros_(self.around.weight)
 
-    def read(self, pictures: dict[str, torch.Tensor]) -> torch.Tensor:
-        """What is heard of the effect, whatever the chain: (B, hidden)."""
-        return self.join(self.reader(pictures))
+    def embed(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Embedding of the recording, which does not depend on the chain: (B, hidden)."""
+        return self.join(self.reader(inputs))
 
     def forward(
-        self, read: torch.Tensor, order: torch.Tensor
+        self, embedded: torch.Tensor, order: torch.Tensor
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """What was read (B, hidden) and the chain (B, MAX_LENGTH) -> hidden (B, hidden) and logits
+        """Embedding (B, hidden) and chain (B, MAX_LENGTH) -> hidden vector (B, hidden) and logits
         (B, options) of each switch."""
-        hidden = self.hidden(read + self.chain(chain_code(order, len(effects.names()))))
+        hidden = self.hidden(embedded + self.chain(chain_code(order, self.vocabulary)))
         return hidden, [switch(hidden).float() for switch in self.switches]
 
     def mixture(self, hidden: torch.Tensor, switches: torch.Tensor) -> Mixture:
@@ -106,15 +115,15 @@ class EffectHead(nn.Module):
 
     def losses(
         self,
-        pictures: dict[str, torch.Tensor],
+        inputs: dict[str, torch.Tensor],
         order: torch.Tensor,
         knobs: torch.Tensor,
         switches: torch.Tensor,
     ) -> tuple[dict[str, torch.Tensor], Mixture]:
         """Of B chains with the effect, against its true knobs (B, K) in 0…1 and option numbers
-        (B, S): the negative log-likelihoods "knobs" and "switches", and the distance of the
-        "guess", (B,) each; and the mixture."""
-        hidden, logits = self(self.read(pictures), order)
+        (B, S): the negative log-likelihoods "knobs" and "switches", and the distance "guess" of
+        the point estimate, (B,) each; and the mixture."""
+        hidden, logits = self(self.embed(inputs), order)
         mixture = self.mixture(hidden, switches)
         wrong = [
             F.cross_entropy(switch_logits, switches[:, s], reduction="none")
@@ -128,25 +137,14 @@ class EffectHead(nn.Module):
 
 
 class Heads(nn.ModuleDict):
-    """One EffectHead per registered effect."""
+    """One EffectHead for each effect of a network, in the order of their numbers.
 
-    def __init__(
-        self,
-        hidden: int = 256,
-        components: int = 6,
-        dropout: float = 0.1,
-        score_widths=(96, 96),
-        sweep_widths=(16, 32, 48),
-    ):
+    Args:
+        effects: of the network.
+        config: model.ModelConfig.
+    """
+
+    def __init__(self, effects: EffectSet, config):
         super().__init__(
-            {
-                name: EffectHead(
-                    effects.get(name),
-                    KnobBranch(score_widths, sweep_widths),
-                    hidden,
-                    components,
-                    dropout,
-                )
-                for name in effects.names()
-            }
+            {name: EffectHead(effects.get(name), len(effects), config) for name in effects.names}
         )

@@ -4,63 +4,35 @@ from __future__ import annotations
 
 import torch
 
+from unmix.features.spec import FEATURES, GROUPS, of_group
+
 SCALARS = 4  # level difference, source level, and whether each is known
-SCORES = ("score", "source_score", "score_link")
-AMPLITUDES = ("amplitudes", "source_amplitudes")
-# {picture: what must be heard for it, beside the recording's log-mel}
-PICTURES = {
-    "mel": None,
-    "source_mel": "source_mel",
-    "stats": "stats",
-    "transfer": "transfer",
-    "shaped": "shaped",
-    "link": "link",
-    **dict.fromkeys(SCORES, "score"),
-    **dict.fromkeys(AMPLITUDES, "amplitudes"),
-}
-OPTIONAL = tuple(dict.fromkeys(name for name in PICTURES.values() if name))
-IN_DECIBELS = ("mel", "source_mel", "score", "source_score")
-OF_SOURCE = (
-    "source_mel",
-    "transfer",
-    "shaped",
-    "link",
-    "source_score",
-    "score_link",
-    "source_amplitudes",
-)
+SPECTROGRAMS = of_group("score")  # log-frequency spectrograms of recording and source; coherence
+AMPLITUDES = of_group("amplitudes")  # amplitude histograms of recording and source
 
 
-def network_inputs(features: dict[str, torch.Tensor], inputs=OPTIONAL) -> dict[str, torch.Tensor]:
-    """The pictures of a batch as the readers take them in: about 1 in size, 0 where not known.
+def network_inputs(features: dict[str, torch.Tensor], groups=GROUPS) -> dict[str, torch.Tensor]:
+    """Features of a batch as the branches take them in: about 1 in size, 0 where not known.
 
     Args:
-        heard: as ``features.extract`` gives it (batch B), with ``level_known`` (B,) beside; a
-            picture that nobody reads may be missing.
-        inputs: those of OPTIONAL that are heard; the others count as 0.
+        features: as ``features.extract`` gives them (batch B), with ``level_known`` (B,) beside;
+            one that no branch takes in may be missing.
+        groups: of features that count; the others read 0.
 
     Returns:
-        PICTURES, each of the shape that it has in ``features``, and scalars (B, SCALARS).
+        The features by their names, each of its shape there, and scalars (B, SCALARS).
     """
     known, level_known = features["known"], features["level_known"]
-    pictures = {}
-    for name, needs in PICTURES.items():
-        if name not in features:
+    inputs = {}
+    for feature in FEATURES:
+        if feature.name not in features:
             continue
-        picture = features[name]
-        if name in IN_DECIBELS:
-            picture = (picture + 40) / 20
-        elif name == "stats":
-            picture = picture / 10
-        elif name == "transfer":
-            picture = torch.cat([0.1 * picture[:, :1], picture[:, 1:]], 1)
-        elif name in AMPLITUDES:
-            picture = picture * 2
-        if name in OF_SOURCE:
-            picture = picture * known.view(-1, *[1] * (picture.ndim - 1))
-        pictures[name] = picture if needs is None or needs in inputs else picture * 0
+        values = feature.scale(features[feature.name])
+        if feature.needs_source:
+            values = values * known.view(-1, *[1] * (values.ndim - 1))
+        inputs[feature.name] = values if feature.group in (None, *groups) else values * 0
     difference = (features["level"] - features["source_level"]) * known * level_known
-    pictures["scalars"] = torch.stack(
+    inputs["scalars"] = torch.stack(
         [difference / 10, features["source_level"] * known / 20, known, level_known], -1
     )
-    return pictures
+    return inputs

@@ -7,25 +7,38 @@ from dataclasses import asdict, dataclass, field
 import torch
 from torch import nn
 
-from unmix import effects
 from unmix.chain import MAX_LENGTH
+from unmix.effects import EffectSet, names
+from unmix.features.spec import GROUPS, NAMES
 from unmix.networks.branches import KnobBranch
 from unmix.networks.decoder import ChainDecoder
 from unmix.networks.encoder import Encoder
 from unmix.networks.heads import Heads
-from unmix.networks.inputs import OPTIONAL, PICTURES, network_inputs
+from unmix.networks.inputs import network_inputs
 from unmix.networks.posterior import Posterior
 from unmix.runtime.workers import thread_map
 
-PARTS = {"chain": ("encoder", "decoder"), "knobs": ("heads",)}  # that learn apart
-
-
-UNREAD = {"chain": set(), "knobs": PICTURES.keys() - KnobBranch.READS}  # pictures, by part
+PARTS = {"chain": ("encoder", "decoder"), "knobs": ("heads",)}  # that are trained apart
+UNUSED = {"chain": set(), "knobs": set(NAMES) - set(KnobBranch.INPUTS)}  # features, by part
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes of the model; saved beside its weights."""
+    """Sizes, inputs and effects of the model; saved beside its weights.
+
+    Attributes:
+        widths: channels of the stages of the encoder's CNN over time; each halves the frame rate.
+        size: of the embedding.
+        heads: attention poolings of that CNN. timeline: channels of it taken frame by frame.
+        hidden: of the heads. components: of their mixtures.
+        decoder_hidden: of the recurrent state. geometry: a key of decoder.CORES.
+        inputs: groups of features that count.
+        score_widths, sweep_widths, level_widths, texture_widths, amplitude_width, shaping_width:
+            of SpectrogramBranch, ModulationBranch, LevelGainBranch, PooledBranch, AmplitudeBranch
+            and CoherenceBranch. The names are older than the branches', as files have them.
+        knob_score_widths: of the heads' SpectrogramBranch.
+        effects: the vocabulary, in the order of the effects' numbers; by default all installed.
+    """
 
     widths: tuple[int, ...] = (192, 256, 384)
     size: int = 512
@@ -36,7 +49,7 @@ class ModelConfig:
     geometry: str = "hyperbolic"
     dropout: float = 0.1
     timeline: int = 64
-    inputs: tuple[str, ...] = OPTIONAL
+    inputs: tuple[str, ...] = GROUPS
     score_widths: tuple[int, ...] = (160, 192)
     sweep_widths: tuple[int, ...] = (16, 32, 48)
     level_widths: tuple[int, ...] = (48, 64)
@@ -44,7 +57,7 @@ class ModelConfig:
     amplitude_width: int = 96
     shaping_width: int = 64
     knob_score_widths: tuple[int, ...] = (96, 96)
-    effects: tuple[str, ...] = field(default_factory=effects.names)
+    effects: tuple[str, ...] = field(default_factory=names)
 
     def to_dict(self) -> dict:
         return asdict(self)
@@ -56,38 +69,34 @@ class ModelConfig:
 
 
 class InverseModel(nn.Module):
-    """Recording (and source, if known) -> chains, switches, knobs."""
+    """Recording (and source, if known) -> chains, switches, knobs.
+
+    Attributes:
+        effects: EffectSet that it names chains of, from its configuration.
+
+    Raises:
+        UnmixError: an effect of the configuration is not installed.
+    """
 
     def __init__(self, config: ModelConfig | None = None):
         super().__init__()
         self.config = c = config or ModelConfig()
-        self.encoder = Encoder(
-            c.widths,
-            c.size,
-            c.heads,
-            c.dropout,
-            c.timeline,
-            c.score_widths,
-            c.sweep_widths,
-            c.level_widths,
-            c.texture_widths,
-            c.amplitude_width,
-            c.shaping_width,
-        )
-        self.decoder = ChainDecoder(c.size, c.decoder_hidden, c.geometry)
-        self.heads = Heads(c.hidden, c.components, c.dropout, c.knob_score_widths, c.sweep_widths)
+        self.effects = EffectSet(c.effects)
+        self.encoder = Encoder(c)
+        self.decoder = ChainDecoder(self.effects, c.size, c.decoder_hidden, c.geometry)
+        self.heads = Heads(self.effects, c)
 
     def network_inputs(self, features: dict) -> dict[str, torch.Tensor]:
         """Features of a batch as encoder and heads take them in."""
         return network_inputs(features, self.config.inputs)
 
-    def knob_losses(self, pictures: dict, batch: dict) -> tuple[dict[str, torch.Tensor], dict]:
+    def knob_losses(self, inputs: dict, batch: dict) -> tuple[dict[str, torch.Tensor], dict]:
         """Losses of knobs and switches given the true chain.
 
         Returns:
             Sums over the effects of each chain, averaged over the batch: the negative
-            log-likelihoods "knobs" and "switches", and the distance of the "guess"; and {effect:
-            (rows, Mixture)}.
+            log-likelihoods "knobs" and "switches", and the distance "guess" of the point estimate;
+            and {effect: (rows, Mixture)}.
         """
         order = batch["order"]
         nothing = order.new_zeros((), dtype=torch.float32)
@@ -97,7 +106,7 @@ class InverseModel(nn.Module):
             rows = (order == i).any(1).nonzero()[:, 0]
             if len(rows) == 0:
                 continue
-            there = {key: pictures[key][rows] for key in KnobBranch.READS}
+            there = {key: inputs[key][rows] for key in KnobBranch.INPUTS}
             labels = (batch[f"{kind}.{name}"][rows] for kind in ("knobs", "switches"))
             losses, mixture = head.losses(there, order[rows], *labels)
             mixtures[name] = rows, mixture
@@ -105,27 +114,29 @@ class InverseModel(nn.Module):
         return {name: part / len(order) for name, part in parts.items()}, mixtures
 
     def losses(self, batch: dict, parts=tuple(PARTS)) -> dict[str, torch.Tensor]:
-        """Losses for a batch of items (dataset.ChainSampler) of some of PARTS."""
-        pictures, result = self.network_inputs(batch), {}
+        """Losses of some of PARTS for a batch of items (data.chains.ChainSampler)."""
+        inputs, result = self.network_inputs(batch), {}
         if "chain" in parts:
-            result["chain"] = -self.decoder(self.encoder(pictures), batch["order"]).mean()
+            result["chain"] = -self.decoder(self.encoder(inputs), batch["order"]).mean()
         if "knobs" in parts:
-            result |= self.knob_losses(pictures, batch)[0]
+            result |= self.knob_losses(inputs, batch)[0]
         return result
 
     @torch.no_grad()
     def infer(self, features: dict, beams: int = 10) -> list[list[Posterior]]:
         """The best chains for each recording of a batch of features, most probable first.
 
-        Where the source is hidden, often more than one length fits: there, chains of all lengths
-        are taken to come equally often, which they do not in training.
+        Where the source is not known, often more than one length fits. There, all lengths of chains
+        get the same prior probability, which they do not have in training.
         """
-        pictures = self.network_inputs(features)
-        z = self.encoder(pictures).float()
-        read = {name: head.read(pictures) for name, head in self.heads.items()}
+        inputs = self.network_inputs(features)
+        z = self.encoder(inputs).float()
+        embedded = {name: head.embed(inputs) for name, head in self.heads.items()}
         return [
             [
-                self._posterior({name: rows[n : n + 1] for name, rows in read.items()}, order, p)
+                self._posterior(
+                    {name: rows[n : n + 1] for name, rows in embedded.items()}, order, p
+                )
                 for order, p in self.decoder.beam_search(row, beams, even=not known)
             ]
             for n, (row, known) in enumerate(zip(z, features["known"].tolist(), strict=True))
@@ -135,39 +146,46 @@ class InverseModel(nn.Module):
     def posterior_medians(
         self, features: dict, posteriors: list[Posterior]
     ) -> dict[str, torch.Tensor]:
-        """Medians of the knobs in recordings (features of batch K), of each given the chain and
-        the switches of its belief (K): {effect: (n, knobs) in 0…1} of the n beliefs with it."""
-        pictures, device = self.network_inputs(features), features["known"].device
+        """Medians of the knobs.
+
+        Args:
+            features: of K recordings.
+            posteriors: K; each gives chain and switches that its recording's knobs depend on.
+
+        Returns:
+            {effect: (n, knobs) in 0…1} of the n recordings whose chain has the effect.
+        """
+        inputs, device = self.network_inputs(features), features["known"].device
         rows = {
             name: [row for row, posterior in enumerate(posteriors) if i in posterior.order]
             for i, name in enumerate(self.heads)
         }
         rows = {name: own for name, own in rows.items() if own}
 
-        @torch.no_grad()  # which every thread wants to be told
+        @torch.no_grad()  # gradients are switched off thread by thread
         def medians(name: str) -> torch.Tensor:
             head, own = self.heads[name], rows[name]
-            there = {key: pictures[key][own] for key in KnobBranch.READS}
+            there = {key: inputs[key][own] for key in KnobBranch.INPUTS}
             order = padded([posteriors[row].order for row in own]).to(device)
             switches = torch.stack([posteriors[row].switches[name] for row in own])
-            hidden, _ = head(head.read(there), order)
+            hidden, _ = head(head.embed(there), order)
             return head.mixture(hidden, switches).median()
 
         return dict(zip(rows, thread_map(medians, rows), strict=True))
 
-    def _posterior(self, read: dict, order: tuple[int, ...], log_prob: float) -> Posterior:
-        device = next(iter(read.values())).device
+    def _posterior(self, embedded: dict, order: tuple[int, ...], log_prob: float) -> Posterior:
+        device = next(iter(embedded.values())).device
         alone = padded([order]).to(device)
         mixtures, switches, log_probs = {}, {}, {}
         for i in order:
-            name = effects.names()[i]
+            name = self.effects.names[i]
             head = self.heads[name]
-            hidden, logits = head(read[name], alone)
+            hidden, logits = head(embedded[name], alone)
             log_probs[name] = [x.log_softmax(-1)[0] for x in logits]
             best = [int(x.argmax()) for x in logits]
             switches[name] = torch.tensor(best, dtype=torch.long, device=device)
             mixtures[name] = head.mixture(hidden, switches[name][None])
-        return Posterior(order, log_prob, mixtures, switches, log_probs)
+        return Posterior(order, log_prob, mixtures, switches, log_probs, self.effects)
 
 
 def padded(orders: list[tuple[int, ...]]) -> torch.Tensor:

@@ -8,18 +8,20 @@ import torch
 
 from unmix import effects
 from unmix.chain import Chain
+from unmix.effects import EffectSet
 
 
 @dataclass
 class Posterior:
-    """What the network believes of one recording, given one chain.
+    """What the network infers of one recording, given one chain.
 
     Attributes:
-        order: effect numbers in registry order.
+        order: the chain as effect numbers of ``effects``.
         log_prob: of the chain.
         mixtures: {effect: Mixture of batch 1} given the most probable switches.
         switches: {effect: (S,) option numbers}, the most probable ones.
         switch_log_probs: {effect: list of (options,) tensors}.
+        effects: of the network.
     """
 
     order: tuple[int, ...]
@@ -27,17 +29,18 @@ class Posterior:
     mixtures: dict
     switches: dict
     switch_log_probs: dict
+    effects: EffectSet
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(effects.names()[i] for i in self.order)
+        return tuple(self.effects.names[i] for i in self.order)
 
 
 def posterior_chain(
-    posterior, knobs: dict[str, torch.Tensor], switches: dict | None = None
+    posterior: Posterior, knobs: dict[str, torch.Tensor], switches: dict | None = None
 ) -> Chain:
-    """The chain of an inverse.model.Belief with {effect: (K,) in 0…1}, and its most probable
-    switches if none are given."""
+    """The chain of a posterior with knobs {effect: (K,) in 0…1} and switches {effect: (S,) option
+    numbers}, the most probable ones if None."""
     switches = posterior.switches if switches is None else switches
     return Chain(
         (name, effects.get(name).from_unit(knobs[name].tolist(), switches[name].tolist()))

@@ -1,4 +1,4 @@
-"""Readers of how recording and source relate, whenever it shows: by level, and by texture."""
+"""Branches for sources without a fixed timeline: gain by level, and pooling over time."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from unmix.networks.branches import ResidualBlock, attend
 
 
 class LevelGainBranch(nn.Module):
-    """2D CNN over level and frequency: what the chain does at each level of each band, whenever.
+    """2-D CNN over level and frequency on the gain at each level of each band.
 
-    Of an unknown source no frame is a known moment, so frames are sorted by level instead: by that
-    of the source in the band itself, by that of the source over some octaves around it, and by that
-    of the whole recording. Of the frames at a level, band by band, it gets the share, the mean gain
-    and its spread, how the gain goes with a rising level, and the link; of the recording's levels
-    the spectrum instead of what rises.
+    For an arbitrary source there is no fixed timeline, so frames are binned by level: that of the
+    source in the band itself, that of the source in the octaves around it, and that of the whole
+    recording. Estimated per bin and band are the share of frames, mean and spread of the gain, the
+    coherence, and how the gain goes with a rising level (for the recording's level the shape of its
+    spectrum instead).
 
-    Shape: score, source_score, score_link as for SpectrogramBranch -> (B, ``outputs``).
+    Shape: as of SpectrogramBranch -> (B, ``outputs``).
     """
 
     STEP = 0.5
@@ -49,24 +49,24 @@ class LevelGainBranch(nn.Module):
             rows = (rows + 1) // 2
         self.outputs = channels * rows * (spectra.BANDS // 4)
 
-    def forward(self, score, source_score, score_link):
-        with torch.no_grad(), torch.autocast(score.device.type, enabled=False):
-            picture = self.by_level(score.float(), source_score.float(), score_link.float())
-        return self.cnn(picture)
+    def forward(self, recording, source, coherence):
+        with torch.no_grad(), torch.autocast(recording.device.type, enabled=False):
+            by_level = self.by_level(recording.float(), source.float(), coherence.float())
+        return self.cnn(by_level)
 
-    def by_level(self, score, source, link) -> torch.Tensor:
+    def by_level(self, recording, source, coherence) -> torch.Tensor:
         """(B, CHANNELS, levels, BANDS)."""
-        score, source = score.mT.contiguous(), source.mT.contiguous()  # (B, BANDS, frames)
-        real, imaginary = link.mT.contiguous().unbind(1)
-        gain = (score - source).clamp(-3, 3)
+        recording, source = recording.mT.contiguous(), source.mT.contiguous()  # (B, BANDS, frames)
+        real, imaginary = coherence.mT.contiguous().unbind(1)
+        gain = (recording - source).clamp(-3, 3)
         pooled = {"stride": 1, "padding": self.AROUND // 2, "count_include_pad": False}
         power = F.avg_pool1d(_power(source).mT, self.AROUND, **pooled)
         around = _level(power.mT.contiguous())
-        whole = _level(_power(score).mean(1, keepdim=True)).expand_as(score)
+        whole = _level(_power(recording).mean(1, keepdim=True)).expand_as(recording)
         rise = torch.diff(around, prepend=around[..., :1]).clamp(-1, 1)
         turn = torch.diff(gain, prepend=gain[..., :1]).clamp(-1, 1)
         size = (real.square() + imaginary.square() + 1e-8).sqrt()
-        shape = (score - whole).clamp(-3, 3)
+        shape = (recording - whole).clamp(-3, 3)
         features = [gain, gain.square(), real, imaginary, size]
         moving = torch.stack([*features, 2 * rise * gain, 4 * rise * turn], -1)
         shaped = torch.stack([*features, shape, shape.square()], -1)
@@ -98,17 +98,16 @@ def _level(power):
 
 
 class PooledBranch(nn.Module):
-    """2D CNN over time and frequency on how recording and source relate, then pooled over time.
+    """2-D CNN over time and frequency on how recording and source relate, then pooled over time.
 
-    Of an unknown source no frame is a known moment: what is found counts wherever it stands.
+    For an arbitrary source there is no fixed timeline: what it detects counts at any time.
 
     Args:
         widths: channels of the stages; each halves the bands, the second and third the frames.
-        channels: of what is found, frame by frame.
-        heads, values: learned attention poolings, and channels of what they look at; mean and
-            spread of all channels beside them.
+        channels: of a frame, before pooling by mean and standard deviation.
+        heads, values: number of attention poolings beside them, and channels of each.
 
-    Shape: score, source_score, score_link as for SpectrogramBranch -> (B, ``outputs``).
+    Shape: as of SpectrogramBranch -> (B, ``outputs``).
     """
 
     INPUTS = 7
@@ -131,12 +130,12 @@ class PooledBranch(nn.Module):
         self.values = nn.Conv1d(channels, values, 1)
         self.outputs = 2 * channels + heads * values
 
-    def forward(self, score, source_score, score_link):
-        gain = (score - source_score).clamp(-3, 3)
-        size = (score_link.square().sum(1) + 1e-8).sqrt()
-        place = torch.linspace(-1, 1, spectra.BANDS, device=score.device).expand_as(score)
-        planes = [gain, source_score, score, size, place]
-        found = self.cnn(torch.cat([torch.stack(planes, 1), score_link], 1))
-        found = F.gelu(self.gather(found.transpose(2, 3).flatten(1, 2)))  # (B, channels, frames)
-        looked = attend(found, self.attention, self.values)
-        return torch.cat([found.mean(-1), found.float().std(-1).to(found.dtype), looked], -1)
+    def forward(self, recording, source, coherence):
+        gain = (recording - source).clamp(-3, 3)
+        size = (coherence.square().sum(1) + 1e-8).sqrt()
+        place = torch.linspace(-1, 1, spectra.BANDS, device=recording.device).expand_as(recording)
+        planes = [gain, source, recording, size, place]
+        x = self.cnn(torch.cat([torch.stack(planes, 1), coherence], 1))
+        x = F.gelu(self.gather(x.transpose(2, 3).flatten(1, 2)))  # (B, channels, frames)
+        attended = attend(x, self.attention, self.values)
+        return torch.cat([x.mean(-1), x.float().std(-1).to(x.dtype), attended], -1)

@@ -9,48 +9,56 @@ import torch
 
 from unmix.audio.io import SAMPLE_RATE
 from unmix.errors import UnmixError
-from unmix.features import extract, spectra
+from unmix.features import maps, spectra
 from unmix.features.spectra import WINDOW
 from unmix.recording.checks import MIN_SAMPLES, SILENCE_DB
 from unmix.recording.windows import _window_notes, fit_length, loudest, windows
 
-SEARCH_SAMPLES = 60 * SAMPLE_RATE  # of both signals, to find the latency
-
-
-BAND_HZ = (60.0, 16_000.0)
-
-
-# In 160 recordings of the probe behind random chains of up to five effects the peak was 11.6 to
-# several hundred, below FOUND in 3; in 250 other sounds it was 17.1 at most.
-FOUND = 18.0
-
-
-HEARD, RESEMBLING = 10.0, 0.3  # peak and similarity below which nothing speaks for the source
-
-
-# Of 200 random chains (held-out seeds 1 and 2), the first edge aligned 186 to the sample on the
-# probe and 177 on synthetic material; of those of seed 1 the first high correlation 36 and 32.
-ARRIVAL = 0.2  # share of the highest edge of the impulse response that counts as the arrival …
-
-
-ARRIVAL_SAMPLES = 3000  # … at most this much before the peak: the longest delay of a diffuse effect
-
-
-BEHIND = 40  # or so many samples behind it, …
-
-
-CLEAR = 1.3  # and times the highest edge where nothing can have arrived
-
-
-REGULAR, NEAR_HZ = 0.1, 50.0  # the deconvolution does not divide by much less power than nearby
-
-
 LEAD = WINDOW
 
 
-# In 200 recordings of the probe behind random chains the figure of ``turned`` was −0.04 at least,
-# and above 0.06 in four of five.
-TURNED, TURNED_BANDS = -0.06, 20
+@dataclass(frozen=True)
+class AlignmentSettings:
+    """Where and how a source is looked for in a recording.
+
+    Attributes:
+        search_samples: of both signals, to find the latency. Not tuned.
+        band_hz: of the whitened correlation. Not tuned.
+        found: peak of the correlation above which the source is there beyond doubt. In 160
+            recordings of the probe behind random chains of up to five effects the peak was 11.6 to
+            several hundred, below this in 3; in 250 other sounds it was 17.1 at most.
+        faint, similar: peak and similarity below both of which nothing speaks for the source. Not
+            tuned.
+        arrival, arrival_samples: share of the highest edge of the impulse response that counts as
+            the arrival, at most so much before the peak of the correlation: the longest delay of a
+            diffuse effect. Of 200 random chains (held-out seeds 1 and 2), the first edge aligned
+            186 to the sample on the probe and 177 on synthetic material; of those of seed 1 the
+            first high correlation 36 and 32.
+        behind: or so many samples behind the peak. Not tuned.
+        clear: and times the highest edge where nothing can have arrived. Not tuned.
+        regular, near_hz: the deconvolution does not divide by much less power than nearby. Not
+            tuned.
+        inverted, inverted_bands: mean coherence of the lowest mel bands below which the polarity is
+            inverted. In 200 recordings of the probe behind random chains it was −0.04 at least,
+            and above 0.06 in four of five.
+    """
+
+    search_samples: int = 60 * SAMPLE_RATE
+    band_hz: tuple[float, float] = (60.0, 16_000.0)
+    found: float = 18.0
+    faint: float = 10.0
+    similar: float = 0.3
+    arrival: float = 0.2
+    arrival_samples: int = 3000
+    behind: int = 40
+    clear: float = 1.3
+    regular: float = 0.1
+    near_hz: float = 50.0
+    inverted: float = -0.06
+    inverted_bands: int = 20
+
+
+SETTINGS = AlignmentSettings()
 
 
 @dataclass(frozen=True)
@@ -70,12 +78,12 @@ class Match:
     @property
     def found(self) -> bool:
         """Whether the source is in the recording beyond doubt."""
-        return self.peak > FOUND
+        return self.peak > SETTINGS.found
 
     @property
     def unrelated(self) -> bool:
         """Whether nothing speaks for the source being in the recording."""
-        return self.peak < HEARD and self.similarity < RESEMBLING
+        return self.peak < SETTINGS.faint and self.similarity < SETTINGS.similar
 
 
 @dataclass
@@ -134,7 +142,7 @@ def _whitened_correlation(wet: np.ndarray, dry: np.ndarray, size: int) -> np.nda
     strength = np.abs(cross)
     cross /= strength + 1e-3 * strength.mean() + 1e-30
     freqs = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
-    cross[(freqs < BAND_HZ[0]) | (freqs > BAND_HZ[1])] = 0
+    cross[(freqs < SETTINGS.band_hz[0]) | (freqs > SETTINGS.band_hz[1])] = 0
     return irfft(cross, size)
 
 
@@ -149,18 +157,23 @@ def _arrival(wet: np.ndarray, dry: np.ndarray, size: int, lag: int) -> int:
     from scipy.ndimage import uniform_filter1d
 
     power = np.abs(dry) ** 2
-    nearby = uniform_filter1d(power, round(NEAR_HZ * size / SAMPLE_RATE))
-    response = irfft(wet * np.conj(dry) / (power + REGULAR * nearby + 1e-6 * power.mean()), size)
-    lags = np.arange(lag - 2 * ARRIVAL_SAMPLES, lag + BEHIND)
+    nearby = uniform_filter1d(power, round(SETTINGS.near_hz * size / SAMPLE_RATE))
+    response = irfft(
+        wet * np.conj(dry) / (power + SETTINGS.regular * nearby + 1e-6 * power.mean()), size
+    )
+    lags = np.arange(lag - 2 * SETTINGS.arrival_samples, lag + SETTINGS.behind)
     edges = np.abs(response[lags % size] - response[(lags - 1) % size])
-    before, after = np.split(edges, [ARRIVAL_SAMPLES])
-    first = np.argmax(after >= max(ARRIVAL * after.max(), min(CLEAR * before.max(), after.max())))
-    return int(lags[ARRIVAL_SAMPLES + first])
+    before, after = np.split(edges, [SETTINGS.arrival_samples])
+    first = np.argmax(
+        after
+        >= max(SETTINGS.arrival * after.max(), min(SETTINGS.clear * before.max(), after.max()))
+    )
+    return int(lags[SETTINGS.arrival_samples + first])
 
 
 def _picture(signal: np.ndarray, frames: int) -> np.ndarray:
     """Log-mel of the first frames over 70 dB, each band about its mean: (MELS, frames)."""
-    mel = extract.log_mel(torch.from_numpy(fit_length(signal, WINDOW))[None])[0, :, :frames].numpy()
+    mel = maps.log_mel(torch.from_numpy(fit_length(signal, WINDOW))[None])[0, :, :frames].numpy()
     mel = np.maximum(mel, mel.max() - 70)
     return mel - mel.mean(1, keepdims=True)
 
@@ -178,8 +191,8 @@ def similarity(recording: np.ndarray, source: np.ndarray) -> float:
 
 def match(recording: np.ndarray, source: np.ndarray) -> Match:
     """Look for the source (samples,) in the recording (samples,), both at 44.1 kHz."""
-    place = loudest(source, SEARCH_SAMPLES)
-    recording, source = (x[place : place + SEARCH_SAMPLES] for x in (recording, source))
+    place = loudest(source, SETTINGS.search_samples)
+    recording, source = (x[place : place + SETTINGS.search_samples] for x in (recording, source))
     if recording.size < MIN_SAMPLES:
         return Match(0, 0.0, 0.0)
     wet, dry, size = _spectra(recording, source)
@@ -197,11 +210,11 @@ def shift(recording: np.ndarray, lag: int) -> np.ndarray:
 
 
 def inverted(recording: np.ndarray, source: np.ndarray) -> bool:
-    """Whether the polarity of a recording (WINDOW,) is turned beyond doubt against its source: the
-    bass, which filters hardly delay, follows it with the opposite sign."""
+    """Whether the polarity of a recording (WINDOW,) is inverted beyond doubt against its source:
+    the bass, which filters hardly delay, follows it with the opposite sign."""
     y, x = (spectra.Spectra(torch.from_numpy(signal)) for signal in (recording, source))
-    real = extract.link(y, x)[: spectra.MELS]
-    return float(real[:TURNED_BANDS].mean()) < TURNED
+    real = maps.mel_coherence(y, x)[: spectra.MELS]
+    return float(real[: SETTINGS.inverted_bands].mean()) < SETTINGS.inverted
 
 
 def align(recording: np.ndarray, source: np.ndarray | None, slack: int = 1) -> Pair:
@@ -250,8 +263,8 @@ def align(recording: np.ndarray, source: np.ndarray | None, slack: int = 1) -> P
         for part in (chosen, *others):
             part.recording = -part.recording
         chosen.notes.append(
-            "The polarity of the recording is turned (a cable or an input does that); it was "
-            "turned back."
+            "The polarity of the recording is inverted (a cable or an input does that); it was "
+            "inverted back."
         )
     return chosen
 

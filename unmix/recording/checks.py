@@ -8,11 +8,7 @@ from unmix.audio.io import SAMPLE_RATE, rms_db
 from unmix.errors import UnmixError
 
 MIN_SAMPLES = 4410  # 0.1 s
-
-
 SILENCE_DB = -90.0  # peak below which a recording counts as silent
-
-
 CLIPPED_SHARE = 1e-4
 
 

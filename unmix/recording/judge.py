@@ -69,7 +69,7 @@ class Judge:
         return self.level(self._output(chain))
 
     def inverted(self, chain: Chain) -> bool:
-        """Whether the recording resembles the render of a chain with its polarity turned."""
+        """Whether the recording resembles the render of a chain with inverted polarity."""
         wet = self._output(chain)[:, self.lead :]
         product = float((wet * self.target).sum())
         return product < -0.5 * float(wet.norm() * self.target.norm())

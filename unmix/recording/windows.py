@@ -8,11 +8,7 @@ from unmix.audio.io import SAMPLE_RATE
 from unmix.features.spectra import WINDOW
 
 HOP = SAMPLE_RATE // 10
-
-
 CHECKS = 3
-
-
 RANGE_DB, START_SHARE = 60.0, 0.9
 
 

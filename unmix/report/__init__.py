@@ -1,1 +1,1 @@
-"""Pages and pictures of a result and of an evaluation."""
+"""Pages and plots of a result and of an evaluation."""

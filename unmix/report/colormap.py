@@ -1,4 +1,4 @@
-"""Colour maps of the pictures, and PNG from them."""
+"""Colour maps of images, and PNG from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A picture of what the controls of an effect change: one small plot each."""
+"""What the controls of an effect change: one small plot each."""
 
 from __future__ import annotations
 
@@ -33,14 +33,12 @@ def picture(effect: Effect, progress: Callable = iter):
 
 def _plot(axis, course: Course, effect: Effect) -> None:
     control, view = course.control, course.view
-    labels = [in_words(control, value) for value in course.values]
+    labels = [control.format(value) for value in course.values]
     colours = _colours(control, len(labels))
-    lowest = min(curve.min() for curve in course.response_plots)
-    highest = max(curve.max() for curve in course.response_plots)
+    lowest = min(curve.min() for curve in course.curves)
+    highest = max(curve.max() for curve in course.curves)
     strip = 1.1 * (highest - lowest) if view.strips else 0.0
-    for i, (curve, colour, label) in enumerate(
-        zip(course.response_plots, colours, labels, strict=True)
-    ):
+    for i, (curve, colour, label) in enumerate(zip(course.curves, colours, labels, strict=True)):
         axis.plot(view.x, curve + i * strip, color=colour, lw=1.3, label=label)
     if view.log:
         axis.set_xscale("log")
@@ -53,7 +51,7 @@ def _plot(axis, course: Course, effect: Effect) -> None:
         axis.set_ylim(lowest - 3, highest + 3)
     elif lowest <= FLOOR_DB:
         axis.set_ylim(FLOOR_DB, highest + 4)
-    moved = [f"{name} {in_words(_control(effect, name), v)}" for name, v in course.moved.items()]
+    moved = [f"{name} {_control(effect, name).format(v)}" for name, v in course.moved.items()]
     about = ", ".join([view.title, *moved])
     if strip:
         axis.set_ylabel(f"level of a {about}\n({lowest:.0f} … {highest:.0f} dB each)", fontsize=8)
@@ -80,8 +78,3 @@ def _colours(control: Knob | Switch, count: int):
 
 def _control(effect: Effect, name: str) -> Knob | Switch:
     return next(control for control in effect.knobs + effect.switches if control.name == name)
-
-
-def in_words(control: Knob | Switch, value) -> str:
-    """A value with its unit, or an option."""
-    return value if isinstance(control, Switch) else control.format(value)

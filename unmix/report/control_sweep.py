@@ -165,15 +165,15 @@ def _course(effect: Effect, control: Knob | Switch, moved: dict, count: int) -> 
     values = _positions(control, count)
     kind = "still" if effect.linear_time_invariant else "swept" if effect.lfo else "other"
     views = [view for view in _views() if kind in view.weights]
-    heard = {name: _sounds()[name] for name in {view.sound for view in views}}
+    sounds = {name: _sounds()[name] for name in {view.sound for view in views}}
     settings = [moved | {control.name: value} for value in values]
     wet = {
         name: [effect.render(dry, SAMPLE_RATE, each) for each in settings]
-        for name, dry in heard.items()
+        for name, dry in sounds.items()
     }
     found = []
     for view in views:
-        dry = heard[view.sound][view.part]
+        dry = sounds[view.sound][view.part]
         curves = [view.look(dry, sound[view.part]) for sound in wet[view.sound]]
         pairs = combinations(curves, 2) if isinstance(control, Switch) else [curves]
         found.append(Course(control, values, view, curves, moved, min(map(_change, pairs))))

@@ -31,7 +31,7 @@ def _end(name: str) -> str:
 
 
 def _angle(knob: Knob, u: float) -> float:
-    """Place 0…1 of a knob -> degrees clockwise from the top."""
+    """Position 0…1 of a knob -> degrees clockwise from the top."""
     return 360 * u if knob.circular else SWEEP_DEGREES * (u - 0.5)
 
 

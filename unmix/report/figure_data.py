@@ -1,4 +1,4 @@
-"""The pictures of a result: spectrograms, what each device does, the course of the search."""
+"""The plots of a result as plain data: spectrograms, responses of each device, the search."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def _levels(audio: np.ndarray) -> np.ndarray:
 
 
 def spectrograms(excerpt: Excerpt) -> list[Curve]:
-    """Recording, answer and what is left between them on one scale, then their level difference;
-    the recording alone where there is no answer."""
+    """Recording, answer and the difference of their waveforms on one scale, then their level
+    difference; the recording alone where there is no answer."""
     sounds = {"Recording": excerpt.recording}
     if excerpt.answer is not None:
         sounds["Answer"] = excerpt.answer
@@ -62,15 +62,15 @@ def spectrograms(excerpt: Excerpt) -> list[Curve]:
 
 
 def devices(result: Result) -> list[list[Curve]]:
-    """The pictures of each device of the chain, fed with what really goes into it."""
-    chain, heard, lead, found = result.chain, None, 0, []
+    """The plots of each device of the chain, driven by the sound that goes into it."""
+    chain, sound, lead, found = result.chain, None, 0, []
     if result.excerpt and result.excerpt.source is not None:
         chain, lead = result.excerpt.chain, result.excerpt.lead.size
-        heard = np.concatenate([result.excerpt.lead, result.excerpt.source])
+        sound = np.concatenate([result.excerpt.lead, result.excerpt.source])
     for name, settings in chain.steps:
         effect = effects.get(name)
-        found.append(effect.response_plots(settings, heard, SAMPLE_RATE, lead))
-        heard = None if heard is None else effect.render(heard, SAMPLE_RATE, settings)
+        found.append(effect.response_plots(settings, sound, SAMPLE_RATE, lead))
+        sound = None if sound is None else effect.render(sound, SAMPLE_RATE, settings)
     return found
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from string import Template
 
 from unmix.analysis.result import Result
+from unmix.audio.signals import PROBE_VERSION
 from unmix.report import players, sections
 from unmix.runtime.files import write_text
 
@@ -61,12 +62,13 @@ def _asset(name: str) -> str:
 
 
 def _made(command: str | None) -> str:
-    """When, by what version and by what command."""
+    """When, by what versions and by what command."""
     when = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
     line = f'<code class="command">{escape(command)}</code>' if command else ""
     return (
         f'<h2>How it was made</h2><div class="card made"><dl><dt>program</dt><dd>unmix '
-        f"{escape(version('unmix'))}</dd><dt>made</dt><dd>{when}</dd></dl>{line}</div>"
+        f"{escape(version('unmix'))}, probe {escape(PROBE_VERSION)}</dd>"
+        f"<dt>made</dt><dd>{when}</dd></dl>{line}</div>"
     )
 
 

@@ -1,4 +1,4 @@
-"""Pictures of measured figures, as PNG."""
+"""Plots of metrics, as PNG."""
 
 from __future__ import annotations
 
@@ -24,46 +24,46 @@ def save(figure, path) -> Path:
     return Path(path)
 
 
-def chains(figures: dict):
-    """``evaluate_chains.chains`` at a glance: accuracy, confusion, calibration, knobs."""
+def chains(metrics: dict):
+    """``evaluation.chains.chains`` at a glance: accuracy, confusion, calibration, knobs."""
     figure = _figure(12, 9)
     axes = figure.subplots(2, 2)
-    degraded = f", degraded: {figures['degraded']}" if figures["degraded"] else ""
-    how = "The network, heard twice," if "alone" in figures else "The network alone"
+    degraded = f", degraded: {metrics['degraded']}" if metrics["degraded"] else ""
+    how = "The network with re-ranking" if "alone" in metrics else "The network alone"
     figure.suptitle(
-        f"{how} on {figures['count']:,} held-out chains, "
-        f"source {figures['source']}{degraded}, seed {figures['seed']}"
+        f"{how} on {metrics['count']:,} held-out chains, "
+        f"source {metrics['source']}{degraded}, seed {metrics['seed']}"
     )
-    _accuracy(axes[0, 0], figures)
-    _confusion(axes[0, 1], figures["confusion"])
-    _calibration(axes[1, 0], figures)
-    _knobs(axes[1, 1], figures["knobs"])
+    _accuracy(axes[0, 0], metrics)
+    _confusion(axes[0, 1], metrics["confusion"])
+    _calibration(axes[1, 0], metrics)
+    _knobs(axes[1, 1], metrics["knobs"])
     return figure
 
 
-def refine(figures: dict):
-    """``evaluate.refine`` at a glance: distance over time, and before and after by length."""
+def refine(metrics: dict):
+    """``evaluation.refine.refine`` at a glance: distance over time; before and after by length."""
     figure = _figure(12, 4.8)
     left, right = figure.subplots(1, 2)
     figure.suptitle(
-        f"Refine, {figures['steps']} steps, on {figures['count']:,} held-out recordings, "
-        f"seed {figures['seed']}"
+        f"Refine, {metrics['steps']} steps, on {metrics['count']:,} held-out recordings, "
+        f"seed {metrics['seed']}"
     )
-    longest = max(line[-1][0] for lines in figures["timelines"].values() for line in lines)
+    longest = max(line[-1][0] for lines in metrics["timelines"].values() for line in lines)
     seconds = np.linspace(0, longest, 200)
-    for name, lines in figures["timelines"].items():
+    for name, lines in metrics["timelines"].items():
         courses = [
             _course(line, before, seconds)
-            for line, before in zip(lines, figures["before"], strict=True)
+            for line, before in zip(lines, metrics["before"], strict=True)
         ]
         left.plot(seconds, np.median(courses, 0), label=name)
     left.set(xlabel="seconds", ylabel="median distance (MSS) by the real effects", yscale="log")
     left.set_title("Distance over time")
     left.legend(fontsize=8)
-    lengths = [str(n) for n in figures["by_length"]]
+    lengths = [str(n) for n in metrics["by_length"]]
     ends = []
     for when in ("before", "after"):
-        values = [row[f"mss_{when}"] for row in figures["by_length"].values()]
+        values = [row[f"mss_{when}"] for row in metrics["by_length"].values()]
         ends.append(np.maximum(values, LEAST_MSS))
         right.plot(lengths, ends[-1], "o", ms=8, label=f"{when} refine")
         for length, height, value in zip(lengths, ends[-1], values, strict=True):
@@ -84,16 +84,16 @@ def _course(line, before: float, seconds: np.ndarray) -> np.ndarray:
     return distances[np.searchsorted(times, seconds, side="right") - 1]
 
 
-def _accuracy(axis, figures: dict) -> None:
-    lengths = list(figures["by_length"])
+def _accuracy(axis, metrics: dict) -> None:
+    lengths = list(metrics["by_length"])
     x = np.arange(len(lengths))
     series = (("top5", "among the top 5"), ("set", "right set"), ("equivalence", "named rightly"))
     for i, (key, label) in enumerate(series):
-        shares = [100 * row[key] for row in figures["by_length"].values()]
+        shares = [100 * row[key] for row in metrics["by_length"].values()]
         bars = axis.bar(x + 0.27 * (i - 1), shares, 0.25, label=label)
         axis.bar_label(bars, [f"{share:.0f}" for share in shares], fontsize=7)
-    others = {"network alone": figures["alone"]} if "alone" in figures else {}
-    others |= figures.get("baselines", {})
+    others = {"network alone": metrics["alone"]} if "alone" in metrics else {}
+    others |= metrics.get("baselines", {})
     for (name, rows), colour in zip(
         others.items(), ("black", "tab:red", "tab:purple"), strict=False
     ):
@@ -121,8 +121,8 @@ def _confusion(axis, table: dict) -> None:
     axis.set_title("Confusion, chains aligned")
 
 
-def _calibration(axis, figures: dict) -> None:
-    rows = [*figures["by_length"].items(), ("all", figures["all"])]
+def _calibration(axis, metrics: dict) -> None:
+    rows = [*metrics["by_length"].items(), ("all", metrics["all"])]
     axis.plot([0, 100], [0, 100], ":", color="grey", label="right")
     for n, row in rows:
         covered = row["coverage"]
@@ -130,7 +130,7 @@ def _calibration(axis, figures: dict) -> None:
         y = [100 * value if value is not None else np.nan for value in covered.values()]
         style = {"lw": 2.5, "color": "black"} if n == "all" else {"lw": 1}
         axis.plot(x, y, "o-", ms=4, label=f"{n}", **style)
-    axis.set(xlabel="interval believed, %", ylabel="knobs inside, %")
+    axis.set(xlabel="nominal coverage of the interval, %", ylabel="knobs inside, %")
     axis.set(xlim=(45, 95), ylim=(30, 100))
     axis.set_title("Calibration of the knobs' intervals, by effects in the chain")
     axis.legend(fontsize=8)

@@ -86,13 +86,13 @@ def wave(sound: np.ndarray) -> str:
 
 
 def tracks(excerpt: Excerpt) -> list[Track]:
-    """Source, recording, answer and what is left between the last two; or the recording alone."""
+    """Source, recording, answer and the difference of the last two; or the recording alone."""
     sounds = [("Recording", "what you gave", excerpt.recording)]
     if excerpt.answer is not None:
         sounds.insert(0, ("Source", "what went in", excerpt.source))
         sounds.append(("Answer", "the source through this chain", excerpt.answer))
     gains = matched_db([sound for *_, sound in sounds])
-    if excerpt.answer is not None:  # at the recording's gain: it must sound as small as it is
+    if excerpt.answer is not None:  # at the recording's gain: as quiet as it is
         left = excerpt.recording - excerpt.answer
         sounds.append(("Difference", "recording − answer, at the recording's gain", left))
         gains.append(min(gains[1], _headroom_db(left)))

@@ -1,4 +1,4 @@
-"""The pictures of the report as PNG files, for documents and slides."""
+"""The plots of the report as PNG files, for documents and slides."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from unmix.analysis.result import Result
 from unmix.effects.plotdata import Axis, Curve
 from unmix.report import colormap, dials, figure_data, metric_plots
 
-WIDTH, HEIGHT = 6.4, 3.9  # inches of one picture; plots.DPI
+WIDTH, HEIGHT = 6.4, 3.9  # inches of one plot; metric_plots.DPI
 LINES = ("#b04a12", "#1a66b3", "#2a7548", "#7c479e")
 QUIET = "#6a6a6a"
 DASHES = ("-", "--", ":", "-.")
@@ -34,7 +34,7 @@ def _axis(axes, axis: Axis, which: str) -> None:
 
 
 def draw(axes, curve: Curve, title: str = "") -> None:
-    """One picture into matplotlib axes, with labels, units, legend and colour bar."""
+    """One plot into matplotlib axes, with labels, units, legend and colour bar."""
     if curve.image:
         values, scale = curve.image.values, curve.image.scale
         rows, columns = values.shape
@@ -63,7 +63,7 @@ def draw(axes, curve: Curve, title: str = "") -> None:
 
 
 def _grid(curves: list[tuple[str, Curve]], columns: int, title: str):
-    """A figure of several pictures (title, curve)."""
+    """A figure of several plots (title, curve)."""
     columns = min(columns, len(curves))
     figure = _figure(columns, math.ceil(len(curves) / columns), title)
     places = figure.subplots(math.ceil(len(curves) / columns), columns, squeeze=False)
@@ -76,7 +76,7 @@ def _grid(curves: list[tuple[str, Curve]], columns: int, title: str):
 
 
 def knobs(result: Result, title: str):
-    """Every knob on its range: value, interval, and whether the recording tells it."""
+    """Every knob on its range: value, interval, and whether the recording determines it."""
     rows = [
         (name, knob, settings[knob.name])
         for name, settings in result.chain.steps
@@ -100,7 +100,7 @@ def knobs(result: Result, title: str):
     axes.set_yticks(range(len(rows)), names, fontsize=9)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["low end", "", "middle", "", "high end"])
     axes.set(xlim=(-0.02, 1.02), ylim=(len(rows) - 0.4, -0.6))
-    axes.set_xlabel("place in the knob's range; bar: 90 % interval")
+    axes.set_xlabel("position in the knob's range; bar: 90 % interval")
     axes.grid(axis="x", alpha=0.25)
     return figure
 
@@ -120,8 +120,7 @@ def write(result: Result, name: str, folder: Path) -> list[Path]:
     Raises:
         UnmixError: a folder that cannot be written.
     """
-    chain = " → ".join(result.chain.names) or "no effect"
-    title = f"{name}: {chain}"
+    title = f"{name}: {result.chain.in_words(' → ')}"
     figures = {}
     if result.excerpt:
         spectrograms = [(curve.title, curve) for curve in figure_data.spectrograms(result.excerpt)]

@@ -20,11 +20,6 @@ def source_words(result: Result) -> str:
     return SOURCES.get(result.source, f"the {result.source}")
 
 
-def chain_words(chain: Chain) -> str:
-    """The effects in order."""
-    return " → ".join(chain.names) or "no effect"
-
-
 def chain_html(chain: Chain) -> str:
     """The effects in order, with arrows."""
     names = [f"<b>{escape(name)}</b>" for name in chain.names]
@@ -48,7 +43,7 @@ def _fact(title: str, value: str, more: str) -> str:
 
 
 def facts(result: Result) -> str:
-    """The answer in four figures."""
+    """The answer in four numbers."""
     parts = [_probability(result)]
     if result.distance is None:
         parts.append(_fact("Distance", "unknown", "only a known source can be rendered"))
@@ -62,9 +57,9 @@ def facts(result: Result) -> str:
                 f"{NOT_EXPLAINED_MSS:g}: not explained (MSS)",
             ),
             _fact(
-                "What is left over",
+                "Residual",
                 decibels(after["esr_db"]),
-                f"{decibels(before['esr_db'])} for the prediction; re the recording (ESR)",
+                f"{decibels(before['esr_db'])} for the prediction; relative to the recording (ESR)",
             ),
         ]
     about = []
@@ -84,14 +79,14 @@ def _probability(result: Result) -> str:
     more = "by the network, before any search" if probability else "the network did not name it"
     if len(result.candidates) > 1:
         other, next_best, distance = result.candidates[1]
-        more += f". Next best: {escape(chain_words(other))}"
+        more += f". Next best: {escape(other.in_words(' → '))}"
         more += f", {percent(next_best)}" if next_best else ""
         more += "" if distance is None else f", distance {distance:.3f}"
     return _fact("Probability of this chain", percent(probability), more)
 
 
 def remarks(result: Result) -> str:
-    """Notes; those that shake the answer stand out."""
+    """Notes; they stand out where the answer is in doubt."""
     if not result.notes:
         return ""
     far = result.distance is not None and result.distance["after"]["mss"] > NOT_EXPLAINED_MSS
@@ -109,17 +104,17 @@ def head(place: int, name: str) -> str:
 
 KEY = """<div class="key"><span><svg viewBox="0 0 20 8" aria-hidden="true"><path class="value"
 d="M2 4H18"/></svg>value</span><span><svg viewBox="0 0 20 8" aria-hidden="true"><path
-class="interval" d="M2 4H18"/></svg>where it is with 90 %, if the chain is right</span>
+class="interval" d="M2 4H18"/></svg>90 % interval, if the chain is right</span>
 <span class="undetermined"><svg viewBox="0 0 20 8" aria-hidden="true"><path class="value"
 d="M2 4H18"/></svg>not determined: this recording hardly depends on it</span></div>"""
 
 
 def chain(result: Result) -> str:
     """The devices in order, with all their knobs and switches."""
-    lead = "In the order in which the sound goes through them. Intervals: "
-    lead += "how sharply the sound tells each knob." if result.history else "the network's belief."
+    lead = "In the order of the signal flow. Intervals: from "
+    lead += "the curvature of the distance." if result.history else "the network's posterior."
     if not result.chain.steps:
-        lead = "No effect: the recording is taken for the source as it was."
+        lead = "No effect: the recording is the source as it was."
     devices = []
     following = ["", *result.chain.names[1:], "recording"]
     for place, (name, settings) in enumerate(result.chain.steps, 1):
@@ -168,7 +163,7 @@ def player(result: Result, tracks: list[Track]) -> str:
     blind = (
         ""
         if result.excerpt.answer is not None
-        else (" There is no source and so no answer to hear beside it.")
+        else (" Without its source there is no answer to hear beside it.")
     )
     first = next(i for i, track in enumerate(tracks) if track.name == "Recording")
     picks = "".join(_pick(i + 1, track, i == first) for i, track in enumerate(tracks))
@@ -183,7 +178,7 @@ def player(result: Result, tracks: list[Track]) -> str:
 <section class="player" id="player" aria-label="Player" data-first="{first}" data-playing="false">
 <div class="transport"><button type="button" id="play"><svg viewBox="0 0 12 12" aria-hidden="true"
 ><path d="M1 0L12 6L1 12Z"/></svg><b>Play</b></button>
-<div class="tracks" role="group" aria-label="Which sound is heard">{picks}</div>
+<div class="tracks" role="group" aria-label="Which sound plays">{picks}</div>
 <button type="button" class="toggle" id="match" aria-pressed="true"{alone}>Match levels</button>
 <button type="button" class="toggle" id="loop" aria-pressed="false">Loop</button></div>
 <div class="lane"><svg viewBox="0 0 1000 100" preserveAspectRatio="none" aria-hidden="true">{waves}
@@ -198,7 +193,7 @@ JavaScript; everything else on this page does not.</p></noscript></section>"""
 
 
 def spectrograms(result: Result) -> str:
-    """What the sounds look like."""
+    """Recording, answer and their difference."""
     lead = "Time from left to right, on one colour scale; 0 dB is a sine at full scale."
     if result.excerpt.answer is None:
         lead = "Of the recording alone: without its source there is no answer to draw beside it."
@@ -218,7 +213,7 @@ def response_plots(result: Result) -> str:
         return ""
     lead = "By the real effects at these settings."
     if result.excerpt is None or result.excerpt.source is None:
-        lead += " What depends on the sound that goes in is left out: the source is not known."
+        lead += " Plots that depend on the input are left out: the source is not known."
     return (
         f'<h2>What each device does</h2><p class="lead">{lead}</p>'
         f'<div class="plots">{"".join(figures)}</div>'
@@ -237,7 +232,7 @@ def _row(place: int, chain: Chain, probability: float | None, distance: float | 
     near = "–" if distance is None else f"{distance:.3f}"
     return (
         f"<tr{' class=answer' if place == 1 else ''}><td>{place}</td>"
-        f"<td>{escape(chain_words(chain))}</td>"
+        f"<td>{escape(chain.in_words(' → '))}</td>"
         f"<td class=number>{percent(probability)}{_share(probability)}</td>"
         f"<td class=number>{near}</td></tr>"
     )
@@ -252,8 +247,8 @@ def _checks(result: Result) -> str:
         f"<td class=number>{decibels(check['esr_db'])}</td></tr>"
         for check in result.checks
     )
-    return f"""<div class="card"><h4>On parts that the search did not hear</h4><table><thead><tr>
-<th scope="col">from<th scope="col" class=number>distance<th scope="col" class=number>left over</tr>
+    return f"""<div class="card"><h4>On parts that the search did not use</h4><table><thead><tr>
+<th scope="col">from<th scope="col" class=number>distance<th scope="col" class=number>residual</tr>
 </thead><tbody>{rows}</tbody></table></div>"""
 
 
@@ -267,7 +262,7 @@ def search(result: Result) -> str:
         "render by the real effects (MSS; – where none was made)"
     )
     if course:
-        lead += ": the nearest wins, and of those about as near the one with the fewest effects."
+        lead += ": the smallest wins, and among about equal ones the chain with the fewest effects."
     else:
         lead += ". There was no refine: the most probable is the answer."
     return f"""<h2>Candidates</h2><p class="lead">{lead}</p><div class="split"><div class="card">

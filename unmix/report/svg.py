@@ -91,7 +91,7 @@ def _bar(curve: Curve) -> str:
 
 
 def figure(curve: Curve, above: str = "") -> str:
-    """One picture with title, legend, axes with units, colour bar and note; HTML ``above`` it."""
+    """One plot with title, legend, axes with units, colour bar and note; HTML ``above`` it."""
     kind = " image" if curve.image else ""
     timeline = f' data-timeline="{curve.x.high:g}"' if curve.timeline else ""
     picture = unit = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -30,10 +30,12 @@ def swapped(steps: Sequence[tuple]) -> list[list[tuple]]:
     return [[*steps[:i], steps[i + 1], steps[i], *steps[i + 2 :]] for i in range(len(steps) - 1)]
 
 
-def put_in(steps: Sequence[tuple], rng: np.random.Generator) -> Iterator[list[list[tuple]]]:
-    """The steps of a chain with an effect that it lacks in some place: for each effect and place,
-    DRAWN such chains with settings drawn at random."""
-    for name in effects.names():
+def put_in(
+    steps: Sequence[tuple], rng: np.random.Generator, pool: Iterable[str]
+) -> Iterator[list[list[tuple]]]:
+    """The steps of a chain with an effect of the pool that it lacks in some place: for each effect
+    and place, DRAWN such chains with settings drawn at random."""
+    for name in pool:
         if name in dict(steps):
             continue
         drawn = [(name, effects.get(name).sample(rng)) for _ in range(DRAWN)]

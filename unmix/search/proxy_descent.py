@@ -64,8 +64,9 @@ def proxy_step(
 def descend_through_proxies(
     fit: GaussNewton, proxies: dict, steps: int, device: str = "cpu"
 ) -> bool:
-    """Adam on the unconstrained knobs down the gradient of the proxies."""
-    if not len(fit.knobs):
+    """Adam on the unconstrained knobs down the gradient of the proxies; nothing where an effect of
+    the chain has none."""
+    if not len(fit.knobs) or any(effect.name not in proxies for effect in fit.effects):
         return False
     rows = ParameterBatch([fit.as_point()])
     optimiser = torch.optim.Adam(list(rows.free.values()))

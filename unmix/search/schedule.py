@@ -334,7 +334,7 @@ class Search:
                 add(shorter, fit, rest)
             for others in neighbourhood.moved(steps):
                 add(moves, fit, others)
-            for others in neighbourhood.put_in(steps, rng):
+            for others in neighbourhood.put_in(steps, rng, self.proxies):
                 add(longer, fit, *others)
         has_lfo = any(effect.lfo for effect in leaders[0].effects)
         found = []

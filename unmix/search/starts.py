@@ -109,17 +109,22 @@ def _with_option(chain: Chain, effect: str, switch: str, option: str) -> list[Ch
 
 
 class ParameterBatch:
-    """A batch of chains with free knobs: one parameter tensor (B, K) per effect, unconstrained."""
+    """A batch of chains with free knobs: one parameter tensor (B, K) per effect, unconstrained.
+
+    Attributes:
+        order: (B, length), the effects' places in ``free``, −1 behind the end.
+        free: {effect: (B, K)}, unconstrained.
+        switches: {effect: (B, S) option numbers}.
+    """
 
     def __init__(self, starts: Sequence[InitialPoint]):
-        registry = effects.names()
         self.starts = list(starts)
+        used = [name for name in effects.names() if any(name in s.chain.names for s in starts)]
         longest = max(len(start.chain.names) for start in starts)
         self.order = torch.full((len(starts), longest), -1, dtype=torch.long)
         for row, start in enumerate(starts):
             for place, name in enumerate(start.chain.names):
-                self.order[row, place] = registry.index(name)
-        used = [name for name in registry if any(name in s.chain.names for s in starts)]
+                self.order[row, place] = used.index(name)
         self.free, self.switches = {}, {}
         for name in used:
             settings = [dict(s.chain.steps).get(name, {}) for s in starts]

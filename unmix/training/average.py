@@ -15,7 +15,6 @@ from torch import nn
 from unmix import effects, weights
 from unmix.networks import checkpoint
 from unmix.networks.model import PARTS
-from unmix.runtime.files import file_hash
 from unmix.training.network import MODEL
 
 
@@ -62,7 +61,7 @@ def bundle_reranker(runs: Path, last: bool) -> list[Path]:
     if not best.exists():
         return []
     _, about = checkpoint.read(best)
-    model = weights.load_reranker(best)
+    model = weights.load_reranker(weights.bundled_effects(), best)
     if last:
         _take_last(best.parent, model, about)
     return [weights.save_reranker(model, about)]
@@ -71,7 +70,7 @@ def bundle_reranker(runs: Path, last: bool) -> list[Path]:
 def bundle_inverse(
     runs: Path, last: bool, keep: float = 0.0, also: list[Path] = (), only: str | None = None
 ) -> list[Path]:
-    """Copy the inverse model, where it has a run, into the package; returns its file there.
+    """Copy the inverse model, where it has a run, into the package; returns its files there.
 
     Args:
         last: the state that the run ended with, not the one that was best on held-out chains.
@@ -91,11 +90,11 @@ def bundle_inverse(
         _take_last(path.parent, model, about)
     averaged = PARTS[only] if only else sum(PARTS.values(), ())
     if shares:
-        others = [(checkpoint.read(other)[0], share) for other, share in shares.items()]
+        others = [(weights.read_inverse(other)[0], share) for other, share in shares.items()]
         average_into(model, others, averaged)
-        about["mean_with"] = {file_hash(other): share for other, share in shares.items()}
+        about["mean_with"] = {weights.inverse_hash(other): share for other, share in shares.items()}
         about["mean_of"] = averaged
-    return [weights.save_inverse(model, about)]
+    return weights.save_inverse(model, about)
 
 
 def main() -> None:

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 
 from unmix.data import fingerprint
-from unmix.data.chains import ChainSampler
-from unmix.features import extract
+from unmix.data.chains import ChainOptions, ChainSampler
+from unmix.features.extract import extract
 from unmix.inference import bias_correction, rerank
-from unmix.runtime.files import file_hash
+from unmix.weights import bundled_effects, inverse_hash, load_inverse
 
 CANDIDATES = 6  # of each recording
 BEAMS = 2 * CANDIDATES
@@ -24,16 +24,14 @@ class CandidateSampler(ChainSampler):
     """
 
     def __init__(self, seed: int, shares: dict[str, float] | None = None):
-        from unmix.weights import INVERSE_FILE, bundled
-
-        super().__init__(seed, shares)
+        super().__init__(seed, shares, ChainOptions(effects=bundled_effects()))
         self.model = None
         self.config |= fingerprint.plain(
             {
                 "kind": "candidates",
                 "candidates": CANDIDATES,
                 "beams": BEAMS,
-                "network": file_hash(bundled(INVERSE_FILE)),
+                "network": inverse_hash(),
                 "settled": bias_correction.STEPS,
             }
         )
@@ -45,12 +43,10 @@ class CandidateSampler(ChainSampler):
         VIEWS), the order scores, by ``rerank.compare``; candidate_order (CANDIDATES, MAX_LENGTH)
         and log_prob (CANDIDATES,). And right: which of them is the true chain, −1 for none.
         """
-        from unmix.weights import load_inverse
-
         self.model = self.model or load_inverse()
         source, pairs = self.audio_family(family)
         recordings = torch.from_numpy(np.stack([wet for _, wet in pairs]))
-        features = extract.extract(recordings, torch.from_numpy(source)[None])
+        features = extract(recordings, torch.from_numpy(source)[None])
         features["level_known"] = torch.ones(len(pairs))
         items = []
         for i, posteriors in enumerate(self.model.infer(features, BEAMS)):

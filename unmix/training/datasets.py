@@ -14,8 +14,9 @@ from unmix.data import fingerprint
 from unmix.data.chains import FAMILY, ChainOptions, ChainSampler
 from unmix.data.reader import Reader
 from unmix.data.sampler import stack_items
+from unmix.effects import EffectSet
 from unmix.errors import UnmixError
-from unmix.features import extract, packing
+from unmix.features import packing, spec
 from unmix.training import specaugment
 
 VALIDATION_SEED = 1_000_000  # added to the run's seed; `evaluate` uses seeds below it
@@ -151,7 +152,7 @@ def _check_made_alike(folder, config: dict, first: dict) -> None:
     if names != first["effects"]:
         raise UnmixError(f"{folder}: made with other effects than the first set")
     now = {
-        "features": extract.VERSION,
+        "features": spec.VERSION,
         "controls": fingerprint.controls(names),
         **fingerprint.fixed_signals(),
     }
@@ -216,9 +217,9 @@ class Resident:
         return {name: self.tensors[name][rows] for name in names}
 
 
-def validation_data(seed: int, count: int, names: tuple[str, ...]) -> ChainData:
-    """Chains of the effects ``names`` that no training stream contains: lengths 1–5 in equal parts,
-    mostly on the probe."""
-    options = ChainOptions(degraded=0.0, independent=True, effects=names)
+def validation_data(seed: int, count: int, effects: EffectSet | None = None) -> ChainData:
+    """Chains that no training stream contains, of effects of a set (all installed ones if None):
+    lengths 1–5 in equal parts, mostly on the probe."""
+    options = ChainOptions(degraded=0.0, independent=True, effects=effects)
     sampler = ChainSampler(VALIDATION_SEED + seed, VALIDATION_SHARES, options)
     return ChainData.first_of(sampler, count)

@@ -46,7 +46,7 @@ class SpectralTerm:
                 "the data are of another version, whose sound cannot be rendered again for the "
                 "spectral term; make them again with gen-data, or train with --hybrid-steps 0"
             )
-        self.proxies = {name: load_proxy(name, device) for name in self.samplers[0].names}
+        self.proxies = {name: load_proxy(name, device) for name in self.samplers[0].effects.names}
         self.samples = round(seconds * SAMPLE_RATE)
         self.device = device
 
@@ -62,9 +62,9 @@ class SpectralTerm:
         batch = data.batch(indices, self.device)
         with half_on_cpu(self.device):
             _, mixtures = model.knob_losses(model.network_inputs(batch), batch)
-        names = self.samplers[n].names
         knobs, switches = (
-            {name: batch[f"{kind}.{name}"] for name in names} for kind in ("knobs", "switches")
+            {name: batch[f"{kind}.{name}"] for name in model.effects.names}
+            for kind in ("knobs", "switches")
         )
         for name, (rows, mixture) in mixtures.items():
             knobs[name] = knobs[name].index_copy(0, rows, mixture.centre())

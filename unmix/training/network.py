@@ -15,12 +15,12 @@ from unmix.data.reader import read_manifest
 from unmix.errors import UnmixError
 from unmix.networks import checkpoint
 from unmix.networks.decoder import CORES
-from unmix.networks.model import PARTS, UNREAD, InverseModel, ModelConfig
-from unmix.runtime.files import file_hash
+from unmix.networks.model import PARTS, UNUSED, InverseModel, ModelConfig
 from unmix.training import distributed
 from unmix.training.datasets import HIDDEN_SHARES, ChainData, Dropout, validation_data
 from unmix.training.hybrid import HYBRID, SpectralTerm, half_on_cpu
 from unmix.training.loop import FitConfig, FitResult, Task, fit, learn_only
+from unmix.weights import inverse_hash, read_inverse
 
 MODEL = "model.safetensors"
 
@@ -145,9 +145,9 @@ class NetworkTraining:
         return tuple(PARTS) if self.only is None else (self.only,)
 
     @property
-    def unread(self) -> set[str]:
+    def unused(self) -> set[str]:
         """Features that these parts do not take in."""
-        return set.intersection(*(UNREAD[part] for part in self.parts))
+        return set.intersection(*(UNUSED[part] for part in self.parts))
 
     def model(self, names: tuple[str, ...]) -> InverseModel:
         """The model as training begins with it, its other parts frozen.
@@ -158,7 +158,7 @@ class NetworkTraining:
         config = self.config or ModelConfig()
         model = InverseModel(replace(config, geometry=self.geometry, effects=names))
         if self.start is not None:
-            checkpoint.begin_from(self.start, model)
+            checkpoint.begin_from(self.start, model, read_inverse(self.start)[0])
         learn_only(model, [name for part in self.parts for name in PARTS[part]])
         if self.learn:
             learn_only(model, self.learn)
@@ -176,7 +176,7 @@ class NetworkTraining:
             "learn": list(self.learn),
             "model": model.config.to_dict(),
         }
-        return described | ({} if self.start is None else {"start": file_hash(self.start)})
+        return described | ({} if self.start is None else {"start": inverse_hash(self.start)})
 
     def fit_config(self, describe: dict, hybrid: bool = False) -> FitConfig:
         """For ``fit``: budget and schedule of one of the stages."""
@@ -212,14 +212,13 @@ def train(data, out, training: NetworkTraining) -> FitResult:
         *folders,
         dropout=Dropout(training.masked, training.hidden_shares),
         resident=device if training.resident else None,
-        without=training.unread,
+        without=training.unused,
     )
-    names = tuple(configs[0]["effects"])
     torch.manual_seed(training.seed)
-    model = training.model(names)
+    model = training.model(tuple(configs[0]["effects"]))
     describe = training.describe(folders, configs, model)
     likelihood = _Likelihood(model, chains, training, device)
-    held_out = cache(lambda: validation_data(training.seed, training.validation, names))
+    held_out = cache(lambda: validation_data(training.seed, training.validation, model.effects))
 
     def validate():
         return held_out_metrics(model, held_out(), device, likelihood.weights)
@@ -259,7 +258,7 @@ class _Likelihood:
         for each in self.chains.sets if self.training.resident else ():
             each.grow()
         rows = self.chains.draw(rng, self.training.batch)
-        batch = self.chains.batch(rows, self.device, self.training.unread)
+        batch = self.chains.batch(rows, self.device, self.training.unused)
         items = self.chains.source_dropout(batch)
         with half_on_cpu(self.device):
             losses = self.model.losses(items, self.training.parts)

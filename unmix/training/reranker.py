@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from unmix.data.reader import Reader
+from unmix.effects import EffectSet
 from unmix.errors import UnmixError
 from unmix.inference.reranker import Reranker
-from unmix.networks.checkpoint import begin_from
+from unmix.networks.checkpoint import begin_from, read
 from unmix.runtime.files import file_hash
 from unmix.training.loop import FitConfig, FitResult, Task, fit, learn_only
 
@@ -19,7 +20,8 @@ from unmix.training.loop import FitConfig, FitResult, Task, fit, learn_only
 NAMES = ("errors", "leanings", "candidate_order", "log_prob", "right")
 HELD_OUT_SHARE = 0.05
 LEAST = 50  # recordings to train on
-MADE_BY = {"network": "networks", "settled": "ways to settle knobs"}  # of all sets alike
+# the same in all sets
+MADE_BY = {"network": "networks", "settled": "bias corrections", "effects": "effects"}
 
 
 def _load(folders) -> tuple[dict[str, torch.Tensor], torch.Tensor, list[dict]]:
@@ -90,7 +92,8 @@ def train_reranker(data, out, training: RerankerTraining = RerankerTraining()) -
     if len(train) < LEAST or not len(held_out):
         raise UnmixError(f"{len(train)} recordings are too few to train on")
     torch.manual_seed(training.seed)
-    model = _model(items["errors"][train], training)
+    vocabulary = EffectSet(tuple(configs[0]["effects"]))
+    model = _model(vocabulary, items["errors"][train], training)
 
     def step(number: int, rng: np.random.Generator):
         rows = torch.from_numpy(rng.integers(len(train), size=training.batch))
@@ -119,11 +122,11 @@ def train_reranker(data, out, training: RerankerTraining = RerankerTraining()) -
     return fit(model, Task(step, validate, "loss"), out, config, wandb=training.wandb)
 
 
-def _model(errors: torch.Tensor, training: RerankerTraining) -> Reranker:
+def _model(vocabulary: EffectSet, errors: torch.Tensor, training: RerankerTraining) -> Reranker:
     """A Reranker as training begins with it, scaled to residual features (N, CANDIDATES, …)."""
-    model = Reranker()
+    model = Reranker(vocabulary)
     if training.start is not None:
-        begin_from(training.start, model)
+        begin_from(training.start, model, read(training.start)[0])
     errors = errors.float().flatten(0, 1)
     model.mean.copy_(errors.mean(0))
     model.spread.copy_(errors.std(0).clamp_min(0.05))

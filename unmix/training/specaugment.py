@@ -1,4 +1,4 @@
-"""Masks on the pictures that the network hears in training, so that it uses all the evidence.
+"""Masks on the features that the network trains on, so that it uses all the evidence.
 
 After Park et al., "SpecAugment: A Simple Data Augmentation Method for Automatic Speech
 Recognition", Interspeech 2019, without the warping of time; here whole inputs are left out too.
@@ -8,30 +8,20 @@ from __future__ import annotations
 
 import torch
 
-from unmix.features import extract, packing
-from unmix.networks.inputs import AMPLITUDES, SCORES
+from unmix.features.spec import FEATURES, GROUPS, of_group
 
 WIDEST = 0.25  # of a mask, as a share of the whole time or of all bands
-# {input: (dimension of time, dimension of frequency)}; None where it has no such dimension
-DIMENSIONS = {
-    **dict.fromkeys(("mel", "source_mel", "link"), (-1, -2)),
-    **dict.fromkeys(SCORES, (-2, -1)),
-    "stats": (-1, None),
-    **dict.fromkeys(("transfer", "shaped"), (None, -1)),
-    **dict.fromkeys(AMPLITUDES, (None, None)),
-}
-LEFT_OUT = (("stats",), ("link",), ("transfer",), ("shaped",), SCORES, AMPLITUDES)
+LEFT_OUT = tuple(of_group(group) for group in GROUPS if group != "source_mel")
 
 
 def mask(batch: dict, share: float) -> dict:
-    """A batch of features in which a share of the items is heard in part only, drawn at random by
-    torch's generator.
+    """A batch of features in which a share of the items is masked, drawn by torch's generator.
 
-    Each such item loses a stretch of time, the same in all of its pictures, a stretch of frequency
+    Each such item loses a stretch of time, the same in all of its features, a stretch of frequency
     in each of them, and, six times of seven, one of LEFT_OUT as a whole.
 
     Args:
-        batch: as ``ChainData.batch`` gives it, before anything is hidden.
+        batch: as ``ChainData.batch`` gives it, before source dropout.
         share: of the items, 0…1.
 
     Returns:
@@ -53,15 +43,15 @@ def mask(batch: dict, share: float) -> dict:
     time = stretch()
     group_of = torch.randint(len(LEFT_OUT) + 1, (count,), device=device)
     result = dict(batch)
-    for name, (when, where) in DIMENSIONS.items():
+    for feature in FEATURES:
+        name = feature.name
         if name not in batch:
             continue
         values = batch[name]
         shape = values.shape
-        if name == "link":
-            values = values.unflatten(1, (extract.LINK, -1))
+        values = values.reshape(count, *(feature.grid or feature.shape))
         keeps = []
-        for dimension, span in ((when, time), (where, stretch())):
+        for dimension, span in zip(feature.axes, (time, stretch()), strict=True):
             if dimension is not None:
                 along = [1] * values.ndim
                 along[0], along[dimension] = count, values.shape[dimension]
@@ -70,7 +60,7 @@ def mask(batch: dict, share: float) -> dict:
             if name in group:
                 left_out = chosen & (group_of == number)
                 keeps.append(~left_out.reshape(-1, *[1] * (values.ndim - 1)))
-        silence, _ = packing.BYTES.get(name, (0.0, 1))
+        silence = feature.stored.zero if feature.stored else 0.0
         for keep in keeps:
             values = torch.where(keep, values, silence)
         result[name] = values.reshape(shape)

@@ -6,14 +6,8 @@ from io import StringIO
 
 from unmix import effects
 from unmix.analysis.result import Result
-from unmix.chain import Chain
 
 WIDTH = 80
-
-
-def chain_text(chain: Chain) -> str:
-    """``"saturator > eq"``; ``"(no effect)"`` for the empty chain."""
-    return " > ".join(chain.names) or "(no effect)"
 
 
 def in_short(result: Result) -> str:
@@ -22,7 +16,7 @@ def in_short(result: Result) -> str:
         judged = f"probability {100 * result.candidates[0][1]:.0f} %"
     else:
         judged = f"distance {result.distance['after']['mss']:.3f}"
-    return f"{chain_text(result.chain)}, {judged}"
+    return f"{result.chain.in_words()}, {judged}"
 
 
 def as_text(result: Result, name: str, notes: bool = True, colour: bool = False) -> str:
@@ -37,7 +31,7 @@ def as_text(result: Result, name: str, notes: bool = True, colour: bool = False)
         force_terminal=colour,
         color_system="standard" if colour else None,
     )
-    console.print(f"{name}: {chain_text(result.chain)}", style="bold")
+    console.print(f"{name}: {result.chain.in_words()}", style="bold")
     if result.chain.steps:
         console.print(_settings(result))
     console.print(_candidates(result))
@@ -69,7 +63,7 @@ def _settings(result: Result):
             head = ("", "")
         for knob in effect.knobs:
             interval = result.intervals.get(name, {}).get(knob.name)
-            between = " … ".join(map(knob.format, interval)) if interval else ""
+            between = knob.format_interval(interval) if interval else ""
             if knob.name in result.undetermined.get(name, ()):
                 between = "not determined"
             table.add_row(*head, knob.name, knob.format(settings[knob.name]), between)
@@ -85,7 +79,7 @@ def _candidates(result: Result):
             str(place),
             "" if probability is None else f"{100 * probability:.1f} %",
             "" if distance is None else f"{distance:.3f}",
-            chain_text(chain),
+            chain.in_words(),
         )
     return table
 

@@ -1,8 +1,11 @@
-"""Tables of measured figures for the terminal."""
+"""Tables of metrics for the terminal."""
 
 from __future__ import annotations
 
 from rich.table import Table
+
+from unmix import effects
+from unmix.chain import Chain
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -29,16 +32,10 @@ def _decibels(esr: dict) -> list[str]:
     return [_number(esr[key], 1) for key in ("mean", "median", "p95")]
 
 
-def _in_words(settings: dict) -> str:
-    return ", ".join(
-        f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in settings.items()
-    )
-
-
-def proxies(figures: dict) -> list[Table]:
-    """Tables of ``evaluate_proxies.proxies`` and ``chains``."""
+def proxies(metrics: dict) -> list[Table]:
+    """Tables of ``evaluation.proxies``: ``proxies`` and ``chains``."""
     columns = ("ESR mean dB", "median", "95 %", "MSS", "k par.")
-    title = f"{figures['sources']} sources, {figures['count']} items each, seed {figures['seed']}"
+    title = f"{metrics['sources']} sources, {metrics['count']} items each, seed {metrics['seed']}"
     errors = _table(f"Error of the proxies: {title}", "effect", *columns)
     speed = _table(
         "Times real time, one thread",
@@ -59,7 +56,7 @@ def proxies(figures: dict) -> list[Table]:
     )
     worst = _table("Worst cases", "effect", "item", "ESR dB", "settings")
     worst.columns[3].no_wrap, worst.columns[3].justify = False, "left"
-    for name, row in figures["effects"].items():
+    for name, row in metrics["effects"].items():
         versions = [(name, row)]
         if "baseline" in row:
             versions.append(("  black box", row["baseline"]))
@@ -76,23 +73,23 @@ def proxies(figures: dict) -> list[Table]:
             values = [_number(slope[key]) for key in ("cosine", "cosine_p10")]
             slopes.add_row(name, str(slope["count"]), *values, _percent(slope["right_sign"]))
         for case in row["worst"]:
-            text = _in_words(case["settings"])
+            text = effects.get(name).panel.in_words(case["settings"])
             worst.add_row(name, str(case["item"]), _number(case["esr_db"], 1), text)
     lengths = _table(f"Chains of proxies: {title}", "effects", "ESR mean dB", "median", "95 %")
-    for length, row in figures.get("chains", {}).items():
+    for length, row in metrics.get("chains", {}).items():
         lengths.add_row(str(length), *_decibels(row["esr_db"]))
         for case in row["worst"][:1]:  # the others are in the JSON: each takes many lines
-            text = "; ".join(f"{name}: {_in_words(settings)}" for name, settings in case["chain"])
+            text = Chain(case["chain"]).settings_in_words()
             worst.add_row(f"{length} effects", str(case["item"]), _number(case["esr_db"], 1), text)
     tables = [errors, lengths, slopes, speed, cuda, worst]
     return [table for table in tables if table.row_count]
 
 
-def chains(figures: dict) -> list[Table]:
-    """Tables of ``evaluate_chains.chains``."""
-    title = f"Chains on {figures['source']}: {figures['count']} held-out, seed {figures['seed']}"
-    if figures["degraded"]:
-        title += f", degraded: {figures['degraded']}"
+def chains(metrics: dict) -> list[Table]:
+    """Tables of ``evaluation.chains.chains``."""
+    title = f"Chains on {metrics['source']}: {metrics['count']} held-out, seed {metrics['seed']}"
+    if metrics["degraded"]:
+        title += f", degraded: {metrics['degraded']}"
     shares = _table(
         f"{title} (shares in %)",
         "effects",
@@ -116,16 +113,16 @@ def chains(figures: dict) -> list[Table]:
         "in 90 %",
         "MSS",
     )
-    for n, row in [*figures["by_length"].items(), ("all", figures["all"])]:
+    for n, row in [*metrics["by_length"].items(), ("all", metrics["all"])]:
         values = [_percent(row[key]) for key in ("equivalence", "raw", "ceiling", "set", "top5")]
         shares.add_row(str(n), str(row["count"]), *values, _number(row["edit"], 2))
         errors = [_number(row[key]) for key in ("knob_error", "audible_knob_error")]
         covered = [_percent(value) for value in row["coverage"].values()]
         knobs.add_row(str(n), *errors, _percent(row["switches"]), *covered, _number(row["mss"]))
     found = _table("Effects", "effect", "there", "found", "named though absent")
-    for name, row in figures["effects"].items():
+    for name, row in metrics["effects"].items():
         found.add_row(name, str(row["there"]), str(row["found"]), str(row["false"]))
-    return [shares, knobs, found, _confusion(figures["confusion"]), *_others(figures)]
+    return [shares, knobs, found, _confusion(metrics["confusion"]), *_others(metrics)]
 
 
 def _confusion(table: dict) -> Table:
@@ -135,15 +132,15 @@ def _confusion(table: dict) -> Table:
     return named
 
 
-def _others(figures: dict) -> list[Table]:
-    """The network alone beside its second hearing, and the baselines, where there are any."""
-    answers = {"the network": figures}
-    if "alone" in figures:
-        answers = {"heard twice": figures, "the network alone": figures["alone"]}
-    answers |= figures.get("baselines", {})
+def _others(metrics: dict) -> list[Table]:
+    """Answers with and without re-ranking, and the baselines, where there are any."""
+    answers = {"the network": metrics}
+    if "alone" in metrics:
+        answers = {"re-ranked": metrics, "the network alone": metrics["alone"]}
+    answers |= metrics.get("baselines", {})
     if len(answers) == 1:
         return []
-    lengths = [*figures["by_length"], "all"]
+    lengths = [*metrics["by_length"], "all"]
     tables = []
     for key, what in (("equivalence", "named rightly (equiv.), %"), ("top5", "among the top 5, %")):
         table = _table(f"Beside other answers: {what}, by effects in the chain", "answer")
@@ -166,11 +163,11 @@ def _others(figures: dict) -> list[Table]:
     return [*tables, knobs]
 
 
-def refine(figures: dict) -> list[Table]:
-    """Tables of ``evaluate.refine``."""
+def refine(metrics: dict) -> list[Table]:
+    """Tables of ``evaluation.refine.refine``."""
     title = (
-        f"Refine, {figures['steps']} steps: {figures['count']} held-out chains, "
-        f"seed {figures['seed']}"
+        f"Refine, {metrics['steps']} steps: {metrics['count']} held-out chains, "
+        f"seed {metrics['seed']}"
     )
     distance = _table(
         f"{title}\nReal render: MSS before and after, SI-SDR in dB (medians)",
@@ -194,7 +191,7 @@ def refine(figures: dict) -> list[Table]:
         "in 90 %",
         "undet. %",
     )
-    for n, row in [*figures["by_length"].items(), ("all", figures["all"])]:
+    for n, row in [*metrics["by_length"].items(), ("all", metrics["all"])]:
         distance.add_row(
             str(n),
             str(row["count"]),
@@ -217,8 +214,8 @@ def refine(figures: dict) -> list[Table]:
         "equiv. %",
         "renders",
     )
-    own = figures["all"]
-    for name, row in figures["rivals"].items():
+    own = metrics["all"]
+    for name, row in metrics["rivals"].items():
         values = _percent(row["wins"]), _distance(row["mss_after"]), _percent(row["equivalence"])
         rivals.add_row(name, *values, f"{row['renders']:.0f}")
     if rivals.row_count:

@@ -170,21 +170,21 @@ class Equalizer(Effect):
     def process(self, audio, sample_rate, settings):
         import pedalboard as pb
 
-        eq_bands = []
+        filters = []
         for band in BANDS:
             freq, gain, q = (settings[f"{knob}_{band}"] for knob in ("freq", "gain", "q"))
             match self.mode(settings, band):
                 case "bell":
-                    eq_bands.append(pb.PeakFilter(freq, gain, q))
+                    filters.append(pb.PeakFilter(freq, gain, q))
                 case "low_shelf":
-                    eq_bands.append(pb.LowShelfFilter(freq, gain, q))
+                    filters.append(pb.LowShelfFilter(freq, gain, q))
                 case "high_shelf":
-                    eq_bands.append(pb.HighShelfFilter(freq, gain, q))
+                    filters.append(pb.HighShelfFilter(freq, gain, q))
                 case "low_cut":
-                    eq_bands += [pb.HighpassFilter(freq), pb.HighpassFilter(freq)]
+                    filters += [pb.HighpassFilter(freq), pb.HighpassFilter(freq)]
                 case "high_cut":
-                    eq_bands += [pb.LowpassFilter(freq), pb.LowpassFilter(freq)]
-        return pb.Pedalboard(eq_bands)(np.ascontiguousarray(audio), sample_rate)
+                    filters += [pb.LowpassFilter(freq), pb.LowpassFilter(freq)]
+        return pb.Pedalboard(filters)(np.ascontiguousarray(audio), sample_rate)
 
     def render_batch(self, audio, settings, smooth=False):
         knobs = {knob.name: self.lanes(settings, knob.name) for knob in self.knobs}

@@ -15,7 +15,7 @@ from unmix.features.amplitude_histogram import (
     QUANTILES,
     WHOLE_BINS,
     WHOLE_FLOOR,
-    amplitudes,
+    amplitude_histogram,
     heights,
 )
 
@@ -26,7 +26,7 @@ NOISE = np.random.default_rng(0).standard_normal(172 * FRAME).astype(np.float32)
 
 def parts(audio):
     """What is found of each group — quantiles by order, shares, slope —, and of the whole."""
-    found = np.split(np.exp(amplitudes(audio).astype(float)), np.cumsum(SIZES)[:-1])
+    found = np.split(np.exp(amplitude_histogram(audio).astype(float)), np.cumsum(SIZES)[:-1])
     groups = [
         [part - FLOOR for part in found[OF_GROUP * g : OF_GROUP * (g + 1)]] for g in range(GROUPS)
     ]
@@ -68,11 +68,11 @@ def test_clipping_and_folding_show_where_a_filter_behind_them_blurs():
 
     assert at_top(clipped) > 2 * at_top(tone)
     assert corners(clipped) > 5 * corners(smooth)
-    assert np.abs(amplitudes(folded) - amplitudes(clipped)).max() > 1
+    assert np.abs(amplitude_histogram(folded) - amplitude_histogram(clipped)).max() > 1
 
 
 def test_level_and_sign_change_nothing():
-    assert np.allclose(amplitudes(NOISE), amplitudes(-0.01 * NOISE), atol=1e-3)
+    assert np.allclose(amplitude_histogram(NOISE), amplitude_histogram(-0.01 * NOISE), atol=1e-3)
 
 
 def test_groups_are_by_loudness_and_leave_out_silence():
@@ -82,13 +82,13 @@ def test_groups_are_by_loudness_and_leave_out_silence():
     assert groups[0][0][-1] > 2.5 and groups[-1][0][-1] == pytest.approx(1, abs=0.01)
     padded = np.concatenate([NOISE, np.zeros(100 * FRAME, np.float32)])
     until = sum(SIZES[: OF_GROUP * GROUPS])
-    assert np.array_equal(amplitudes(padded)[:until], amplitudes(NOISE)[:until])
+    assert np.array_equal(amplitude_histogram(padded)[:until], amplitude_histogram(NOISE)[:until])
 
 
 @pytest.mark.parametrize("samples", [FRAME, 3 * FRAME, 10 * FRAME + 1])
 def test_short_signals_and_silence_are_finite(samples):
     for audio in (NOISE[:samples], np.zeros(samples, np.float32)):
-        found = amplitudes(audio)
+        found = amplitude_histogram(audio)
         assert found.shape == (AMPLITUDES,) and found.dtype == np.float32
         assert np.isfinite(found).all()
     assert GROUPS > 3 and BINS > 1
