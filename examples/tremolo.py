@@ -8,7 +8,9 @@ Copy the file into ``unmix/effects/``. It is found there by itself::
     unmix gen-data --effect tremolo --count 2000 --out data/tremolo
     unmix train-proxy --effect tremolo --data data/tremolo --out runs/tremolo --minutes 5
 
-Then the network must hear it: make new chains and train again, see examples/train_from_nothing.sh.
+The bundled network does not know it: it can be rendered, refined in a chain that is given, and
+exported, and no other answer changes. For the network to name it, make new chains and train again,
+see examples/train_from_nothing.sh.
 """
 
 from __future__ import annotations

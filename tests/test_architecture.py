@@ -34,10 +34,14 @@ MAX_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 300, 60, 7
 # name: reason
 LONG_MODULES: dict[str, str] = {}
 LONG_FUNCTIONS: dict[str, str] = {}
+# beside commands: the parameters of one are its options
+_COMPILED = "compiled by numba, which takes arrays one by one, and no dataclass"
 WIDE_SIGNATURES: dict[str, str] = {
     "unmix.analysis.analyze.analyze": "the public contract: keywords of a call by hand",
     "unmix.analysis.analyze.refine_chain": "as analyze",
-}  # beside commands: the parameters of one are its options
+    "unmix.effects.ott.device._follow": _COMPILED,
+    "unmix.effects.ott.lanes.split": _COMPILED,
+}
 
 FILES = {
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+RESEARCH = Path(__file__).parent.parent / "examples" / "research"
 
 
 def test_the_study_prints_a_table(tmp_path, unmix_cli):
@@ -14,7 +14,7 @@ def test_the_study_prints_a_table(tmp_path, unmix_cli):
     options = {"--data": tmp_path / "data", "--out": tmp_path, "--steps": 1, "--seeds": 2}
     arguments = [str(x) for pair in {**options, "--count": 5}.items() for x in pair]
     done = subprocess.run(
-        [sys.executable, EXAMPLES / "study.py", "geometry", *arguments, "--batch", "4"],
+        [sys.executable, RESEARCH / "study.py", "geometry", *arguments, "--batch", "4"],
         capture_output=True,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -28,7 +28,7 @@ def test_the_study_prints_a_table(tmp_path, unmix_cli):
 
 def test_the_loss_of_the_bundled_weights_is_far_below_chance():
     done = subprocess.run(
-        [sys.executable, EXAMPLES / "chain_loss.py", "--count", "10"],
+        [sys.executable, RESEARCH / "chain_loss.py", "--count", "10"],
         capture_output=True,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -49,7 +49,7 @@ def test_the_loss_of_the_bundled_weights_is_far_below_chance():
 
 def test_the_time_of_a_first_answer():
     done = subprocess.run(
-        [sys.executable, EXAMPLES / "first_answer.py", "--count", "1"],
+        [sys.executable, RESEARCH / "first_answer.py", "--count", "1"],
         capture_output=True,
         text=True,
         timeout=300,

@@ -6,7 +6,7 @@ import pytest
 from unmix import effects
 from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import MAX_LENGTH, Chain, canonical_order
-from unmix.data.chains import AUDIBLE_MSS, FAMILY, ChainSampler, audible
+from unmix.data.chains import AUDIBLE_MSS, FAMILY, ChainOptions, ChainSampler, audible
 from unmix.data.pairs import PairSampler
 from unmix.errors import UnmixError
 
@@ -34,8 +34,8 @@ def test_chain_items_are_fixed_by_seed_and_number():
     assert not np.array_equal(a["mel"], ChainSampler(2, PROBE_ONLY).item(FAMILY + 2)["mel"])
 
 
-def test_family_holds_the_beginnings_of_one_chain_and_their_twins():
-    sampler = ChainSampler(1, PROBE_ONLY, degraded=0.0)
+def test_family_holds_the_beginnings_of_one_chain_and_their_order_swapped_negatives():
+    sampler = ChainSampler(1, PROBE_ONLY, ChainOptions(degraded=0.0))
     for family in range(3):
         source, pairs = sampler.audio_family(family)
         assert len(pairs) == sampler.family_size
@@ -56,7 +56,7 @@ def test_family_holds_the_beginnings_of_one_chain_and_their_twins():
 
 
 def test_every_effect_of_an_independent_chain_is_audible():
-    sampler = ChainSampler(11, PROBE_ONLY, degraded=0.0, independent=True)
+    sampler = ChainSampler(11, PROBE_ONLY, ChainOptions(degraded=0.0, independent=True))
     for i in range(5):
         source, chain, recording = sampler.example(i)
         assert len(chain.names) == 1 + i
@@ -75,7 +75,7 @@ def test_audible_knows_a_tenth_of_a_decibel_from_three():
 
 def test_testing_and_training_streams_differ():
     train = ChainSampler(1, PROBE_ONLY).audio_family(0)[1][0][0]
-    test = ChainSampler(1, PROBE_ONLY, independent=True).example(0)[1]
+    test = ChainSampler(1, PROBE_ONLY, ChainOptions(independent=True)).example(0)[1]
     assert train != test
 
 
@@ -83,6 +83,6 @@ def test_unknown_names_are_told():
     with pytest.raises(UnmixError, match="no source 'prob'"):
         ChainSampler(1, {"prob": 1.0})
     with pytest.raises(UnmixError, match="no degradation 'nose'"):
-        ChainSampler(1, degradation="nose")
+        ChainSampler(1, options=ChainOptions(degradation="nose"))
     with pytest.raises(UnmixError, match="no effect"):
         PairSampler("flanger", 1)

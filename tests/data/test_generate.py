@@ -9,14 +9,15 @@ import subprocess
 import sys
 import time
 from collections import namedtuple
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from unmix.data import generate as engine
-from unmix.data import reader, shards
-from unmix.data.generate import generate
+from unmix.audio.signals import PROBE_VERSION
+from unmix.data import fingerprint, plan, reader, shards
+from unmix.data.generate import estimate, generate
 from unmix.errors import UnmixError
 
 COUNT, SHARD = 37, 8
@@ -220,12 +221,19 @@ def test_other_settings_in_the_same_folder(tmp_path, unbroken, sampler, shard_it
     assert contents(tmp_path) == unbroken
 
 
-def test_data_of_another_version_are_not_mixed(tmp_path, unbroken, monkeypatch):
-    for name, data in unbroken.items():
-        (tmp_path / name).write_bytes(data)
-    monkeypatch.setattr(engine, "version", lambda package: "99.0")
-    with pytest.raises(UnmixError, match=r"begun by unmix .*, this is 99\.0; use another folder"):
-        generate(Sampler(), COUNT, tmp_path)
+def test_another_version_that_makes_the_same_items_goes_on_with_them(tmp_path, monkeypatch):
+    """What decides items is in the fingerprint; the version number alone decides nothing."""
+    generate(Sampler(), 20, tmp_path, workers=1, shard_items=SHARD)
+    first = (tmp_path / shards.shard_name(0)).stat().st_mtime_ns
+    monkeypatch.setattr(fingerprint, "version", lambda package: "99.0")
+    manifest = generate(Sampler(), COUNT, tmp_path, workers=1)
+    assert (tmp_path / shards.shard_name(0)).stat().st_mtime_ns == first
+    assert manifest["complete"] and manifest["unmix"] == "99.0"
+
+
+def test_a_manifest_names_the_versions_of_program_and_probe(unbroken):
+    manifest = json.loads(unbroken[shards.MANIFEST])
+    assert manifest["unmix"] == version("unmix") and manifest["probe"] == PROBE_VERSION
 
 
 def test_folders_of_others_are_left_alone(tmp_path):
@@ -251,7 +259,7 @@ def test_second_run_into_the_same_folder(tmp_path):
 def test_dry_run_writes_nothing(tmp_path):
     lines = []
     out = tmp_path / "set"
-    assert generate(Sampler(), 10**6, out, workers=2, dry_run=True, say=lines.append) is None
+    assert estimate(Sampler(), 10**6, out, workers=2, say=lines.append) is None
     assert lines[0].startswith("1,000,000 items to make: about 208 MB (")
     assert "with workers: 2" in lines[0]
     assert not out.exists()
@@ -259,7 +267,7 @@ def test_dry_run_writes_nothing(tmp_path):
 
 def test_small_disk_is_found_out_before_anything_is_written(tmp_path, monkeypatch):
     usage = namedtuple("usage", "free")
-    monkeypatch.setattr(engine, "disk_usage", lambda path: usage(10**6))
+    monkeypatch.setattr(plan, "disk_usage", lambda path: usage(10**6))
     with pytest.raises(UnmixError, match=r"needs about 208 MB, but only 1 MB are free"):
         generate(Sampler(), 10**6, tmp_path / "set", workers=1)
     assert not (tmp_path / "set").exists()
@@ -293,11 +301,11 @@ def test_worker_that_dies_is_told(tmp_path):
     ("seconds", "text"), [(0.2, "1 s"), (80, "80 s"), (600, "10 min"), (7200, "2.0 h")]
 )
 def test_time_text(seconds, text):
-    assert engine._time_text(seconds) == text
+    assert plan._time_text(seconds) == text
 
 
 @pytest.mark.parametrize(
     ("count", "text"), [(12, "12 B"), (208e6, "208 MB"), (11.4e9, "11.4 GB"), (2e12, "2,000 GB")]
 )
 def test_bytes_text(count, text):
-    assert engine._bytes_text(count) == text
+    assert plan._bytes_text(count) == text

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from unmix.dsp.losses import FFT_SIZES, esr, magnitudes, mss
+from unmix.dsp.losses import FFT_SIZES, esr, esr_db, magnitudes, mss
 
 
 def noise(batch=2, samples=16_384, seed=0):
@@ -21,6 +21,12 @@ def test_esr_of_a_scaled_signal_and_of_silence():
     torch.testing.assert_close(esr(torch.zeros_like(y), y), torch.ones(2))
     torch.testing.assert_close(esr(-y, y), torch.full((2,), 4.0))  # sees polarity
     assert esr(torch.zeros(4), torch.zeros(4)) == 0
+
+
+def test_esr_in_decibels_has_a_floor():
+    y = noise(batch=1)
+    assert esr_db(0.9 * y, y) == pytest.approx(-20, abs=1e-3)
+    assert esr_db(y[0], y[0]) == pytest.approx(-120) and esr_db(y, y, -150) == pytest.approx(-150)
 
 
 def test_mss_of_equal_signals_is_zero():

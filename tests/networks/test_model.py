@@ -17,7 +17,7 @@ from unmix.features.spec import GROUPS
 from unmix.networks.decoder import CORES, LENGTH_SHARES, ChainDecoder
 from unmix.networks.model import PARTS, InverseModel, ModelConfig
 from unmix.training.datasets import ChainData
-from unmix.training.network import chain_figures
+from unmix.training.network import chain_metrics
 
 
 def valid_orders():
@@ -107,7 +107,7 @@ def test_losses_fall_on_a_small_batch_and_every_parameter_learns(batch):
     assert totals[-1]["guess"] < 0.7 * totals[0]["guess"]
     model.eval()
     with torch.no_grad():
-        figures = chain_figures(model, batch)
+        figures = chain_metrics(model, batch)
     assert 0 <= figures["top5"] <= 1 and 0 < figures["knob_error"] < 0.5
 
 

@@ -1,4 +1,4 @@
-"""Chains for training: read as written, drawn with their twins, hidden in the stated shares."""
+"""Chains for training: read as written, drawn with their negatives, hidden in stated shares."""
 
 import json
 
@@ -16,7 +16,7 @@ from unmix.data.shards import MANIFEST
 from unmix.errors import UnmixError
 from unmix.features import packing
 from unmix.networks.decoder import LENGTH_SHARES
-from unmix.training.datasets import HIDDEN_SHARES, ChainData, Resident
+from unmix.training.datasets import HIDDEN_SHARES, ChainData, Dropout, Resident
 
 
 def test_data_of_several_folders_come_back_as_written(data, more):
@@ -32,7 +32,7 @@ def test_data_of_several_folders_come_back_as_written(data, more):
     assert places == [(0, 0), (0, 2 * FAMILY - 1), (1, 0), (1, FAMILY - 1)]
 
 
-def test_a_batch_holds_beginnings_and_their_twins(data):
+def test_a_batch_holds_beginnings_and_their_order_swapped_negatives(data):
     chains, _ = ChainData.open(data)
     items = chains.draw(np.random.default_rng(0), 4000)
     assert len(items) == 4000 and (np.diff(items) >= 0).all()
@@ -71,7 +71,7 @@ def test_resident_data_take_up_what_gen_data_adds(data, more, tmp_path, monkeypa
     assert all(torch.equal(batch[name], expected[name]) for name in batch)
 
 
-def concealed(chains):
+def after_dropout(chains):
     """Thousands of times the first item, as far as it says what is hidden."""
     torch.manual_seed(0)
     batch = chains.batch(np.zeros(1, int), "cpu")
@@ -80,16 +80,16 @@ def concealed(chains):
 
 @pytest.mark.parametrize("shares", [HIDDEN_SHARES, (0.6, 0.0)])
 def test_sources_and_levels_are_hidden_in_the_stated_shares(data, shares):
-    chains, _ = ChainData.open(data, hidden_shares=shares)
-    batch = concealed(chains)
+    chains, _ = ChainData.open(data, dropout=Dropout(hidden_shares=shares))
+    batch = after_dropout(chains)
     assert abs(float(1 - batch["known"].mean()) - shares[0]) < 0.02
-    assert abs(float(1 - batch["level_known"].mean()) - chains.level_unknown_share) < 0.03
+    assert abs(float(1 - batch["level_known"].mean()) - chains.dropout.level_unknown_share) < 0.03
 
 
 def test_other_sources_are_hidden_in_a_share_of_their_own():
     chains = ChainData.first_of(ChainSampler(5, shares={"synthetic": 1.0}), 1)
-    chains.hidden_shares = 0.0, 0.6
-    batch = concealed(chains)
+    chains.dropout = Dropout(hidden_shares=(0.0, 0.6))
+    batch = after_dropout(chains)
     assert abs(float(1 - batch["known"].mean()) - 0.6) < 0.02
 
 
@@ -98,3 +98,22 @@ def test_other_data_are_refused(tmp_path):
     generate(PairSampler(effects.names()[0], 1, 0.1), 2, pairs, workers=1, progress=False)
     with pytest.raises(UnmixError, match="not chains"):
         ChainData.open(pairs)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "what"),
+    [
+        ("features", 4, "features"),
+        ("controls", {}, "ranges of controls"),
+        ("probe", "probe-0", "probe"),
+        ("fixed_signals", {}, "test signals"),
+    ],
+)
+def test_data_that_this_program_would_read_wrongly_are_refused(data, tmp_path, key, value, what):
+    manifest = json.loads((data / MANIFEST).read_text())
+    manifest["config"][key] = value
+    for record in manifest["shards"]:
+        (tmp_path / record["file"]).symlink_to(data / record["file"])
+    (tmp_path / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(UnmixError, match=f"made with other {what}; make it again"):
+        ChainData.open(tmp_path)

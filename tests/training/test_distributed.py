@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from unmix import weights
-from unmix.training.loop import FitConfig, fit
+from unmix.training.loop import FitConfig, Task, fit
 
 CONFIG = {"steps": 5, "validate_every": 2}
 SCRIPT = """
@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from tests.training.test_distributed import CONFIG, loss
 from unmix.training import distributed
-from unmix.training.loop import FitConfig, fit
+from unmix.training.loop import FitConfig, Task, fit
 
 out, rank = Path(sys.argv[1]), distributed.rank()
 torch.manual_seed(rank)  # rank 0's weights are the ones that count
@@ -26,7 +26,7 @@ model = torch.nn.Linear(3, 1)
 for steps in (2, 5):  # stopped and resumed
     config = FitConfig(**CONFIG | {"steps": steps})
     mine = lambda step, rng: loss(model, rng)
-    fit(model, mine, lambda: {"score": 1.0}, out, config, score="score")
+    fit(model, Task(mine, lambda: {"score": 1.0}, "score"), out, config)
 weights = [p.tolist() for p in model.parameters()]
 (out / f"rank{rank}.json").write_text(json.dumps(weights))
 """
@@ -67,7 +67,7 @@ def test_two_processes_take_the_mean_of_their_gradients(tmp_path):
 
     for steps in (2, 5):
         config = FitConfig(**CONFIG | {"steps": steps})
-        fit(model, both, lambda: {"score": 1.0}, tmp_path / "one", config, score="score")
+        fit(model, Task(both, lambda: {"score": 1.0}, "score"), tmp_path / "one", config)
     for p, q in zip(model.parameters(), two[0], strict=True):
         assert torch.allclose(p.detach(), torch.tensor(q), atol=1e-6)
 

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from dataclasses import replace
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -14,11 +15,13 @@ from safetensors.torch import load_file
 from torch import nn
 
 from unmix import effects, weights
+from unmix.audio.signals import PROBE_VERSION
+from unmix.data import fingerprint
 from unmix.errors import UnmixError
 from unmix.networks import checkpoint
-from unmix.training import FitConfig, fit
+from unmix.training import FitConfig, Task, fit
 from unmix.training.progress import read_metrics
-from unmix.training.proxy import batch_loss, esr_db, load_batch, split, train_proxy
+from unmix.training.proxy import ProxyTraining, batch_loss, esr_db, load_batch, split, train_proxy
 
 
 class Pairs:
@@ -57,7 +60,7 @@ def line_fit(run_dir, steps=40, on_step=None, **options):
 
     defaults = {"learning_rate": 0.3, "validate_every": 10, "log_every": 5}
     config = FitConfig(steps=steps, **(defaults | options))
-    return fit(layer, step_fn, validate_fn, run_dir, config, score="error"), layer
+    return fit(layer, Task(step_fn, validate_fn, "error"), run_dir, config), layer
 
 
 class Killed(Exception):
@@ -95,6 +98,7 @@ def test_best_is_the_lowest_and_not_the_last(tmp_path):
     """A rate that grows without end spoils the later steps."""
     line_fit(tmp_path, learning_rate=0.3, final_share=60.0)
     _, about = checkpoint.read(tmp_path / "best.safetensors")
+    assert (about["unmix"], about["probe"]) == (version("unmix"), PROBE_VERSION)
     lines = read_metrics(tmp_path / "metrics.jsonl")
     figures = {line["step"]: line["held_out"]["error"] for line in lines if "held_out" in line}
     assert about["step"] == min(figures, key=figures.get) < 40
@@ -228,7 +232,8 @@ def test_the_loss_is_the_error_to_signal_ratio_in_decibels():
 @pytest.mark.parametrize("name", ["saturator", "reverb"])
 def test_training_improves_a_proxy_and_its_weights_load(tmp_path, name):
     pairs = Pairs(name)
-    result = train_proxy(name, pairs, tmp_path, steps=60, batch=8, device="cpu", validate_every=20)
+    training = ProxyTraining(steps=60, batch=8, device="cpu", validate_every=20)
+    result = train_proxy(name, pairs, tmp_path, training)
     held_out = split(pairs.count, 0)[1]
     torch.manual_seed(0)
     untrained = esr_db(effects.get(name).build_proxy(), pairs, held_out).mean()
@@ -240,7 +245,15 @@ def test_training_improves_a_proxy_and_its_weights_load(tmp_path, name):
 
 def test_pairs_of_another_effect_are_refused(tmp_path):
     with pytest.raises(UnmixError, match="made with eq, not with reverb"):
-        train_proxy("reverb", Pairs("eq"), tmp_path, steps=1)
+        train_proxy("reverb", Pairs("eq"), tmp_path, ProxyTraining(steps=1))
+
+
+def test_pairs_of_other_controls_are_refused(tmp_path):
+    pairs = Pairs("eq")
+    pairs.manifest["config"] = {"controls": fingerprint.controls(["eq"])}
+    pairs.manifest["config"]["controls"]["eq"][0]["high"] += 1
+    with pytest.raises(UnmixError, match="other controls of eq; make them again"):
+        train_proxy("eq", pairs, tmp_path, ProxyTraining(steps=1))
 
 
 def test_wandb_missing_is_said_plainly(tmp_path, monkeypatch):
@@ -248,7 +261,7 @@ def test_wandb_missing_is_said_plainly(tmp_path, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "wandb", None)
     with pytest.raises(UnmixError, match="wandb is not installed"):
-        train_proxy("reverb", Pairs("reverb"), tmp_path, steps=1, wandb=True)
+        train_proxy("reverb", Pairs("reverb"), tmp_path, ProxyTraining(steps=1, wandb=True))
 
 
 # bundled weights

@@ -17,7 +17,7 @@ from unmix.inference.residuals import RESIDUALS
 from unmix.networks import checkpoint
 from unmix.training.candidates import CANDIDATES, CandidateSampler
 from unmix.training.progress import METRICS, read_metrics
-from unmix.training.reranker import train_reranker
+from unmix.training.reranker import RerankerTraining, train_reranker
 
 
 class Told:
@@ -49,7 +49,7 @@ class Told:
 
 def test_it_learns_which_errors_speak(tmp_path):
     generate(Told(), 600, tmp_path / "data", workers=1)
-    train_reranker(tmp_path / "data", tmp_path / "run", steps=200, learning_rate=3e-3)
+    train_reranker(tmp_path / "data", tmp_path / "run", RerankerTraining(200, learning_rate=3e-3))
     held_out = [row for row in read_metrics(tmp_path / "run" / METRICS) if "held_out" in row]
     last = held_out[-1]["held_out"]
     assert last["loss"] < np.log(CANDIDATES) - 0.5 and last["accuracy"] > 0.5
@@ -60,15 +60,17 @@ def test_it_learns_which_errors_speak(tmp_path):
 
 def test_it_goes_on_from_weights(tmp_path):
     generate(Told(), 300, tmp_path / "data", workers=1)
-    first = train_reranker(tmp_path / "data", tmp_path / "first", steps=100, learning_rate=3e-3)
+    once = RerankerTraining(steps=100, learning_rate=3e-3)
+    first = train_reranker(tmp_path / "data", tmp_path / "first", once)
     again = {"steps": 2, "learning_rate": 1e-6, "start": tmp_path / "first" / "best.safetensors"}
-    second = train_reranker(tmp_path / "data", tmp_path / "second", **again)
+    second = train_reranker(tmp_path / "data", tmp_path / "second", RerankerTraining(**again))
     assert second.best == pytest.approx(first.best, abs=1e-3)
 
 
 def test_a_part_that_is_new_learns_alone(tmp_path):
     generate(Told(), 300, tmp_path / "data", workers=1)
-    train_reranker(tmp_path / "data", tmp_path / "first", steps=20, learning_rate=3e-3)
+    once = RerankerTraining(steps=20, learning_rate=3e-3)
+    train_reranker(tmp_path / "data", tmp_path / "first", once)
     before, about = checkpoint.read(tmp_path / "first" / "best.safetensors")
     older = {name: value for name, value in before.items() if not name.startswith("leaning.")}
     save_file(older, tmp_path / "older.safetensors", {checkpoint.HEADER: json.dumps(about)})
@@ -78,7 +80,7 @@ def test_a_part_that_is_new_learns_alone(tmp_path):
         "start": tmp_path / "older.safetensors",
         "learn": ("leaning",),
     }
-    train_reranker(tmp_path / "data", tmp_path / "second", **how)
+    train_reranker(tmp_path / "data", tmp_path / "second", RerankerTraining(**how))
     after, _ = checkpoint.read_weights(tmp_path / "second" / "last.safetensors")
     assert {name for name in after if not torch.equal(after[name], before[name])} == {
         "leaning.weight"

@@ -6,7 +6,7 @@ import torch
 from networks import features_of
 
 from unmix import effects, weights
-from unmix.data.chains import ChainSampler
+from unmix.data.chains import ChainOptions, ChainSampler
 from unmix.errors import UnmixError
 from unmix.evaluation import proxies
 
@@ -24,7 +24,9 @@ def test_proxy_stands_in_for_its_effect(name):
 
 def test_single_effects_on_the_probe_are_named_and_their_knobs_estimated():
     model = weights.load_inverse()
-    sampler = ChainSampler(78, shares={"probe": 1.0}, degraded=0.0, independent=True, length=1)
+    sampler = ChainSampler(
+        78, {"probe": 1.0}, ChainOptions(degraded=0.0, independent=True, length=1)
+    )
     right, errors, phases = [], [], []
     for i in range(30):
         source, chain, recording = sampler.example(i)
@@ -46,7 +48,7 @@ def test_single_effects_on_the_probe_are_named_and_their_knobs_estimated():
 
 def test_probabilities_of_the_answers_are_honest_on_a_dry_probe():
     model = weights.load_inverse()
-    source = ChainSampler(1, shares={"probe": 1.0}, independent=True).example(0)[0]
+    source = ChainSampler(1, {"probe": 1.0}, ChainOptions(independent=True)).example(0)[0]
     posterior = model.infer(features_of(source, source))[0][0]
     assert posterior.names == ()  # nothing was done to it
 

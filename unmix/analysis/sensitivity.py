@@ -14,11 +14,6 @@ from unmix.runtime.workers import thread_map
 UNDETERMINED_MOVE, UNDETERMINED_ESR_DB = 0.2, -30.0
 
 
-def _esr_db(estimate: np.ndarray, target: np.ndarray) -> float:
-    pair = torch.from_numpy(np.stack([estimate, target]))
-    return float(losses.ratio_db(float(losses.esr(*pair))))
-
-
 def knob_sensitivity(
     source: np.ndarray, chain: Chain, amount: float, least: float = -np.inf
 ) -> dict:
@@ -51,7 +46,7 @@ def _changes(
 
     def change(move: np.ndarray) -> float:
         wet = effect.render(stage_input, SAMPLE_RATE, effect.from_unit(knobs + move, switches))
-        return _esr_db(rest.render(wet, SAMPLE_RATE), whole)
+        return losses.esr_db(*torch.from_numpy(np.stack([rest.render(wet, SAMPLE_RATE), whole])))
 
     found = np.array(thread_map(change, inward))
     small = found < least

@@ -8,6 +8,8 @@ import numpy as np
 
 from unmix.audio.io import SAMPLE_RATE
 
+VERSION = 1  # goes up with every change of what is drawn: data sets made with another are not mixed
+
 
 def _envelope(samples: int, attack_s: float, decay_s: float) -> np.ndarray:
     t = np.arange(samples) / SAMPLE_RATE

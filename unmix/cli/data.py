@@ -109,17 +109,13 @@ def gen_data(
     if source is not None and effect is not None:
         raise typer.BadParameter("--source belongs to --chains and --candidates")
     hush(quiet)
-    from unmix.data.generate import generate
+    from unmix.data.generate import estimate, generate
 
-    generate(
-        _sampler(effect, candidates, seed, seconds, sources, source),
-        count,
-        out,
-        workers,
-        progress=not (dry_run or quiet),
-        dry_run=dry_run,
-        say=say if dry_run else remark,
-    )
+    sampler = _sampler(effect, candidates, seed, seconds, sources, source)
+    if dry_run:
+        estimate(sampler, count, out, workers, say)
+    else:
+        generate(sampler, count, out, workers, progress=not quiet, say=remark)
 
 
 def _sampler(
@@ -141,6 +137,6 @@ def _sampler(
         from unmix.training.candidates import CandidateSampler
 
         return CandidateSampler(seed, shares)
-    from unmix.data.chains import ChainSampler
+    from unmix.data.chains import ChainOptions, ChainSampler
 
-    return ChainSampler(seed, shares=shares, folder=folder)
+    return ChainSampler(seed, shares, ChainOptions(folder=folder))

@@ -158,12 +158,10 @@ def train_proxy(
     check_device(device)
     hush(quiet)
     from unmix.data.reader import Reader
+    from unmix.training.proxy import ProxyTraining
     from unmix.training.proxy import train_proxy as run
 
-    result = run(
-        effect,
-        Reader(data),
-        out,
+    training = ProxyTraining(
         minutes=minutes,
         steps=steps,
         batch=batch,
@@ -173,6 +171,7 @@ def train_proxy(
         wandb=wandb,
         baseline=baseline,
     )
+    result = run(effect, Reader(data), out, training)
     _tell(result, out, f"held-out ESR {result.best:.1f} dB")
 
 
@@ -217,14 +216,16 @@ def train(
         raise typer.BadParameter("give --minutes, --steps or both")
     check_device(device)
     hush(quiet)
+    from unmix.training.network import NetworkTraining
     from unmix.training.network import train as run
 
-    result = run(
-        data, out, steps, minutes, hybrid_steps, batch, learning_rate, seed,
+    training = NetworkTraining(
+        steps, minutes, hybrid_steps, batch, learning_rate, seed,
         geometry, validation, device, wandb, start,
         masked=masked, hidden_shares=hidden_shares, only=only, learn=tuple(learn or ()),
         resident=resident, validate_every=validate_every,
     )  # fmt: skip
+    result = run(data, out, training)
     _tell(result, out, f"held-out loss {result.best:.3f}")
 
 
@@ -252,11 +253,10 @@ def train_reranker(
       unmix train-reranker --data data/candidates --out runs/reranker
     """
     hush(quiet)
+    from unmix.training.reranker import RerankerTraining
     from unmix.training.reranker import train_reranker as run
 
-    result = run(
-        data,
-        out,
+    training = RerankerTraining(
         steps=steps,
         batch=batch,
         learning_rate=learning_rate,
@@ -266,6 +266,7 @@ def train_reranker(
         learn=tuple(learn or ()),
         wandb=wandb,
     )
+    result = run(data, out, training)
     _tell(result, out, f"held-out loss {result.best:.3f}")
 
 

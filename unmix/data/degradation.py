@@ -51,13 +51,28 @@ def _noise(recording, source, rng):
 KINDS = {"gain": _gain, "latency": _latency, "rate": _rate, "band": _band, "noise": _noise}
 
 
+def constants() -> dict:
+    """All that decides a degradation besides its random draws."""
+    return {
+        "gain_db": GAIN_DB,
+        "latency_s": LATENCY_S,
+        "noise_db": NOISE_DB,
+        "band_limit_hz": BAND_LIMIT_HZ,
+        "other_rate": OTHER_RATE,
+        "training_shares": TRAINING_SHARES,
+    }
+
+
 def degrade(
     recording: np.ndarray, source: np.ndarray, rng: np.random.Generator, kind: str | None = None
 ) -> np.ndarray:
     """One kind of degradation; or, with None, each of TRAINING_SHARES with its probability.
 
-    A gain is not among those: features are relative to the recording's level, and the level is
-    hidden in training by another draw.
+    A gain is not among those: features are relative to the recording's level, and training hides
+    the level from the network by another draw.
+
+    Args:
+        recording, source: float32 (samples,) at 44.1 kHz.
     """
     if kind is not None:
         return KINDS[kind](recording, source, rng)

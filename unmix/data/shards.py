@@ -11,11 +11,11 @@ import hashlib
 import json
 import os
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
+from unmix.data.fingerprint import versions
 from unmix.errors import UnmixError
 from unmix.runtime.files import file_hash, write_atomic, write_text
 
@@ -47,7 +47,7 @@ def new_manifest(sampler, count: int, shard_items: int, tensors: dict) -> dict:
     return {
         "format": FORMAT,
         "version": FORMAT_VERSION,
-        "unmix": version("unmix"),
+        **versions(),
         **{key: sampler.config[key] for key in ("kind", "seed", "effect") if key in sampler.config},
         "count": count,
         "complete": False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -18,7 +19,7 @@ def esr(estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         estimate, target: (..., samples).
 
     Returns:
-        (...), a plain ratio; 10·log10 of it is the figure in dB.
+        (...), a plain ratio; ``esr_db`` gives it in dB.
     """
     return (target - estimate).square().sum(-1) / target.square().sum(-1).clamp_min(1e-10)
 
@@ -70,9 +71,9 @@ def mss(
     return total / len(sizes)
 
 
-def ratio_db(ratio) -> np.ndarray:
-    """10·log10 of a ratio (an ESR), not below −120 dB."""
-    return 10 * np.log10(np.maximum(ratio, 1e-12))
+def esr_db(estimate: torch.Tensor, target: torch.Tensor, floor_db: float = -120.0) -> float:
+    """``esr`` of one signal, (samples,) or (1, samples), in dB; not below ``floor_db``."""
+    return 10 * math.log10(max(float(esr(estimate, target)), 10 ** (floor_db / 10)))
 
 
 def si_sdr_db(estimate: np.ndarray, target: np.ndarray) -> float:

@@ -189,8 +189,8 @@ class Effect:
         Args:
             audio: float32 (samples, LANES).
             settings: complete, of the first sounds; the others are like the first one.
-            smooth: for slopes; where the device takes a knob in steps, the sounds differ from the
-                first as they would without them.
+            smooth: for gradients; where the device rounds a knob to steps, the sounds differ from
+                the first as they would without the rounding.
 
         Returns:
             float32 (samples, LANES).

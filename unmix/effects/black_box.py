@@ -1,4 +1,4 @@
-"""The baseline of the proxies: a network on the waveform that knows nothing of the effect."""
+"""A TCN as proxy of any effect: the baseline of the proxies, which knows nothing of the effect."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class BlackBox(nn.Module):
 def crop(batch: dict, rng: np.random.Generator) -> tuple[dict, int]:
     """A random stretch of CROP samples of every pair, with the MEMORY before it.
 
-    The network costs hundreds of times what the proxies cost, but hears no farther back than
-    MEMORY: the error within the stretch is what it would be in the whole pair.
+    The network costs hundreds of times what the proxies cost, but no sample farther back than
+    MEMORY reaches its output: the error within the stretch is what it would be in the whole pair.
 
     Returns:
         the batch, and how many samples at its beginning are there to be remembered only.

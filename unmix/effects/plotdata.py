@@ -1,4 +1,4 @@
-"""What a picture shows, as plain data: axes with units, lines, an image. It knows no drawing."""
+"""What a plot shows, as plain data: axes with units, lines, an image. It knows no drawing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from unmix.errors import UnmixError
 
 @dataclass(frozen=True)
 class Axis:
-    """A direction of a picture.
+    """A direction of a plot.
 
     Args:
         label: what it is, in words. unit: "Hz", "dB", "s", "%" or "" for a pure number.
@@ -82,7 +82,7 @@ def tick_text(value: float, unit: str = "") -> str:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a picture: x and y (N,), in the units of the axes; ``faint`` for a reference."""
+    """A line of a plot: x and y (N,), in the units of the axes; ``faint`` for a reference."""
 
     label: str
     x: np.ndarray
@@ -92,7 +92,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Image:
-    """Values under the lines of a picture.
+    """Values under the lines of a plot.
 
     Args:
         values: float (rows, columns); row 0 lies at the y axis's low end and column 0 at the x
@@ -107,7 +107,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Curve:
-    """One picture.
+    """One plot.
 
     Args:
         title: short. x, y: its axes; what lies outside them is cut off at their ends.

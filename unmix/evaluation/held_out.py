@@ -14,7 +14,7 @@ from unmix.analysis.sensitivity import knob_sensitivity
 from unmix.audio.io import SAMPLE_RATE
 from unmix.audio.signals import FIXED_KINDS
 from unmix.chain import Chain
-from unmix.data.chains import ChainSampler
+from unmix.data.chains import ChainOptions, ChainSampler
 from unmix.errors import UnmixError
 from unmix.recording.judge import Judge
 from unmix.recording.prepare import Problem, prepare
@@ -65,7 +65,8 @@ def mean(values) -> float | None:
 
 def held_out(seed: int, source: str, degraded: float = 0.0, **options) -> ChainSampler:
     """Chains of their own on one kind of source, from the stream that training never draws from."""
-    return ChainSampler(seed, shares={source: 1.0}, degraded=degraded, independent=True, **options)
+    options = ChainOptions(degraded=degraded, independent=True, **options)
+    return ChainSampler(seed, {source: 1.0}, options)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import torch
 from unmix import effects
 from unmix.audio.io import SAMPLE_RATE
 from unmix.chain import proxy_render
-from unmix.data.chains import ChainSampler
+from unmix.data.chains import ChainOptions, ChainSampler
 from unmix.data.pairs import PairSampler
 from unmix.dsp import losses
 from unmix.errors import UnmixError
@@ -30,10 +30,6 @@ from unmix.search.point import InitialPoint
 EVALUATION_SEED = 900_000
 SPEED_SECONDS = 4.0
 CHAIN_LENGTHS = (2, 3, 5)
-
-
-def _esr_db(estimate: torch.Tensor, target: torch.Tensor) -> float:
-    return float(losses.ratio_db(float(losses.esr(estimate, target))))
 
 
 def _spread(errors: list[float]) -> dict:
@@ -68,7 +64,7 @@ class _Pairs:
         result = {"settings": self.sampler.effect.from_unit(item["knobs"], item["switches"])}
         for name, module in self.modules.items():
             estimate = module(dry, knobs, switches)
-            result[name] = _esr_db(estimate, wet), float(losses.mss(estimate, wet))
+            result[name] = losses.esr_db(estimate, wet), float(losses.mss(estimate, wet))
         return result
 
 
@@ -86,7 +82,7 @@ class _Chains:
         output = proxy_render(
             self.proxies, *batch_of_one(dry), rows.order, rows.knobs(), rows.switches
         )
-        return {"esr_db": _esr_db(output, *batch_of_one(recording)), "chain": chain}
+        return {"esr_db": losses.esr_db(output, *batch_of_one(recording)), "chain": chain}
 
 
 def _seconds_of(call, device: str, repeats: int = 3) -> float:
@@ -234,16 +230,8 @@ def chains(evaluation: ProxiesEvaluation, load: Callable | None = None) -> dict:
     modules = {name: (load or load_proxy)(name) for name in proxied()}
     table = {}
     for length in CHAIN_LENGTHS:
-        sampler = ChainSampler(
-            EVALUATION_SEED + evaluation.seed,
-            effects=modules,
-            shares={"synthetic": 1.0},
-            folder=evaluation.folder,
-            folder_share=1.0,
-            degraded=0.0,
-            independent=True,
-            length=length,
-        )
+        options = ChainOptions(evaluation.folder, 1.0, 0.0, None, True, length, tuple(modules))
+        sampler = ChainSampler(EVALUATION_SEED + evaluation.seed, {"synthetic": 1.0}, options)
         work, what = _Chains(sampler, modules), f"chains of {length}"
         rows = process_map(work, evaluation.count, evaluation.workers, what)
         errors, steps = [row["esr_db"] for row in rows], [row["chain"].steps for row in rows]

@@ -13,6 +13,8 @@ from unmix.chain import Chain
 from unmix.dsp import losses
 from unmix.recording.objective import SpectrogramObjective, WaveformObjective
 
+FLOOR_DB = -150.0  # of an ESR: where the render is the recording
+
 
 class Judge:
     """Compares a recording with renders of its source by the real effects.
@@ -102,4 +104,4 @@ class Judge:
 
     def esr_db(self, chain: Chain) -> float:
         """ESR between the recording and the real render, in dB."""
-        return 10 * math.log10(max(float(losses.esr(self.render(chain), self.target)), 1e-15))
+        return losses.esr_db(self.render(chain), self.target, FLOOR_DB)

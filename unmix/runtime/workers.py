@@ -55,7 +55,7 @@ def thread_map(work: Callable, items: Iterable) -> list:
 
 
 def nested_thread_map(work: Callable, items: Iterable) -> list:
-    """As ``together``, in threads of their own, so that ``work`` may call it."""
+    """As ``thread_map``, in threads of their own, so that ``work`` may call it."""
     import torch
 
     threads = torch.get_num_threads()

@@ -1,11 +1,12 @@
-"""What the re-ranker learns from: the network's candidates for recordings, and their residuals."""
+"""What the re-ranker learns from: the network's candidates for recordings, and their renders."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 
-from unmix.data.chains import ChainSampler
+from unmix.data import fingerprint
+from unmix.data.chains import ChainOptions, ChainSampler
 from unmix.features.extract import extract
 from unmix.inference import bias_correction, rerank
 from unmix.weights import bundled_effects, inverse_hash, load_inverse
@@ -23,20 +24,25 @@ class CandidateSampler(ChainSampler):
     """
 
     def __init__(self, seed: int, shares: dict[str, float] | None = None):
-        super().__init__(seed, shares, effects=bundled_effects())
+        super().__init__(seed, shares, ChainOptions(effects=bundled_effects()))
         self.model = None
-        self.config |= {
-            "kind": "candidates",
-            "candidates": CANDIDATES,
-            "network": inverse_hash(),
-            "settled": bias_correction.SETTINGS.steps,
-        }
+        self.config |= fingerprint.plain(
+            {
+                "kind": "candidates",
+                "candidates": CANDIDATES,
+                "beams": BEAMS,
+                "network": inverse_hash(),
+                "settled": bias_correction.SETTINGS.steps,
+            }
+        )
 
     def family(self, family: int) -> list[dict[str, np.ndarray]]:
-        """Items of one family: of CANDIDATES, most probable first, errors (CANDIDATES, RESIDUALS),
-        their residual features, and leanings (CANDIDATES, BASES, VIEWS), their order scores, as
-        ``rerank.compare`` gives them; candidate_order (CANDIDATES, MAX_LENGTH) and log_prob
-        (CANDIDATES,); and right: which of them is the true chain, −1 for none."""
+        """Items of one family. Of CANDIDATES, most probable first:
+
+        errors (CANDIDATES, RESIDUALS), the residual features, and leanings (CANDIDATES, BASES,
+        VIEWS), the order scores, by ``rerank.compare``; candidate_order (CANDIDATES, MAX_LENGTH)
+        and log_prob (CANDIDATES,). And right: which of them is the true chain, −1 for none.
+        """
         self.model = self.model or load_inverse()
         source, pairs = self.audio_family(family)
         recordings = torch.from_numpy(np.stack([wet for _, wet in pairs]))
@@ -54,7 +60,7 @@ class CandidateSampler(ChainSampler):
                     "errors": errors,
                     "leanings": order_scores,
                     "candidate_order": rerank.orders(posteriors).numpy().astype(np.int8),
-                    "log_prob": np.array([b.log_prob for b in posteriors], np.float32),
+                    "log_prob": np.array([p.log_prob for p in posteriors], np.float32),
                     "right": np.int8(right.index(True) if any(right) else -1),
                 }
             )

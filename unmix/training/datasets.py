@@ -1,17 +1,19 @@
-"""What the inverse model learns from: chains on disk or in memory, drawn and hidden in batches."""
+"""What the inverse model learns from: chains on disk or in memory, drawn in batches."""
 
 from __future__ import annotations
 
 import math
 import time
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from unmix.chain import MAX_LENGTH
-from unmix.data.chains import FAMILY, ChainSampler
-from unmix.data.generate import stack_items
+from unmix.data import fingerprint
+from unmix.data.chains import FAMILY, ChainOptions, ChainSampler
 from unmix.data.reader import Reader
+from unmix.data.sampler import stack_items
 from unmix.effects import EffectSet
 from unmix.errors import UnmixError
 from unmix.features import packing, spec
@@ -22,24 +24,34 @@ HIDDEN_SHARES = (0.03, 0.3)  # of a training batch: on the probe, on other sourc
 VALIDATION_SHARES = {"probe": 0.8, "synthetic": 0.2}
 
 
+@dataclass(frozen=True)
+class Dropout:
+    """What a training batch withholds from the network.
+
+    Args:
+        masked: share of the items whose features are masked in part, see specaugment.py.
+        hidden_shares: source dropout: the share of items on the probe whose source is hidden, and
+            the share of the others.
+        level_unknown_share: share whose recording level is hidden (unknown capture gain).
+    """
+
+    masked: float = 0.0
+    hidden_shares: tuple[float, float] = HIDDEN_SHARES
+    level_unknown_share: float = 0.25
+
+
 class ChainData:
-    """Items of chains data sets, as features.pack leaves them; batches are float32.
+    """Items of chains data sets, as packing.pack leaves them; batches are float32.
 
     Args:
         sets: each gives items by their numbers in it, ``load(names, indices)``, and knows its
             ``names`` and its ``count``: Readers, whose shards stay on disk and come to memory as
             they are asked for, Arrays, or Resident. Their items are numbered through.
-        hidden_shares: of a training batch, the share of items on the probe whose source is hidden
-            from the network, and the share of the others.
-        level_unknown_share: share whose recording level is hidden (unknown capture gain).
-        masked: share of the items in a training batch that are heard in part, see masks.py.
+        dropout: what ``source_dropout`` withholds.
     """
 
-    def __init__(
-        self, sets, hidden_shares=HIDDEN_SHARES, level_unknown_share=0.25, masked: float = 0.0
-    ):
-        self.sets, self.masked = list(sets), masked
-        self.hidden_shares, self.level_unknown_share = hidden_shares, level_unknown_share
+    def __init__(self, sets, dropout: Dropout = Dropout()):
+        self.sets, self.dropout = list(sets), dropout
 
     @property
     def ends(self) -> np.ndarray:
@@ -54,16 +66,20 @@ class ChainData:
     @staticmethod
     def open(
         *folders,
-        masked: float = 0.0,
-        hidden_shares=HIDDEN_SHARES,
+        dropout: Dropout = Dropout(),
         resident: str | None = None,
         without=(),
     ) -> tuple[ChainData, list[dict]]:
         """Data sets written by ``unmix gen-data --chains`` as ChainData, and their configs.
 
         Args:
+            dropout: what ``source_dropout`` withholds.
             resident: a device in whose memory they are kept; unfinished sets will do then.
             without: tensors that need not be there.
+
+        Raises:
+            UnmixError: no such set, sets of different effects, or a set whose features, controls
+                or probe are not those of this program.
         """
         readers = [Reader(folder, unfinished=resident is not None) for folder in folders]
         configs = [reader.manifest["config"] for reader in readers]
@@ -72,17 +88,10 @@ class ChainData:
                 raise UnmixError(
                     f"{folder}: holds {config.get('kind')}, not chains; see gen-data --help"
                 )
-            try:
-                EffectSet.of(config["effects"])
-            except UnmixError as error:
-                raise UnmixError(f"{folder}: {error}") from None
-            if config["effects"] != configs[0]["effects"]:
-                raise UnmixError(f"{folder}: made with other effects than {folders[0]}")
-            if config["features"] != spec.VERSION:
-                raise UnmixError(f"{folder}: made with other features; make it again with gen-data")
+            _check_made_alike(folder, config, configs[0])
         if resident is not None:
             readers = [Resident(reader, resident, without) for reader in readers]
-        return ChainData(readers, hidden_shares, masked=masked), configs
+        return ChainData(readers, dropout), configs
 
     @staticmethod
     def first_of(sampler: ChainSampler, count: int) -> ChainData:
@@ -90,10 +99,11 @@ class ChainData:
         return ChainData([Arrays(stack_items(sampler, 0, count))])
 
     def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
-        """Numbers of random items, ascending: a beginning of a family's chain and its twin in turn.
+        """Numbers of random items, ascending: a beginning of a family's chain and its
+        order-swapped negative in turn.
 
         Two chains that differ in their order alone meet in one batch then. A beginning of one
-        effect has no twin: the chain of five comes with it.
+        effect has no negative: the chain of five comes with it.
         """
         pairs = -(-count // 2)
         families = rng.integers(-(-self.count // FAMILY), size=pairs)
@@ -121,17 +131,39 @@ class ChainData:
         return result | {"level_known": torch.ones_like(result["known"])}
 
     def source_dropout(self, batch: dict) -> dict:
-        """A batch with sources and levels hidden and pictures masked, by torch's generator."""
+        """A batch with sources and levels hidden and features masked, by torch's generator."""
 
-        def features(hidden) -> torch.Tensor:
-            return (torch.rand_like(batch["known"]) >= hidden).float()
+        def left(share) -> torch.Tensor:
+            return (torch.rand_like(batch["known"]) >= share).float()
 
-        on_probe, elsewhere = self.hidden_shares
-        result = specaugment.mask(batch, self.masked) if self.masked else dict(batch)
-        hidden = torch.where(batch["on_probe"] > 0, on_probe, elsewhere)
-        result["known"] = batch["known"] * features(hidden)
-        result["level_known"] = features(self.level_unknown_share)
+        dropout = self.dropout
+        on_probe, elsewhere = dropout.hidden_shares
+        result = specaugment.mask(batch, dropout.masked) if dropout.masked else dict(batch)
+        result["known"] = batch["known"] * left(
+            torch.where(batch["on_probe"] > 0, on_probe, elsewhere)
+        )
+        result["level_known"] = left(dropout.level_unknown_share)
         return result
+
+
+def _check_made_alike(folder, config: dict, first: dict) -> None:
+    """UnmixError unless a set goes with the first one, and with this program."""
+    names = config["effects"]
+    try:
+        EffectSet.of(names)
+    except UnmixError as error:
+        raise UnmixError(f"{folder}: {error}") from None
+    if names != first["effects"]:
+        raise UnmixError(f"{folder}: made with other effects than the first set")
+    now = {
+        "features": spec.VERSION,
+        "controls": fingerprint.controls(names),
+        **fingerprint.fixed_signals(),
+    }
+    for key, value in now.items():
+        if config.get(key) != value:
+            what = {"controls": "ranges of controls", "fixed_signals": "test signals"}.get(key, key)
+            raise UnmixError(f"{folder}: made with other {what}; make it again with gen-data")
 
 
 class Arrays:
@@ -192,11 +224,6 @@ class Resident:
 def validation_data(seed: int, count: int, effects: EffectSet | None = None) -> ChainData:
     """Chains that no training stream contains, of effects of a set (all installed ones if None):
     lengths 1–5 in equal parts, mostly on the probe."""
-    sampler = ChainSampler(
-        VALIDATION_SEED + seed,
-        shares=VALIDATION_SHARES,
-        degraded=0.0,
-        independent=True,
-        effects=effects,
-    )
+    options = ChainOptions(degraded=0.0, independent=True, effects=effects)
+    sampler = ChainSampler(VALIDATION_SEED + seed, VALIDATION_SHARES, options)
     return ChainData.first_of(sampler, count)

@@ -17,25 +17,30 @@ from unmix.training.datasets import ChainData
 HYBRID = "hybrid"
 
 
-def _half_on_cpu(device: str) -> torch.autocast:
+def half_on_cpu(device: str) -> torch.autocast:
     """bfloat16 convolutions where the processor has instructions for them (about twice as fast)."""
     fast = torch.device(device).type == "cpu" and torch.cpu._is_avx512_bf16_supported()
     return torch.autocast("cpu", torch.bfloat16, enabled=fast)
 
 
 class SpectralTerm:
-    """The part of the hybrid loss that is heard: MSS between recordings and what the proxies make
-    of the network's knobs, with the true chain and switches.
+    """The spectral part of the hybrid loss: MSS between recordings and what the proxies make of
+    the network's knobs, with the true chain and switches.
 
     One family is rendered again from its seed at each call: the data set holds no audio.
+
+    Args:
+        configs: of the data sets, in their order; all of the same effects.
+        seconds: length of the excerpt that is compared.
+
+    Raises:
+        UnmixError: a configuration that this program would not make; no weights of a proxy.
     """
 
     def __init__(self, configs: list[dict], seconds: float = 2.0, device: str = "cpu"):
         from unmix.weights import load_proxy
 
-        self.samplers = [
-            ChainSampler(**{key: config[key] for key in ChainSampler.OPTIONS}) for config in configs
-        ]
+        self.samplers = [ChainSampler.from_config(config) for config in configs]
         if any(s.config != config for s, config in zip(self.samplers, configs, strict=True)):
             raise UnmixError(
                 "the data are of another version, whose sound cannot be rendered again for the "
@@ -48,14 +53,14 @@ class SpectralTerm:
     def __call__(self, model: InverseModel, data: ChainData, item: int, rng) -> torch.Tensor:
         """Mean MSS over the family of an item, on one excerpt of ``seconds``; differentiable.
 
-        The proxies hear the source from its beginning: envelopes and tails need their past.
+        The proxies render the source from its beginning: envelopes and tails need their past.
         """
         n, row = data.place(item)
         family, member = divmod(row, self.samplers[n].family_size)
         source, pairs = self.samplers[n].audio_family(family)
         indices = item - member + np.arange(len(pairs))
         batch = data.batch(indices, self.device)
-        with _half_on_cpu(self.device):
+        with half_on_cpu(self.device):
             _, mixtures = model.knob_losses(model.network_inputs(batch), batch)
         knobs, switches = (
             {name: batch[f"{kind}.{name}"] for name in model.effects.names}

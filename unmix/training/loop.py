@@ -4,14 +4,15 @@ A run lives in a folder:
 
 - ``last.safetensors``: weights, optimizer state and (in the header, as JSON) step, seconds, best
   score and configuration. One file, published whole: a killed run never leaves half a state.
-- ``best.safetensors``: the weights with the lowest held-out score.
+- ``best.safetensors``: the weights with the lowest held-out score. Both name the versions of the
+  program and of the probe.
 - ``metrics.jsonl``: one JSON object a line, {"step", "seconds", "loss", …} or
   {"step", "seconds", "held_out": {…}}.
-- ``curves.png``: loss and held-out figures over steps.
+- ``curves.png``: loss and held-out metrics over steps.
 
 Every step draws its randomness from (seed, step) alone, so that a run that was broken and resumed
-takes the same steps as one that was not; with several processes (parallel.py) from (seed, step,
-rank).
+takes the same steps as one that was not; with several processes (distributed.py) from (seed,
+step, rank).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from unmix.data.fingerprint import versions
 from unmix.errors import UnmixError
 from unmix.networks import checkpoint
 from unmix.runtime.files import write_text
@@ -108,6 +110,26 @@ def learn_only(model: nn.Module, names) -> None:
 
 
 @dataclass(frozen=True)
+class Task:
+    """What is learned, and how it is measured.
+
+    Attributes:
+        step: (step's number, rng) -> (scalar loss, metrics to log). It draws its own batch, from
+            ``rng`` (or torch's generator, seeded alike) only, and may look at the number to change
+            the loss over time. Runs in training mode, under bf16 autocast on CUDA.
+        validate: () -> held-out metrics; in evaluation mode, without gradients. It must not depend
+            on anything random.
+        score: which held-out metric decides the best checkpoint; lower is better.
+        clips: () -> {name: mono clip at 44.1 kHz} for Weights & Biases.
+    """
+
+    step: Callable[[int, np.random.Generator], tuple[torch.Tensor, dict[str, float]]]
+    validate: Callable[[], dict[str, float]]
+    score: str
+    clips: Callable[[], dict[str, np.ndarray]] | None = None
+
+
+@dataclass(frozen=True)
 class FitResult:
     """Where a call of ``fit`` ended."""
 
@@ -119,30 +141,22 @@ class FitResult:
 
 def fit(
     module: nn.Module,
-    step_fn: Callable[[int, np.random.Generator], tuple[torch.Tensor, dict[str, float]]],
-    validate_fn: Callable[[], dict[str, float]],
+    task: Task,
     run_dir,
     config: FitConfig,
-    *,
-    score: str,
     device: str = "cpu",
     wandb: bool = False,
-    audio_fn: Callable[[], dict[str, np.ndarray]] | None = None,
 ) -> FitResult:
     """Train ``module`` until the budget is used up; resume if ``run_dir`` holds a checkpoint.
 
     Args:
         module: its parameters that require a gradient are trained, and all of its state is kept.
-        step_fn: (step, rng) -> (scalar loss, figures to log). It draws its own batch, from ``rng``
-            (or torch's generator, seeded alike) only, and may look at ``step`` to change the
-            loss over time. Runs in training mode, under bf16 autocast on CUDA.
-        validate_fn: () -> held-out figures; in evaluation mode, without gradients. It must not
-            depend on anything random.
+        task: loss and validation.
         run_dir: the run's folder, made if missing.
-        score: which held-out figure decides the best checkpoint; lower is better.
+        config: budget, schedule and seed.
         device: where the module is moved to.
-        wandb: log curves (and ``audio_fn``'s mono clips at 44.1 kHz) to Weights & Biases, whose own
-            environment variables choose project and offline mode.
+        wandb: log curves (and the task's clips) to Weights & Biases, whose own environment
+            variables choose project and offline mode.
 
     Returns:
         FitResult. After Ctrl-C (SIGINT) the state is saved and ``finished`` is False.
@@ -150,85 +164,112 @@ def fit(
     Raises:
         UnmixError: the folder holds a different run, the loss is not finite, wandb is missing.
     """
-    run_dir = Path(run_dir)
     distributed.join(device)
+    run = _Run(module.to(device).train(), task, Path(run_dir), config, device)
+    run.resume()
     rank = distributed.rank()
-    module.to(device).train()
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(
-        parameters, config.learning_rate, weight_decay=config.weight_decay
-    )
-    settings = json.loads(json.dumps(asdict(config)))
-    step, before, best = 0, 0.0, math.inf
-    if (run_dir / checkpoint.LAST).exists():
-        progress = checkpoint.load(run_dir / checkpoint.LAST, module, optimizer)
-        _check_same_run(run_dir, progress["config"], settings)
-        step, before, best = progress["step"], progress["seconds"], progress["best"]
-    distributed.same_weights(module)
-    distributed.wait()  # until every process has read where to go on
-    if rank == 0:
-        report = Report(run_dir, config, step, before, wandb=wandb)
-        write_text(run_dir / "config.json", json.dumps(settings, indent=2, ensure_ascii=False))
-    else:
-        report = Silence()
-    started = time.monotonic()
-
-    def seconds() -> float:
-        return before + time.monotonic() - started
-
-    def validate_and_save() -> float:
-        module.eval()
-        with torch.no_grad():
-            figures = validate_fn()
-            clips = audio_fn() if wandb and audio_fn else {}
-        module.train()
-        lowest = min(best, figures[score])
-        if figures[score] < best or not (run_dir / checkpoint.BEST).exists():
-            checkpoint.save_weights(
-                run_dir / checkpoint.BEST, module, {"step": step, "held_out": figures}
-            )
-        save(lowest)
-        report.held_out(step, seconds(), figures, clips)
-        return lowest
-
-    def save(lowest: float) -> None:
-        progress = {"step": step, "seconds": seconds(), "best": lowest, "config": settings}
-        checkpoint.save(run_dir / checkpoint.LAST, module, optimizer, progress)
-
+    report = run.report(wandb) if rank == 0 else Silence()
     with interruptible() as interrupted, report:
-        validated = step if step else -1
+        validated = run.step if run.step else -1
         while True:
             share, stop = distributed.agree(
-                [config.progress(step, seconds()), interrupted.is_set()], device
+                [config.progress(run.step, run.seconds()), interrupted.is_set()], device
             )
             if share >= 1 or stop:
                 break
-            for group in optimizer.param_groups:
-                group["lr"] = config.rate(share)
-            stream = [config.seed, step, rank] if rank else [config.seed, step]
-            torch.manual_seed(config.seed * 1_000_003 + step + rank * 1_000_000_007)
-            with _autocast(device):
-                loss, figures = step_fn(step, np.random.default_rng(stream))
-            if not torch.isfinite(loss):
-                raise UnmixError(
-                    f"the loss is {loss.item()} at step {step}; try a lower learning rate "
-                    f"(the last checkpoint in {run_dir} is sound)"
-                )
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            distributed.mean_gradients(parameters)
-            nn.utils.clip_grad_norm_(parameters, config.clip)
-            optimizer.step()
-            step += 1
-            report.step(step, seconds(), {"loss": loss.item(), **figures}, config.rate(share))
-            if rank == 0 and step % config.validate_every == 0:
-                best, validated = validate_and_save(), step
+            metrics = run.take_step(config.rate(share), rank)
+            report.step(run.step, run.seconds(), metrics, config.rate(share))
+            if rank == 0 and run.step % config.validate_every == 0:
+                validated = run.validate(report)
         if rank == 0 and stop:
-            save(best)
-        elif rank == 0 and validated != step:
-            best = validate_and_save()
+            run.save()
+        elif rank == 0 and validated != run.step:
+            run.validate(report)
     distributed.wait()
-    return FitResult(step, seconds(), best, not stop)
+    return FitResult(run.step, run.seconds(), run.best, not stop)
+
+
+class _Run:
+    """The state of a run: weights, optimizer, step, seconds and the best score so far."""
+
+    def __init__(self, module: nn.Module, task: Task, folder: Path, config: FitConfig, device: str):
+        self.module, self.task, self.folder = module, task, folder
+        self.config, self.device = config, device
+        self.settings = json.loads(json.dumps(asdict(config)))
+        self.parameters = [p for p in module.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, config.learning_rate, weight_decay=config.weight_decay
+        )
+        self.step, self.before, self.best = 0, 0.0, math.inf
+        self.started = time.monotonic()
+
+    def resume(self) -> None:
+        """Go on from the last checkpoint in the folder, if there is one; in every process."""
+        last = self.folder / checkpoint.LAST
+        if last.exists():
+            progress = checkpoint.load(last, self.module, self.optimizer)
+            _check_same_run(self.folder, progress["config"], self.settings)
+            self.step, self.before, self.best = (
+                progress[key] for key in ("step", "seconds", "best")
+            )
+        distributed.same_weights(self.module)
+        distributed.wait()  # until every process has read where to go on
+
+    def report(self, wandb: bool) -> Report:
+        """What a person sees of the run; writes its settings into the folder."""
+        report = Report(self.folder, self.config, self.step, self.before, wandb=wandb)
+        text = json.dumps(self.settings, indent=2, ensure_ascii=False)
+        write_text(self.folder / "config.json", text)
+        self.started = time.monotonic()
+        return report
+
+    def seconds(self) -> float:
+        """Of training and validation, over all sessions."""
+        return self.before + time.monotonic() - self.started
+
+    def take_step(self, rate: float, rank: int) -> dict[str, float]:
+        """One optimiser step at a learning rate; the loss and the task's metrics."""
+        seed = self.config.seed
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        stream = [seed, self.step, rank] if rank else [seed, self.step]
+        torch.manual_seed(seed * 1_000_003 + self.step + rank * 1_000_000_007)
+        with _autocast(self.device):
+            loss, metrics = self.task.step(self.step, np.random.default_rng(stream))
+        if not torch.isfinite(loss):
+            raise UnmixError(
+                f"the loss is {loss.item()} at step {self.step}; try a lower learning rate "
+                f"(the last checkpoint in {self.folder} is sound)"
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        distributed.mean_gradients(self.parameters)
+        nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
+        self.optimizer.step()
+        self.step += 1
+        return {"loss": loss.item(), **metrics}
+
+    def validate(self, report: Report) -> int:
+        """Measure, keep the weights if they are the best, save the state; returns the step."""
+        self.module.eval()
+        with torch.no_grad():
+            metrics = self.task.validate()
+            clips = self.task.clips() if report.wandb and self.task.clips else {}
+        self.module.train()
+        score, best = metrics[self.task.score], self.folder / checkpoint.BEST
+        if score < self.best or not best.exists():
+            about = {"step": self.step, "held_out": metrics, **versions()}
+            checkpoint.save_weights(best, self.module, about)
+        self.best = min(self.best, score)
+        self.save()
+        report.held_out(self.step, self.seconds(), metrics, clips)
+        return self.step
+
+    def save(self) -> None:
+        """Write the checkpoint that a run goes on from."""
+        progress = {"step": self.step, "seconds": self.seconds(), "best": self.best}
+        progress |= {"config": self.settings, **versions()}
+        checkpoint.save(self.folder / checkpoint.LAST, self.module, self.optimizer, progress)
 
 
 def _check_same_run(run_dir: Path, old: dict, new: dict) -> None:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import torch
 
 from unmix import effects
+from unmix.data import fingerprint
 from unmix.dsp import losses
 from unmix.effects.black_box import black_box, crop
 from unmix.errors import UnmixError
-from unmix.training.loop import FitConfig, FitResult, fit
+from unmix.training.loop import FitConfig, FitResult, Task, fit
 
 NAMES = ("dry", "wet", "knobs", "switches")
 HELD_OUT_SHARE, HELD_OUT_RANGE = 0.1, (8, 200)
 FLOOR = 1e-7  # an item at −70 dB has half the pull of one at the same error in a plain logarithm
+FLOOR_DB = -100.0  # of held-out figures
 VALIDATION_BATCH = 16
 LEARNING_RATE = 3e-3
 
 
 class Pairs(Protocol):
-    """Where pairs come from: unmix.shards.Reader, or anything alike.
+    """Where pairs come from: data.reader.Reader, or anything alike.
 
     ``manifest`` describes the data, ``count`` is the number of items, and ``load(names, indices)``
     returns {name: (len(indices), …) array} for dry (N, T), wet (N, T), knobs (N, K) in 0…1 and
@@ -55,10 +57,10 @@ def batch_loss(proxy, batch: dict[str, torch.Tensor], mss_weight: float = 0.0, s
     level and however well it is matched already; half is the decibels of the items' mean ratio,
     where the worst ones count. ``mss_weight`` (dB per unit) adds the multi-scale STFT loss; a proxy
     that has a method ``auxiliary_loss(dry, wet, knobs, switches)`` adds that. The first ``skip``
-    samples are heard, but not compared.
+    samples go through the proxy, but are not compared.
 
     Returns:
-        scalar loss, figures {"esr_db"} (the mean of the decibels).
+        scalar loss, {"esr_db": the mean of the decibels}.
     """
     dry, wet, knobs, switches = (batch[name] for name in NAMES)
     estimate, wet = proxy(dry, knobs, switches).float()[:, skip:], wet[:, skip:]
@@ -73,14 +75,15 @@ def batch_loss(proxy, batch: dict[str, torch.Tensor], mss_weight: float = 0.0, s
 
 
 def esr_db(proxy, pairs: Pairs, indices, device: str = "cpu") -> np.ndarray:
-    """Error-to-signal ratio of the items ``indices`` in dB (floor −100): (len(indices),)."""
-    figures = []
+    """Error-to-signal ratio of the items ``indices`` in dB, not below FLOOR_DB: (len(indices),)."""
+    errors = []
     for start in range(0, len(indices), VALIDATION_BATCH):
         batch = load_batch(pairs, indices[start : start + VALIDATION_BATCH], device)
         with torch.no_grad():
             estimate = proxy(batch["dry"], batch["knobs"], batch["switches"])
-        figures.append(10 * losses.esr(estimate.float(), batch["wet"]).clamp_min(1e-10).log10())
-    return torch.cat(figures).cpu().numpy()
+        found = zip(estimate.float(), batch["wet"], strict=True)
+        errors += [losses.esr_db(one, wet, FLOOR_DB) for one, wet in found]
+    return np.array(errors)
 
 
 def load_batch(pairs: Pairs, indices, device: str) -> dict[str, torch.Tensor]:
@@ -89,21 +92,45 @@ def load_batch(pairs: Pairs, indices, device: str) -> dict[str, torch.Tensor]:
     return {name: torch.as_tensor(arrays[name]).to(device) for name in NAMES}
 
 
+@dataclass(frozen=True)
+class ProxyTraining:
+    """How a proxy is trained.
+
+    Args:
+        minutes, steps: the budget, at least one of them.
+        batch: pairs a step.
+        learning_rate: the peak; None takes that of the proxy's ``schedule`` (fields of FitConfig,
+            where the class has such a dictionary), else LEARNING_RATE.
+        mss_weight: as of ``batch_loss``.
+        seed: of everything random.
+        device: "cpu", "cuda", …; None takes CUDA when there is one.
+        wandb: log to Weights & Biases.
+        validate_every: steps between validations.
+        baseline: train a black box of the same size instead (effects/black_box.py).
+    """
+
+    minutes: float | None = None
+    steps: int | None = None
+    batch: int = 16
+    learning_rate: float | None = None
+    mss_weight: float = 0.0
+    seed: int = 0
+    device: str | None = None
+    wandb: bool = False
+    validate_every: int = 250
+    baseline: bool = False
+
+    def fit_config(self, proxy, describe: dict) -> FitConfig:
+        """For ``fit``: the proxy's own schedule, with this budget."""
+        schedule = {"learning_rate": LEARNING_RATE} | getattr(proxy, "schedule", {})
+        if self.learning_rate:
+            schedule["learning_rate"] = self.learning_rate
+        own = {key: getattr(self, key) for key in ("steps", "minutes", "validate_every", "seed")}
+        return FitConfig(**own, describe=describe, **schedule)
+
+
 def train_proxy(
-    effect: str,
-    pairs: Pairs,
-    out,
-    *,
-    minutes: float | None = None,
-    steps: int | None = None,
-    batch: int = 16,
-    learning_rate: float | None = None,
-    mss_weight: float = 0.0,
-    seed: int = 0,
-    device: str | None = None,
-    wandb: bool = False,
-    validate_every: int = 250,
-    baseline: bool = False,
+    effect: str, pairs: Pairs, out, training: ProxyTraining = ProxyTraining()
 ) -> FitResult:
     """Train the proxy of ``effect`` on ``pairs``; the run folder ``out`` is as ``fit`` says.
 
@@ -111,70 +138,56 @@ def train_proxy(
         effect: name of the effect that the pairs were rendered with.
         pairs: the data; a share of it (by ``seed``) is held out, and the checkpoint with the
             lowest mean error-to-signal ratio there is kept as ``best.safetensors``.
-        minutes, steps: the budget.
-        learning_rate: the peak; None takes that of the proxy's ``schedule`` (fields of FitConfig,
-            where the class has such a dictionary), else LEARNING_RATE.
-        device: "cpu", "cuda", …; None takes CUDA when there is one.
-        baseline: train a black box of the same size instead (training/baseline.py).
 
     Raises:
-        UnmixError: unknown effect, pairs of another effect, too few pairs, and what ``fit`` raises.
+        UnmixError: unknown effect, pairs of another effect or of other controls, too few pairs,
+            and what ``fit`` raises.
     """
-    made_with = pairs.manifest.get("effect", effect)
-    if made_with != effect:
-        raise UnmixError(f"these pairs were made with {made_with}, not with {effect}")
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    torch.manual_seed(seed)
+    _check_made_with(effect, pairs.manifest)
+    device = training.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(training.seed)
     fx = effects.get(effect)
-    proxy = black_box(fx) if baseline else fx.build_proxy()
-    train, held_out = split(pairs.count, seed)
+    proxy = black_box(fx) if training.baseline else fx.build_proxy()
+    train, held_out = split(pairs.count, training.seed)
 
-    def step_fn(step: int, rng: np.random.Generator):
-        picked = np.sort(rng.choice(train, min(batch, len(train)), replace=False))
+    def step(number: int, rng: np.random.Generator):
+        picked = np.sort(rng.choice(train, min(training.batch, len(train)), replace=False))
         items = load_batch(pairs, picked, device)
-        items, skip = crop(items, rng) if baseline else (items, 0)
-        return batch_loss(proxy, items, mss_weight, skip)
+        items, skip = crop(items, rng) if training.baseline else (items, 0)
+        return batch_loss(proxy, items, training.mss_weight, skip)
 
-    def validate_fn() -> dict[str, float]:
-        figures = esr_db(proxy, pairs, held_out, device)
+    def validate() -> dict[str, float]:
+        errors = esr_db(proxy, pairs, held_out, device)
         return {
-            "esr_db": float(figures.mean()),
-            "median": float(np.median(figures)),
-            "percentile_95": float(np.percentile(figures, 95)),
+            "esr_db": float(errors.mean()),
+            "median": float(np.median(errors)),
+            "percentile_95": float(np.percentile(errors, 95)),
         }
 
-    def audio_fn() -> dict[str, np.ndarray]:
-        features = load_batch(pairs, held_out[:3], device)
-        estimates = proxy(features["dry"], features["knobs"], features["switches"])
-        clips = {"dry": features["dry"], "wet": features["wet"], "proxy": estimates}
-        return {f"{k}/{i}": v[i].cpu().numpy() for k, v in clips.items() for i in range(len(v))}
+    def clips() -> dict[str, np.ndarray]:
+        items = load_batch(pairs, held_out[:3], device)
+        estimates = proxy(items["dry"], items["knobs"], items["switches"])
+        sounds = {"dry": items["dry"], "wet": items["wet"], "proxy": estimates}
+        return {f"{k}/{i}": v[i].cpu().numpy() for k, v in sounds.items() for i in range(len(v))}
 
-    schedule = {"learning_rate": LEARNING_RATE} | getattr(proxy, "schedule", {})
-    if learning_rate:
-        schedule["learning_rate"] = learning_rate
-    config = FitConfig(
-        steps=steps,
-        minutes=minutes,
-        validate_every=validate_every,
-        seed=seed,
-        describe={
-            "effect": effect,
-            "pairs": pairs.count,
-            "data": pairs.manifest.get("fingerprint"),
-            "batch": batch,
-            "mss_weight": mss_weight,
-            "baseline": baseline,
-        },
-        **schedule,
-    )
-    return fit(
-        proxy,
-        step_fn,
-        validate_fn,
-        Path(out),
-        config,
-        score="esr_db",
-        device=device,
-        wandb=wandb,
-        audio_fn=audio_fn,
-    )
+    describe = {
+        "effect": effect,
+        "pairs": pairs.count,
+        "data": pairs.manifest.get("fingerprint"),
+        "batch": training.batch,
+        "mss_weight": training.mss_weight,
+        "baseline": training.baseline,
+    }
+    config = training.fit_config(proxy, describe)
+    task = Task(step, validate, "esr_db", clips)
+    return fit(proxy, task, out, config, device, training.wandb)
+
+
+def _check_made_with(effect: str, manifest: dict) -> None:
+    """UnmixError unless the pairs are of this effect, with the controls that it has now."""
+    made_with = manifest.get("effect", effect)
+    if made_with != effect:
+        raise UnmixError(f"these pairs were made with {made_with}, not with {effect}")
+    controls = manifest.get("config", {}).get("controls")
+    if controls is not None and controls != fingerprint.controls([effect]):
+        raise UnmixError(f"these pairs were made with other controls of {effect}; make them again")

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from unmix.audio.io import SAMPLE_RATE
-from unmix.dsp import damped_fftconv
+from unmix.dsp import fftconv
 from unmix.effects.eq.device import BANDS
 from unmix.nn.tcn import mlp
 
@@ -22,7 +22,7 @@ def _powers(length: int, order: int, device: str) -> torch.Tensor:
 
     The last dimension holds real and imaginary parts in turn.
     """
-    z = damped_fftconv.delay(length)
+    z = fftconv.damped_delay(length)
     powers = torch.stack([(1 - z) ** i * (1 + z) ** (order - i) for i in range(order + 1)])
     return torch.view_as_real(powers.to(torch.complex64)).flatten(1).to(device)
 
@@ -98,7 +98,7 @@ class EqualizerProxy(nn.Module):
         return numerators * scale, denominators * scale
 
     def response(self, knobs, switches, length: int) -> torch.Tensor:
-        """Frequency response on the spiral's grid: complex64 (B, length/2 + 1)."""
+        """Frequency response at ``fftconv.damped_delay``: complex64 (B, length/2 + 1)."""
         polynomials = [_multiply(sections) for sections in self.sections(knobs, switches)]
         coefficients = torch.cat(polynomials)  # (2·B, 9)
         values = coefficients @ _powers(length, coefficients.shape[1] - 1, str(knobs.device))
@@ -108,6 +108,6 @@ class EqualizerProxy(nn.Module):
     def forward(self, audio, knobs, switches):
         """(B, T), (B, K) in 0…1, (B, S) option numbers -> (B, T), float32."""
         with torch.autocast(audio.device.type, enabled=False):
-            length = damped_fftconv.transform_length(audio.shape[-1])
+            length = fftconv.damped_length(audio.shape[-1])
             response = self.response(knobs.float(), switches, length)
-            return damped_fftconv.convolve(audio.float(), response, length)
+            return fftconv.damped_convolve(audio.float(), response, length)

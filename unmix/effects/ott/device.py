@@ -11,54 +11,25 @@ from unmix.audio.io import SAMPLE_RATE
 from unmix.effects.base import Effect
 from unmix.effects.batch import LANES
 from unmix.effects.controls import Knob
+from unmix.effects.ott import lanes
+from unmix.effects.ott.gain_law import (
+    ATTACK_S,
+    BAND_NAMES,
+    CROSSOVERS_HZ,
+    DOWN_SLOPE,
+    INPUT_GAIN_DB,
+    OUTPUT_GAIN_DB,
+    POWER_FLOOR,
+    RELEASE_S,
+    _law_db,
+    butterworth2,
+    smoothing,
+)
 from unmix.effects.plotdata import Axis, Curve, Line, time_axis
 
-BAND_NAMES = ("low", "mid", "high")
-CROSSOVERS_HZ = (88.3, 2_500.0)
-INPUT_GAIN_DB = 5.2
-OUTPUT_GAIN_DB = (10.3, 5.7, 10.3)
-ATTACK_S = (0.0478, 0.0224, 0.0135)
-RELEASE_S = (0.282, 0.282, 0.132)
-DOWN_SLOPE = (1 - 1 / 66.7, 1 - 1 / 66.7, 1.0)  # dB taken away per dB above the threshold
-UP_SLOPE = 1 - 1 / 4.17  # dB added per dB below the threshold
-MAX_UP_DB = 36.0
-KNEE_DB = 3.0
-LAW = np.float32(UP_SLOPE), np.float32(MAX_UP_DB), np.float32(KNEE_DB / 2)  # gains: in 32 bits
-POWER_FLOOR = 1e-12
 BLOCK = 16_384  # samples that are computed at once: they stay in the cache
-MANY_BLOCK = 1_024  # the same of many sounds
-PICTURE_POINTS = 500  # in the picture of the gains over time
-
-
-def butterworth2(cutoff_hz: float, sample_rate: float, high: bool) -> tuple[float, ...]:
-    """Second-order Butterworth section (b0, b1, b2, a1, a2), bilinear transform, prewarped."""
-    k = math.tan(math.pi * cutoff_hz / sample_rate)
-    norm = 1 / (1 + math.sqrt(2) * k + k * k)
-    a1, a2 = 2 * (k * k - 1) * norm, (1 - math.sqrt(2) * k + k * k) * norm
-    if high:
-        return norm, -2 * norm, norm, a1, a2
-    return k * k * norm, 2 * k * k * norm, k * k * norm, a1, a2
-
-
-def smoothing(tau_s, time, sample_rate: float) -> np.ndarray:
-    """One-pole coefficients c = exp(−1 / (rate · τ · time)) of detectors; of arrays or numbers."""
-    return np.exp(-1 / (sample_rate * np.asarray(tau_s) * time))
-
-
-@njit(cache=True, fastmath=True, inline="always")
-def _knee(excess_db, half_db):
-    """Soft maximum of 0 and ``excess_db``: quadratic within ±half_db (Giannoulis et al. 2012)."""
-    zero, whole = half_db - half_db, half_db + half_db
-    inside = min(max(excess_db + half_db, zero), whole)
-    return inside * inside / (whole + whole) + max(excess_db - half_db, zero)
-
-
-@njit(cache=True, fastmath=True, inline="always")
-def _law_db(level_db, above_db, below_db, down_slope):
-    """Gain that belongs to a detected level: lifted below, pressed down above."""
-    up_slope, max_up_db, half_knee_db = LAW
-    law = min(up_slope * _knee(below_db - level_db, half_knee_db), max_up_db)
-    return law - down_slope * _knee(level_db - above_db, half_knee_db)
+LANES_BLOCK = 1_024  # the same of LANES sounds
+PLOT_POINTS = 500  # of the gains over time
 
 
 @njit(cache=True, fastmath=True, nogil=True)
@@ -117,72 +88,6 @@ def _to_gains(levels_db, above, below, down, fixed_db, amount):
         for n in range(levels_db.shape[1]):
             law = _law_db(levels_db[b, n], above[b], below[b], down[b])
             levels_db[b, n] = amount * (fixed_db[b] + law)
-
-
-@njit(cache=True, fastmath=True, nogil=True)
-def _split_many(x, low1, high1, low2, high2, kept, low_band, mid_band, high_band):
-    """The bands of a block x (samples, LANES), as ``_follow`` splits it; ``kept`` (9, 2, LANES) are
-    the sections' states from block to block."""
-    a1, a2 = low2[3], low2[4]
-    s = np.zeros((9, 2, LANES))  # known to be nobody else's: then all lanes are taken at once
-    s[:] = kept
-    for t in range(x.shape[0]):
-        for n in range(LANES):
-            low = float(x[t, n])
-            for k in range(2):
-                v = low1[0] * low + s[k, 0, n]
-                s[k, 0, n] = low1[1] * low - low1[3] * v + s[k, 1, n]
-                s[k, 1, n] = low1[2] * low - low1[4] * v
-                low = v
-            v = a2 * low + s[2, 0, n]
-            s[2, 0, n] = a1 * low - a1 * v + s[2, 1, n]
-            s[2, 1, n] = low - a2 * v
-            low_band[t, n] = v
-        for n in range(LANES):
-            high = float(x[t, n])
-            for k in range(3, 5):
-                v = high1[0] * high + s[k, 0, n]
-                s[k, 0, n] = high1[1] * high - high1[3] * v + s[k, 1, n]
-                s[k, 1, n] = high1[2] * high - high1[4] * v
-                high = v
-            mid = high
-            for k in range(5, 7):
-                v = low2[0] * mid + s[k, 0, n]
-                s[k, 0, n] = low2[1] * mid - low2[3] * v + s[k, 1, n]
-                s[k, 1, n] = low2[2] * mid - low2[4] * v
-                mid = v
-            for k in range(7, 9):
-                v = high2[0] * high + s[k, 0, n]
-                s[k, 0, n] = high2[1] * high - high2[3] * v + s[k, 1, n]
-                s[k, 1, n] = high2[2] * high - high2[4] * v
-                high = v
-            mid_band[t, n], high_band[t, n] = mid, high
-    kept[:] = s
-
-
-@njit(cache=True, fastmath=True, nogil=True)
-def _follow_many(band, detector_gain, attack, release, env, powers):
-    """What the detectors make of a block of one band (samples, LANES), into ``powers``."""
-    e = np.zeros(LANES)
-    e[:] = env
-    for t in range(band.shape[0]):
-        for n in range(LANES):
-            up, down = attack[n], release[n]  # read apart, so that all lanes are taken at once
-            rise = detector_gain * band[t, n] * band[t, n] - e[n]
-            e[n] += rise * (up if rise > 0 else down)
-            powers[t, n] = e[n] + POWER_FLOOR
-    env[:] = e
-
-
-@njit(cache=True, fastmath=True, nogil=True)
-def _to_gains_many(logs, above, below, down, fixed_db, amount):
-    """Turns the logarithms of the powers of a block of one band (samples, LANES) into those of its
-    gains, in place; all in 32 bits."""
-    power_db, to_log = np.float32(10 / math.log(10)), np.float32(math.log(10) / 20)
-    for t in range(logs.shape[0]):
-        for n in range(LANES):
-            law = _law_db(power_db * logs[t, n], above[n], below[n], down)
-            logs[t, n] = to_log * amount[n] * (fixed_db + law)
 
 
 class OTT(Effect):
@@ -248,18 +153,16 @@ class OTT(Effect):
             yield bands, gains_db
 
     def response_plots(self, settings, input_audio, sample_rate=SAMPLE_RATE, lead=0):
-        found = (
-            []
-            if input_audio is None
-            else [self._gains_over_time(settings, input_audio, sample_rate, lead)]
-        )
-        return [*found, self._levels(settings)]
+        found = [self._levels(settings)]
+        if input_audio is not None:
+            found.insert(0, self._gains_over_time(settings, input_audio, sample_rate, lead))
+        return found
 
     def _gains_over_time(self, settings, input_audio, sample_rate, lead) -> Curve:
         blocks = [gains for _, gains in self.blocks(input_audio, sample_rate, settings)]
         gains = np.concatenate(blocks, 1)[:, lead:]
         time = time_axis(gains.shape[1], sample_rate)
-        every = max(1, gains.shape[1] // PICTURE_POINTS)
+        every = max(1, gains.shape[1] // PLOT_POINTS)
         gains = gains[:, ::every]
         seconds = np.arange(gains.shape[1]) * every / sample_rate
         lines = tuple(
@@ -267,7 +170,7 @@ class OTT(Effect):
             for name, gain in zip(BAND_NAMES, gains, strict=True)
         )
         ends = 6 * math.floor(gains.min(initial=0) / 6), 6 * math.ceil(gains.max(initial=1) / 6)
-        note = "What the follower of each band does with this sound."
+        note = "What the level detector of each band makes of this sound."
         gain = Axis("gain", "dB", *ends)
         return Curve("Gain of the bands over time", time, gain, lines, note=note, timeline=True)
 
@@ -280,7 +183,7 @@ class OTT(Effect):
             law = np.array([_law_db(x, above[i], below[i], DOWN_SLOPE[i]) for x in detected])
             gain = settings["amount"] / 100 * (INPUT_GAIN_DB + law + OUTPUT_GAIN_DB[i])
             lines.append(Line(f"{name} band", level, level + gain))
-        note = "A steady level in each band, as its follower hears it, in front and behind."
+        note = "A steady level in each band, at the input of its detector and behind it."
         level_in, level_out = Axis("level in", "dB", -80, 0), Axis("level out", "dB", -80, 12)
         return Curve("Level in, level out", level_in, level_out, tuple(lines), note=note)
 
@@ -309,16 +212,16 @@ class OTT(Effect):
         filters, detector_gain = self._filters(SAMPLE_RATE), 10 ** (INPUT_GAIN_DB / 10)
         states, env = np.zeros((9, 2, LANES)), np.zeros((3, LANES))
         wet = np.empty_like(audio)
-        for start in range(0, len(audio), MANY_BLOCK):
-            block = audio[start : start + MANY_BLOCK]
+        for start in range(0, len(audio), LANES_BLOCK):
+            block = audio[start : start + LANES_BLOCK]
             bands, gains = np.empty((2, 3, *block.shape), np.float32)
-            _split_many(block, *filters, states, *bands)
+            lanes.split(block, *filters, states, *bands)
             for b in range(3):
-                _follow_many(bands[b], detector_gain, attack[b], release[b], env[b], gains[b])
+                lanes.follow(bands[b], detector_gain, attack[b], release[b], env[b], gains[b])
             np.log(gains, out=gains)
             for b in range(3):
-                _to_gains_many(gains[b], above[b], below[b], down[b], fixed_db[b], amount)
+                lanes.to_gains(gains[b], above[b], below[b], down[b], fixed_db[b], amount)
             np.exp(gains, out=gains)
             gains *= bands
-            gains.sum(0, out=wet[start : start + MANY_BLOCK])
+            gains.sum(0, out=wet[start : start + LANES_BLOCK])
         return wet

@@ -1,4 +1,4 @@
-"""Proxy of OTT: crossovers, follower and gain law computed; what the follower hears, learned."""
+"""Proxy of OTT: crossovers, detector and gain law computed; the detector's input, learned."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from unmix.audio.io import SAMPLE_RATE
 from unmix.dsp.envelope import attack_release
 from unmix.dsp.fftconv import filter_by_response, padded_length, unit_circle
 from unmix.effects.controls import Panel
-from unmix.effects.ott.device import (
+from unmix.effects.ott.gain_law import (
     ATTACK_S,
     BAND_NAMES,
     CROSSOVERS_HZ,
@@ -39,7 +39,7 @@ ONSET_DB = 9.0  # the most that a level counts as rising within one GAIN_STEP
 
 
 def _soft_excess(excess_db: torch.Tensor) -> torch.Tensor:
-    """The soft knee of ``unmix.effects.ott`` for tensors."""
+    """The soft knee of ``gain_law`` for tensors."""
     half = KNEE_DB / 2
     return (excess_db + half).clamp(0, KNEE_DB).square() / (2 * KNEE_DB) + F.relu(excess_db - half)
 
@@ -61,11 +61,11 @@ def _crossover_responses(length: int, device: torch.device) -> torch.Tensor:
 
 
 class OTTProxy(nn.Module):
-    """Differentiable OTT: crossovers, follower and gain law are computed, what the follower hears
-    between two of its steps is learned.
+    """Differentiable OTT: crossovers, detector and gain law are computed, the power that the
+    detector takes at each of its steps is learned.
 
     As in the real effect: Linkwitz-Riley bands (by FFT), attack/release recursion (solved in
-    parallel, see ``nn.ballistics``), soft-knee law, amount and gains; the figures are the same
+    parallel, see ``dsp.envelope``), soft-knee law, amount and gains; the figures are the same
     constants. Approximated: the follower takes STEP samples at once, and gains are computed every
     GAIN_STEP samples and joined by straight lines. The power of each step starts as mean ± standard
     deviation of 2 · STEP samples (a signal below the step rate still swings inside them), and a
@@ -100,7 +100,7 @@ class OTTProxy(nn.Module):
         return (bands * gains).sum(1)[:, :samples]
 
     def _powers(self, bands, time):
-        """Bands (B, 3, T), ``time`` (B,) in 0…1 -> (B, 3, T / STEP): what the follower hears."""
+        """Bands (B, 3, T), ``time`` (B,) in 0…1 -> (B, 3, T / STEP): the detector's input."""
         power = bands.square().unflatten(-1, (-1, 2, STEP))
         halves = power.mean(-1)
         mean = halves.mean(-1, keepdim=True)

@@ -18,8 +18,8 @@ HOLD, RAMP_S = 4, 0.05
 STAGES = 6
 HASTE = 64  # looks at the LFO while it hastens ahead
 SWEEP_HZ = (20.0, 20_000.0)  # the LFO moves the cutoff along this logarithmic axis, 0…1
-# of the picture: seconds where no sound is known, its grid, and positions of the LFO measured
-PICTURE_S, PICTURE_COLUMNS, PICTURE_ROWS, POSITIONS = 4.0, 360, 180, 96
+# of the plot: seconds where no sound is known, its grid, and positions of the LFO measured
+PLOT_S, PLOT_COLUMNS, PLOT_ROWS, POSITIONS = 4.0, 360, 180, 96
 
 
 @njit(cache=True, nogil=True)
@@ -41,7 +41,7 @@ def _angles(start, step, looks):
 @njit(cache=True, fastmath=True, nogil=True)
 def _swept(x, gains, feedback, mix):
     """Six first-order all-passes of the trapezoidal rule in a feedback loop (Zavalishin, "The Art
-    of VA EqBand Design", 2018, chapter 3): x (samples, LANES), their gains (looks, LANES)."""
+    of VA Filter Design", 2018, chapter 3): x (samples, LANES), their gains (looks, LANES)."""
     wet = np.empty_like(x)
     states = np.zeros((STAGES + 1, LANES), np.float32)  # the output is fed back
     for t in range(x.shape[0]):
@@ -158,12 +158,10 @@ class Phaser(Effect):
 
     def response_plots(self, settings, input_audio, sample_rate=SAMPLE_RATE, lead=0):
         samples = (
-            round(PICTURE_S * sample_rate)
-            if input_audio is None
-            else max(1, len(input_audio) - lead)
+            round(PLOT_S * sample_rate) if input_audio is None else max(1, len(input_audio) - lead)
         )
         time = time_axis(samples, sample_rate)
-        seconds, hz = time.grid(PICTURE_COLUMNS), FREQUENCY.grid(PICTURE_ROWS)
+        seconds, hz = time.grid(PLOT_COLUMNS), FREQUENCY.grid(PLOT_ROWS)
         place = np.clip(self.position(settings, seconds + lead / sample_rate), 0, 1)
         measured = np.linspace(place.min(), place.max(), POSITIONS)
         impulse = np.zeros(1 << 13, np.float32)

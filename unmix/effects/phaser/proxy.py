@@ -29,10 +29,10 @@ def sweep_position(frequency_hz):
 def allpass_chain(cutoff_hz: torch.Tensor, feedback: torch.Tensor):
     """State space of the six stages in their feedback loop, at standing cutoffs.
 
-    One stage is the first-order all-pass of the trapezoidal rule (Zavalishin, "The Art of VA EqBand
+    One stage is the first-order all-pass of the trapezoidal rule (Zavalishin, "The Art of VA Filter
     Design", 2018, chapter 3), with g = tan(π f / rate), G = g / (1 + g), input e and state s:
-    v = G (e − s), s' = s + 2v, out = 2 (v + s) − e. The first stage hears x − feedback · last
-    output, so the states are the six s and that output.
+    v = G (e − s), s' = s + 2v, out = 2 (v + s) − e. The input of the first stage is
+    x − feedback · last output, so the states are the six s and that output.
 
     Args:
         cutoff_hz: (G,).
@@ -62,10 +62,11 @@ class PhaserProxy(nn.Module):
     states that they carry along (``allpass_chain``), the sine LFO on a logarithmic axis from 20 Hz
     to 20 kHz and where it stands at the first sample, the linear dry/wet mix. Approximate: the
     cutoff stands still for BLOCK samples instead of HOLD, and operators are interpolated
-    between GRID cutoffs. Learned: a TCN hears the LFO and the knobs and shifts the cutoff, in
+    between GRID cutoffs. Learned: a TCN on the LFO and the knobs shifts the cutoff, in
     proportion to the depth, to make up for what the blocks get wrong; untrained, it shifts nothing.
-    It has little left to learn: six minutes of training moved the mean held-out ESR by less than
-    0.1 dB. What remains is mostly the device's own LFO, whose float32 phase drifts at slow rates.
+    It has next to nothing left to learn: on 150 held-out pairs the network makes a difference of
+    −0.02 ± 0.06 dB in mean ESR. What remains is mostly the device's own LFO, whose float32 phase
+    drifts at slow rates.
     """
 
     def __init__(self, panel, channels: int = 16):

@@ -25,7 +25,7 @@ ALL_PASS_GAIN = 0.5
 LINES = np.array([*COMBS, *ALL_PASSES])
 LINES_END = int(LINES.sum())
 
-# of the picture of the decay
+# of the plot of the decay
 DECAY_BANDS_HZ = {
     "below 500 Hz": (20, 500),
     "500 Hz to 4 kHz": (500, 4_000),

@@ -8,18 +8,18 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from unmix.dsp import damped_fftconv
+from unmix.dsp import fftconv
 from unmix.effects.reverb.device import ALL_PASS_GAIN, ALL_PASSES, COMBS
 from unmix.nn.tcn import mlp
 
 
 @lru_cache(maxsize=8)
 def diffusion(length: int, device: str) -> torch.Tensor:
-    """Response of the four fixed all-passes in series on the spiral's grid: complex64.
+    """Response of the four fixed all-passes in series at ``fftconv.damped_delay``: complex64.
 
     Freeverb's approximation of an all-pass: ((1 + g)·z⁻ᴰ − 1) / (1 − g·z⁻ᴰ).
     """
-    z = damped_fftconv.delay(length)
+    z = fftconv.damped_delay(length)
     response = torch.ones_like(z)
     for samples in ALL_PASSES:
         late = z**samples
@@ -95,9 +95,9 @@ class ReverbProxy(nn.Module):
         """(B, T), (B, K) in 0…1, (B, 0) -> (B, T), float32."""
         with torch.autocast(audio.device.type, enabled=False):
             audio, knobs = audio.float(), knobs.float()
-            length = damped_fftconv.transform_length(audio.shape[-1])
-            late = damped_fftconv.transform(self.combs(knobs, audio.shape[-1]), length)
-            room = damped_fftconv.convolve(
+            length = fftconv.damped_length(audio.shape[-1])
+            late = fftconv.damped_transform(self.combs(knobs, audio.shape[-1]), length)
+            room = fftconv.damped_convolve(
                 audio, late * diffusion(length, str(audio.device)), length
             )
             mix = self.panel.values(knobs)["dry_wet"][:, None] / 100

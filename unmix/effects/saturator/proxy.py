@@ -18,7 +18,7 @@ class SaturatorProxy(nn.Module):
 
     Exact: drive and output gain, the dry/wet mix, the absence of memory, odd symmetry, the slope 0
     or the period 4 of every curve far outside ±1. Learned: the four curves, each by a network of
-    kernel 1 that hears the driven sample squashed at several scales, and on the circle of that
+    kernel 1 whose inputs are the driven sample squashed at several scales, and its angle in that
     period.
 
     The networks are run once a call, on a grid of driven values, for the curves in the batch; each

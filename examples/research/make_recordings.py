@@ -1,6 +1,6 @@
-"""Make the recordings in this folder: real effects on the probe and on a dry file.
+"""Make the recordings in the folder above: real effects on the probe and on a dry file.
 
-    python examples/make_recordings.py
+    python examples/research/make_recordings.py
 
 Each NAME.flac has its true chain beside it as NAME.chain.json.
 """
@@ -13,7 +13,7 @@ import unmix
 from unmix.audio import io, synthetic
 from unmix.runtime import files
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 DRY_SEED = 7
 
 CHAINS = {

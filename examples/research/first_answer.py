@@ -1,6 +1,6 @@
 """How long a first answer takes, once everything is loaded: seconds of ``unmix.analyze`` by length.
 
-    python examples/first_answer.py [--count 12] [--seed 2]
+    python examples/research/first_answer.py [--count 12] [--seed 2]
 
 Of held-out recordings of the probe, ``count`` of each length; of the example in the README; and of
 three minutes of synthetic music with their dry file, three effects. Wants idle cores.
@@ -39,7 +39,7 @@ def long_recording(seed: int, folder: Path) -> tuple[Path, Path]:
 
 
 def main(count: int, seed: int):
-    example = Path(__file__).parent / "probe-eq-ott.flac"
+    example = Path(__file__).parents[1] / "probe-eq-ott.flac"
     seconds(example)  # loads and compiles
     print("| recording | mean s | longest s |")
     print("| --- | --- | --- |")

@@ -1,12 +1,12 @@
 """Studies of the network on one data set, at a small budget, several seeds each.
 
     unmix gen-data --chains --count 18000 --seed 3 --out data/study
-    python examples/study.py inputs --data data/study --out runs/study
-    python examples/study.py geometry --data data/study --out runs/study
-    python examples/study.py loss --data data/study --out runs/study
+    python examples/research/study.py inputs --data data/study --out runs/study
+    python examples/research/study.py geometry --data data/study --out runs/study
+    python examples/research/study.py loss --data data/study --out runs/study
 
 ``inputs``: what each input adds to the recording's log-mel. ``geometry``: the hyperbolic decoder
-against its Euclidean twin. ``loss``: the spectral term through the proxies against as many steps of
+against a Euclidean one. ``loss``: the spectral term through the proxies against as many steps of
 the likelihood alone. Prints a Markdown table: accuracy (by equivalence, in %) by length of the
 chain, audible-knob error and real distance (median MSS) of the first answer, on held-out chains,
 with 95 % intervals over the seeds (Student's t).
@@ -26,6 +26,7 @@ from unmix.evaluation.held_out import held_out
 from unmix.features.spec import GROUPS
 from unmix.networks.model import ModelConfig
 from unmix.training import network
+from unmix.training.network import NetworkTraining
 from unmix.weights import load_inverse
 
 SMALL = {
@@ -47,7 +48,7 @@ HELD_OUT_SEED = 50_000  # apart from training's own validation
 
 
 def variants(what: str, steps: int, added: int) -> dict[str, dict]:
-    """{name: options of inverse.train} of a study."""
+    """{name: options of NetworkTraining} of a study."""
     if what == "inputs":
         return {
             name: {"steps": steps, "config": ModelConfig(**SMALL, inputs=inputs)}
@@ -84,7 +85,10 @@ def main(
     for number, (name, options) in enumerate(variants(what, steps, added).items()):
         for seed in range(seeds):
             run = out / f"{what}-{number}-{seed}"
-            network.train(data, run, batch=batch, seed=seed, validation=min(100, count), **options)
+            training = NetworkTraining(
+                batch=batch, seed=seed, validation=min(100, count), **options
+            )
+            network.train(data, run, training)
             model = load_inverse(path=run / network.MODEL)
             rows.setdefault(name, []).append(figures(model, questions))
     print(f"{steps} steps of {batch}, seeds: {seeds}, {count} held-out chains\n")

@@ -1,6 +1,6 @@
 """How likely weights of the inverse model find the true chains and knobs: mean −log p, in nats.
 
-    python examples/chain_loss.py [WEIGHTS.safetensors …] [--count 250] [--seed 3]
+    python examples/research/chain_loss.py [WEIGHTS.safetensors …] [--count 250] [--seed 3]
 
 On the held-out chains of ``unmix evaluate chains --seed SEED``, for the probe, and for synthetic
 music-like sources known and hidden. Names that are right or wrong need thousands of chains to tell
