@@ -138,7 +138,7 @@ def test_a_missing_tail_is_said_and_left_out_of_the_comparison(wet):
     assert prepared.judge.distance(Chain([(FIRST, {}), (LAST, {})])) < 1e-3
 
 
-def test_a_turned_polarity_is_turned_back(wet):
+def test_an_inverted_polarity_is_inverted_back(wet):
     prepared = prepare(-wet, SAMPLE_RATE)
     np.testing.assert_array_equal(prepared.pair.recording, wet)
     assert any("polarity" in note for note in prepared.pair.notes)
@@ -182,7 +182,7 @@ def test_windows_tell_much_and_do_not_overlap():
     assert windows.windows(dry[:WINDOW], dry[:WINDOW]) == [0]
 
 
-def test_a_long_recording_is_checked_where_the_search_did_not_hear():
+def test_a_long_recording_is_checked_where_it_was_not_searched():
     rng = np.random.default_rng(5)
     dry = np.concatenate([synthetic.synthetic(rng, WINDOW) for _ in range(4)])
     true = Chain([("phaser", {"rate": 0.37, "phase": 200.0}), ("reverb", {"room_size": 60.0})])

@@ -1,4 +1,4 @@
-"""Figures of network and refine: measured on models that are known to be right or wrong."""
+"""Metrics of network and refine: measured on models that are known to be right or wrong."""
 
 import json
 from dataclasses import replace
@@ -19,7 +19,7 @@ from unmix.inference.reranker import Reranker
 from unmix.networks.posterior import Posterior
 from unmix.nn.mixture_density import Mixture, to_normal
 
-SHARP = 1e3  # precision of a belief that knows
+SHARP = 1e3  # precision of a posterior that knows
 
 
 def mixture(name, knobs, sharp):
@@ -39,7 +39,7 @@ def mixture(name, knobs, sharp):
 
 
 class Informed(nn.Module):
-    """Believes what it is told: ``tell`` makes (chain, knobs by effect) of each true chain."""
+    """Infers what it is told: ``tell`` makes (chain, knobs by effect) of each true chain."""
 
     effects = EffectSet.of(None)
 
@@ -47,7 +47,7 @@ class Informed(nn.Module):
         super().__init__()
         self.sampler, self.tell, self.sharp, self.asked = sampler, tell, sharp, 0
 
-    def infer(self, heard, beams):
+    def infer(self, features, beams):
         chain = self.tell(self.sampler.example(self.asked)[1])
         self.asked += 1
         units = {name: effects.get(name).to_unit(settings) for name, settings in chain.steps}
@@ -64,8 +64,8 @@ class Informed(nn.Module):
             ]
         ]
 
-    def posterior_medians(self, heard, posteriors):
-        """Hears every render as it was told, so that nothing is to be settled."""
+    def posterior_medians(self, features, posteriors):
+        """The same of every render, so that there is no bias to correct."""
         names = dict.fromkeys(name for posterior in posteriors for name in posterior.names)
         return {
             name: torch.cat([b.mixtures[name].median() for b in posteriors if name in b.names])
@@ -80,20 +80,20 @@ def measured(tell, count=6, length=3, **options):
 
 
 class Doubting(Informed):
-    """Believes in the chain turned round a little more than in the true one."""
+    """Finds the reversed chain a little more probable than the true one."""
 
-    def infer(self, heard, beams):
+    def infer(self, features, beams):
         chain = self.sampler.example(self.asked)[1].canonical()
         posteriors = []
         for log_prob, steps in ((-0.6, chain.steps[::-1]), (-0.9, chain.steps)):
             self.tell = lambda _, steps=steps: Chain(steps).canonical()
-            posteriors.append(replace(super().infer(heard, beams)[0][0], log_prob=log_prob))
+            posteriors.append(replace(super().infer(features, beams)[0][0], log_prob=log_prob))
             self.asked -= 1
         self.asked += 1
         return [posteriors]
 
 
-def test_a_second_hearing_beside_the_network_alone():
+def test_re_ranking_beside_the_network_alone():
     sampler = held_out.held_out(5, "probe", length=3)
     reranker = Reranker(EffectSet.of(None)).eval()
     with torch.no_grad():
@@ -138,7 +138,7 @@ def test_a_model_that_turns_the_chain_round():
     assert figures["set"] == 1 and figures["equivalence"] < 1 and figures["edit"] > 0
 
 
-def test_coverage_of_beliefs_that_are_too_sure_and_too_wide():
+def test_coverage_of_posteriors_that_are_too_narrow_and_too_wide():
     def off(chain):
         steps = []
         for name, settings in chain.canonical().steps:
@@ -173,9 +173,9 @@ def test_a_lost_level_is_not_told_to_the_network():
     known = []
 
     class Listening(Informed):
-        def infer(self, heard, beams):
-            known.append(float(heard["level_known"]))
-            return super().infer(heard, beams)
+        def infer(self, features, beams):
+            known.append(float(features["level_known"]))
+            return super().infer(features, beams)
 
     for kind in ("gain", "noise"):
         sampler = held_out.held_out(5, "probe", 1.0, degradation=kind, length=1)
@@ -195,9 +195,9 @@ def test_baselines_answer_from_the_training_set(tmp_path):
     asked = []
     for i in (3, 8, 19):
         chain = baselines._item_chain(items, i)
-        heard = {k: unpack(k, torch.from_numpy(v[i : i + 1])) for k, v in items.items()}
+        features = {k: unpack(k, torch.from_numpy(v[i : i + 1])) for k, v in items.items()}
         every = {name: np.ones(len(effects.get(name).knobs), bool) for name in chain.names}
-        vector = scoring.coarse(heard)[0].numpy()
+        vector = scoring.coarse(features)[0].numpy()
         asked.append({"chain": chain, "audible": every, "tie": 0, "coarse": vector})
     rows = baselines.baselines(tmp_path / "data", asked)
     for row in rows["nearest neighbour"]:

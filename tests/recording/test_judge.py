@@ -35,7 +35,7 @@ def test_what_came_before_is_heard_and_not_compared():
     assert Judge(late, source[SAMPLE_RATE:]).distance(true) > 0.1
 
 
-def test_a_turned_polarity_is_noticed_and_does_not_count(dry):
+def test_an_inverted_polarity_is_noticed_and_does_not_count(dry):
     true = Chain([("saturator", {"drive": 12.0})])
     judge = Judge(-true.render(dry, SAMPLE_RATE), dry)
     assert judge.esr_db(true) < -80 and judge.inverted(true)

@@ -48,7 +48,7 @@ def known(seconds: float = SECONDS, peak: float = 0.5) -> Result:
 
 
 def blind() -> Result:
-    """The network's belief alone, of an excerpt of a long recording."""
+    """The network's posterior alone, of an excerpt of a long recording."""
     result = known()
     sound = result.excerpt.recording
     return Result(

@@ -1,4 +1,4 @@
-"""Training of the inverse model: reads what gen-data writes, resumes, and hears the proxies."""
+"""Training of the inverse model: reads what gen-data writes, resumes, and uses the proxies."""
 
 import json
 

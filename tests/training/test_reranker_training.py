@@ -102,7 +102,7 @@ def test_other_data_are_refused(tmp_path, data):
         train_reranker(tmp_path / "few", tmp_path / "run")
 
 
-def test_candidates_are_what_the_network_believes():
+def test_candidates_are_what_the_network_infers():
     sampler = CandidateSampler(7)
     items = sampler.family(0)
     assert len(items) == FAMILY

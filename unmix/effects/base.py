@@ -124,7 +124,7 @@ class Effect:
         sample_rate: int = SAMPLE_RATE,
         lead: int = 0,
     ) -> list[Curve]:
-        """Pictures of what the effect does at complete ``settings``, by its real DSP or by exact
+        """Plots of what the effect does at complete ``settings``, by its real DSP or by exact
         formulas; none by default.
 
         Args:

@@ -68,7 +68,7 @@ class Match:
     Attributes:
         lag: samples by which the recording is late.
         peak: highest whitened cross-correlation over its RMS: about 5 for unrelated noise.
-        similarity: correlation of the aligned log-mel pictures, −1…1.
+        similarity: correlation of the aligned log-mel spectrograms, −1…1.
     """
 
     lag: int
@@ -113,7 +113,7 @@ class Pair:
 
     @property
     def begin_s(self) -> float:
-        """Where in the aligned signals the effects begin to hear, in seconds."""
+        """Where in the aligned signals the effects' input begins, in seconds."""
         return (self.start - self.lead.size) / SAMPLE_RATE
 
     def sounds(self) -> tuple[np.ndarray, np.ndarray]:
@@ -171,7 +171,7 @@ def _arrival(wet: np.ndarray, dry: np.ndarray, size: int, lag: int) -> int:
     return int(lags[SETTINGS.arrival_samples + first])
 
 
-def _picture(signal: np.ndarray, frames: int) -> np.ndarray:
+def _log_mel(signal: np.ndarray, frames: int) -> np.ndarray:
     """Log-mel of the first frames over 70 dB, each band about its mean: (MELS, frames)."""
     mel = maps.log_mel(torch.from_numpy(fit_length(signal, WINDOW))[None])[0, :, :frames].numpy()
     mel = np.maximum(mel, mel.max() - 70)
@@ -179,13 +179,13 @@ def _picture(signal: np.ndarray, frames: int) -> np.ndarray:
 
 
 def similarity(recording: np.ndarray, source: np.ndarray) -> float:
-    """Correlation of the log-mel pictures of two aligned signals, where both have sound (at most
+    """Correlation of the log-mel spectrograms of two aligned signals, where both have sound (at most
     4 s): −1…1; 0 if that is less than MIN_SAMPLES."""
     overlap = min(recording.size, source.size, WINDOW)
     if overlap < MIN_SAMPLES:
         return 0.0
     frames = 1 + (overlap - spectra.N_FFT // 2) // spectra.HOP  # whole ones
-    a, b = _picture(recording, frames), _picture(source, frames)
+    a, b = _log_mel(recording, frames), _log_mel(source, frames)
     return float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum() + 1e-12))
 
 

@@ -21,8 +21,8 @@ class Judge:
 
     Args:
         recording: float32 (samples,) at 44.1 kHz.
-        source: float32, aligned with the recording's end; what it has more is its lead: heard by
-            the effects, so that tails and envelopes are there, and not compared.
+        source: float32, aligned with the recording's end; what it has more is its lead: the
+            effects are fed it, so that tails and envelopes are there, and it is not compared.
         match_gain: bring every render to the recording's RMS level first (unknown gain).
         begin_s: where ``source`` begins in the whole source, in seconds. Chains are told for the
             beginning of the whole source; here their LFOs are run on to this time.
