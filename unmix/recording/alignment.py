@@ -179,8 +179,8 @@ def _log_mel(signal: np.ndarray, frames: int) -> np.ndarray:
 
 
 def similarity(recording: np.ndarray, source: np.ndarray) -> float:
-    """Correlation of the log-mel spectrograms of two aligned signals, where both have sound (at most
-    4 s): −1…1; 0 if that is less than MIN_SAMPLES."""
+    """Correlation of the log-mel spectrograms of two aligned signals, where both have sound (4 s at
+    most): −1…1; 0 if that is less than MIN_SAMPLES."""
     overlap = min(recording.size, source.size, WINDOW)
     if overlap < MIN_SAMPLES:
         return 0.0
