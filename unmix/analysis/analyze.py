@@ -33,7 +33,7 @@ BLIND_NOTE = (
 def analyze(
     audio: str | Path | np.ndarray,
     sample_rate: int | None = None,
-    source: str = "auto",
+    source: str | Path | np.ndarray = "auto",
     refine: int = 0,
     top: int = 5,
     gain: float | str = 0.0,
@@ -51,7 +51,8 @@ def analyze(
     Args:
         audio: a file, or an array (samples,) or (channels, samples) with ``sample_rate`` in Hz.
         source: "auto" (the probe if it is found, else blind), "probe", "noise", "chirp",
-            "impulse", a dry audio file, or "none" (blind).
+            "impulse", a dry audio file, the dry sound as an array at the recording's sample rate,
+            or "none" (blind).
         refine: steps of refine; with 0 the network's first candidate is the answer.
         top: candidates in the answer.
         gain: in dB, what recording added and is taken out; "auto" if nobody knows.
@@ -91,7 +92,7 @@ def refine_chain(
     chain: Chain,
     audio: str | Path | np.ndarray,
     sample_rate: int | None = None,
-    source: str = "auto",
+    source: str | Path | np.ndarray = "auto",
     steps: int = 200,
     gain: float | str = 0.0,
     seed: int = 0,
