@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train everything from nothing: five proxies, the inverse model, the reranker of its candidates; bundle
+# Train everything from nothing: the proxies that learn, the inverse model, the reranker of its candidates; bundle
 # the weights. About two and a half hours on two CPU cores; every command resumes when it is run again.
 #
 #   bash examples/train_from_nothing.sh [DIR]      data in DIR/data, runs in DIR/runs
@@ -14,7 +14,6 @@ done <<'STEPS'
 saturator 2500
 eq 4000
 ott 1000
-phaser 500
 reverb 2500
 STEPS
 python "$here/bundle_weights.py" "$dir/runs"

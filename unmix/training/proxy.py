@@ -140,14 +140,16 @@ def train_proxy(
             lowest mean error-to-signal ratio there is kept as ``best.safetensors``.
 
     Raises:
-        UnmixError: unknown effect, pairs of another effect or of other controls, too few pairs,
-            and what ``fit`` raises.
+        UnmixError: unknown effect, a proxy without parameters, pairs of another effect or of other
+            controls, too few pairs, and what ``fit`` raises.
     """
     _check_made_with(effect, pairs.manifest)
     device = training.device or ("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(training.seed)
     fx = effects.get(effect)
     proxy = black_box(fx) if training.baseline else fx.build_proxy()
+    if not any(True for _ in proxy.parameters()):
+        raise UnmixError(f"the proxy of {effect} computes everything: there is nothing to train")
     train, held_out = split(pairs.count, training.seed)
 
     def step(number: int, rng: np.random.Generator):

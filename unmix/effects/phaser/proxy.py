@@ -6,17 +6,13 @@ import math
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from unmix.audio.io import SAMPLE_RATE
 from unmix.dsp.statespace import BlockOperators, filter_blocks
 from unmix.effects.phaser.device import HOLD, STAGES, SWEEP_HZ
-from unmix.nn.tcn import TCN
 
 BLOCK = 32  # samples with one cutoff
-FRAME = 8  # blocks per frame of the TCN
 GRID = 256  # cutoffs at which the operators are tabulated
-DILATIONS = (1, 2, 4)
 
 
 def sweep_position(frequency_hz):
@@ -62,40 +58,22 @@ class PhaserProxy(nn.Module):
     states that they carry along (``allpass_chain``), the sine LFO on a logarithmic axis from 20 Hz
     to 20 kHz and where it stands at the first sample, the linear dry/wet mix. Approximate: the
     cutoff stands still for BLOCK samples instead of HOLD, and operators are interpolated
-    between GRID cutoffs. Learned: a TCN on the LFO and the knobs shifts the cutoff, in
-    proportion to the depth, to make up for what the blocks get wrong; untrained, it shifts nothing.
-    It has next to nothing left to learn: on 150 held-out pairs the network makes a difference of
-    −0.02 ± 0.06 dB in mean ESR. What remains is mostly the device's own LFO, whose float32 phase
-    drifts at slow rates.
+    between GRID cutoffs. Nothing is learned, and there are no parameters: a TCN that shifted the
+    cutoff made a difference of −0.02 ± 0.06 dB in mean ESR on 150 held-out pairs. What remains is
+    mostly the device's own LFO, whose float32 phase drifts at slow rates.
     """
 
-    def __init__(self, panel, channels: int = 16):
+    def __init__(self, panel):
         super().__init__()
         self.panel = panel
-        self.tcn = TCN(4, 1, channels, condition=len(panel.knobs), dilations=DILATIONS)
-        nn.init.zeros_(self.tcn.leave.weight)
-        nn.init.zeros_(self.tcn.leave.bias)
 
     @staticmethod
     def lfo(values: dict, seconds: torch.Tensor):
-        """The LFO at times (J,): sine, cosine and the cutoff's unclamped place, each (B, J)."""
+        """The unclamped place of the cutoff at times (J,): (B, J)."""
         angle = values["phase"][:, None] * (math.pi / 180)
         angle = angle + 2 * math.pi * values["rate"][:, None] * seconds
-        sine, cosine = angle.sin(), angle.cos()
         swing = values["depth"][:, None] / 200
-        return sine, cosine, sweep_position(values["centre"])[:, None] - swing * sine
-
-    def shift(self, knobs: torch.Tensor, values: dict, blocks: int) -> torch.Tensor:
-        """The learned shift of the cutoff's place, per block: (B, J)."""
-        history = 2 * sum(DILATIONS)  # the LFO ran before the first sample, too
-        frames = torch.arange(-history, -(-blocks // FRAME), device=knobs.device)
-        seconds = ((frames + 0.5) * FRAME * BLOCK - HOLD / 2) / SAMPLE_RATE
-        sine, cosine, place = self.lfo(values, seconds)
-        speed = values["rate"][:, None] * values["depth"][:, None] / 100 * cosine
-        learned = self.tcn(torch.stack([sine, cosine, 2 * place - 1, speed], 1), knobs)
-        learned = learned[..., history:]  # (B, 1, frames)
-        learned = F.interpolate(learned, scale_factor=FRAME, mode="linear")[:, 0, :blocks]
-        return 0.05 * values["depth"][:, None] / 100 * learned.tanh()
+        return sweep_position(values["centre"])[:, None] - swing * angle.sin()
 
     def forward(self, audio, knobs, switches):
         """(B, T), (B, K) in 0…1, (B, 0) -> (B, T), float32."""
@@ -104,7 +82,7 @@ class PhaserProxy(nn.Module):
             values = self.panel.values(knobs)
             blocks = -(-audio.shape[-1] // BLOCK)
             middle = torch.arange(blocks, device=audio.device) * BLOCK + (BLOCK - HOLD) / 2
-            place = self.lfo(values, middle / SAMPLE_RATE)[2] + self.shift(knobs, values, blocks)
+            place = self.lfo(values, middle / SAMPLE_RATE)
             low, high = SWEEP_HZ
             grid = low * (high / low) ** torch.linspace(0, 1, GRID, device=audio.device)
             system = allpass_chain(grid, values["feedback"] / 100)
