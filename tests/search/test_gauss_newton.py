@@ -133,7 +133,7 @@ def test_the_slope_of_a_rate_that_comes_in_steps_is_that_over_many_of_them():
 
 
 def test_the_waveform_is_followed_where_the_spectrogram_loses_less():
-    """A slow phaser on its way: level spectrograms show less there than the waveform."""
+    """A slow phaser: level spectrograms show less there than the waveform."""
     true = Chain([("phaser", {"rate": 0.5, "depth": 60.0}), ("reverb", {"room_size": 40.0})])
     found = fitting(true, moved(true, "phaser", centre=1_010.0))
     cost, error = found.cost, found.error()

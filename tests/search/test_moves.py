@@ -20,8 +20,8 @@ def test_an_lfo_is_found_from_anywhere(rate):
         settings |= {effect.lfo.depth: 60.0, "feedback": 50.0, "dry_wet": 80.0}
         true = Chain([("saturator", {"drive": 10.0}), (name, settings)])
         wrong = {effect.lfo.rate: 1.0, effect.lfo.depth: 20.0, effect.lfo.phase: 200.0}
-        start = Chain([("saturator", {"drive": 6.0}), (name, settings | wrong)])
-        found = fitting(true, start)
+        guess = Chain([("saturator", {"drive": 6.0}), (name, settings | wrong)])
+        found = fitting(true, guess)
         assert lfo_moves.search_lfo(found)
         for _ in range(2):
             for _ in range(6):
@@ -40,8 +40,8 @@ def test_a_fast_lfo_is_found_in_front_of_a_long_reverb():
         ]
     )
     wrong = {"rate": 0.2, "depth": 20.0, "centre": 500.0, "feedback": 28.0, "phase": 200.0}
-    start = moved(true, "phaser", dry_wet=30.0, **wrong)
-    found = fitting(true, moved(start, "reverb", dry_wet=27.0))
+    guess = moved(true, "phaser", dry_wet=30.0, **wrong)
+    found = fitting(true, moved(guess, "reverb", dry_wet=27.0))
     assert lfo_moves.search_lfo(found)
     phaser = dict(found.chain.steps)["phaser"]
     assert phaser["rate"] == pytest.approx(1.6, abs=0.02)

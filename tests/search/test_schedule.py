@@ -18,20 +18,22 @@ from unmix.search.schedule import Search
 from unmix.search.schedule_settings import SCHEDULE, Schedule
 
 
-def searching(dry, true, point, steps=20, **settings):
-    judge = Judge(true.render(dry, SAMPLE_RATE), dry)
-    return Search(judge, [point], {}, SearchOptions(steps), Watch(), **settings)
+def searching(dry, true, point, steps=20, pool=(), **settings):
+    """A search that may insert the effects of the pool; it has no proxies to descend through."""
+    judge, proxies = Judge(true.render(dry, SAMPLE_RATE), dry), dict.fromkeys(pool)
+    return Search(judge, [point], proxies, SearchOptions(steps), Watch(), **settings)
 
 
 def test_neighbours_are_orders_one_edit_away_and_the_nearest_of_each_kind(dry):
     a, b, c = names = effects.names()[:3]
     settings = {name: effects.get(name).sample(np.random.default_rng(3)) for name in names}
     true = Chain((name, settings[name]) for name in (b, c, a))  # one move away
-    start = InitialPoint(Chain(settings.items()), -0.1)
-    search = searching(dry, true, start, neighbours=replace(NEIGHBOURS, reach=(math.inf, 0.0)))
+    point = InitialPoint(Chain(settings.items()), -0.1)
+    anywhere = replace(NEIGHBOURS, reach=(math.inf, 0.0))
+    search = searching(dry, true, point, pool=effects.names(), neighbours=anywhere)
     around = search.neighbourhood
     around.log_priors[a, b] = -2.0
-    leader = search.fit([start])
+    leader = search.fit([point])
     fits = around.neighbours([leader])
     orders = [fit.chain.names for fit in fits]
     assert len(set(orders)) == len(orders) and canonical_order(names) not in orders
@@ -112,7 +114,7 @@ def test_of_one_order_the_nearest_fit_is_kept(dry):
         InitialPoint(Chain([(name, {knob.name: knob.from_unit(u)})]), -1.0) for u in (0.95, 0.1)
     )
     search = searching(dry, true, near)
-    fits = [search.fit([start]) for start in (far, near, InitialPoint(Chain()))]
+    fits = [search.fit([point]) for point in (far, near, InitialPoint(Chain()))]
     assert [fit.chain.names for fit in best(fits, 5)] == [(name,), ()]
     assert best(fits, 5)[0] is fits[1]
 
@@ -123,10 +125,10 @@ def test_an_effect_that_does_nothing_goes(dry):
     true = Chain([(a, settings[a])])
     idle = {"dry_wet": 0.0} if b != "eq" else {f"gain_{band}": 0.0 for band in (1, 2, 3, 4)}
     idle |= {"mode_1": "bell", "mode_4": "bell"} if b == "eq" else {}
-    start = InitialPoint(Chain([(b, idle), (a, settings[a] | {"dry_wet": 60.0})]), -0.5)
-    search = searching(dry, true, start)
+    point = InitialPoint(Chain([(b, idle), (a, settings[a] | {"dry_wet": 60.0})]), -0.5)
+    search = searching(dry, true, point)
     search.neighbourhood.log_priors[(a,)] = -3.0
-    without = search.prune(search.fit([start]))
+    without = search.prune(search.fit([point]))
     assert without.chain.names == (a,) and without.origin.log_prob == -3.0
     both = InitialPoint(Chain(settings.items()), -0.5)
     search = searching(dry, both.chain, both)
@@ -148,7 +150,7 @@ def test_a_long_answer_is_tried_without_each_of_its_effects_in_other_orders(dry)
 
 
 def test_effects_that_nearly_commute_are_tried_in_both_orders(dry):
-    """An answer at which nothing seems left to find may have them the wrong way round."""
+    """An answer at which nothing seems left to find may have them in the wrong order."""
     steps = [("phaser", {"depth": 3.0, "rate": 3.0}), ("eq", {"gain_2": 6.0, "gain_3": -4.0})]
     true, wrong = Chain(steps), InitialPoint(Chain(steps[::-1]), -0.1)
     search = searching(dry, true, wrong, steps=None)

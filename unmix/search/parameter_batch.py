@@ -19,7 +19,7 @@ class ParameterBatch:
     """A batch of chains whose knobs are unconstrained: one parameter tensor (B, K) per effect.
 
     Attributes:
-        points: of each row. order: (B, longest), the effects' places in ``free``, −1 where a chain
+        points: of each row. order: (B, longest), the effects' numbers in ``free``, −1 where a chain
             has ended.
         free: {effect: (B, K)}, unconstrained; switches: {effect: (B, S)}.
     """

@@ -215,7 +215,7 @@ class Point:
 
     @property
     def chain_at_begin(self) -> Chain:
-        """The same as it stands where the judge's source begins."""
+        """The same at the time at which the judge's source begins."""
         return Chain((effect.name, self.settings_of(i)) for i, effect in enumerate(self.effects))
 
     def chain_at(self, knobs: np.ndarray) -> Chain:
