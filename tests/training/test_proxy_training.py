@@ -284,4 +284,5 @@ def test_the_header_of_a_weights_file_is_json(tmp_path):
     figures = {"held_out": {"esr_db": -50.0}, "seed": 3}
     path = weights.save_proxy(effects.get("eq").build_proxy(), "eq", figures, tmp_path)
     _, about = checkpoint.read(path)
-    assert about == {"effect": "eq", **figures} and json.dumps(about)
+    written_with = {"format": "unmix-weights", "unmix": version("unmix"), "probe": PROBE_VERSION}
+    assert about == {"effect": "eq", **figures, **written_with} and json.dumps(about)

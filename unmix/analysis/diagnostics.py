@@ -80,7 +80,7 @@ def _on_checks(parts: list[dict[str, float]], after: float) -> list[str]:
     ]
     if worst > CHECK_FACTOR * after + CHECK_OFFSET:
         remarks.append(
-            "The answer fits less well there: settings moved in the course of the recording, or "
+            "The answer holds less well there: settings moved in the course of the recording, or "
             "the rate of an LFO is not known well enough to tell where it stands later."
         )
     return remarks
