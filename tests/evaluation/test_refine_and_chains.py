@@ -194,7 +194,7 @@ def test_baselines_answer_from_the_training_set(tmp_path):
     items = Reader(tmp_path / "data").load()
     asked = []
     for i in (3, 8, 19):
-        chain = baselines._item_chain(items, i, EffectSet.of(None))
+        chain = baselines._item_chain(items, i, effects.names())
         features = {k: unpack(k, torch.from_numpy(v[i : i + 1])) for k, v in items.items()}
         every = {name: np.ones(len(effects.get(name).knobs), bool) for name in chain.names}
         vector = scoring.coarse(features)[0].numpy()
