@@ -41,15 +41,13 @@ def program() -> dict:
 
     The digests say whether another run would give the same results; the versions are for people.
     """
-    from importlib.metadata import version
     from importlib.resources import files
 
-    from unmix.audio.signals import PROBE_VERSION
+    from unmix.data import fingerprint
     from unmix.weights import bundled
 
     return {
-        "unmix": version("unmix"),
-        "probe": PROBE_VERSION,
+        **fingerprint.versions(),
         "code": code_digest(Path(str(files("unmix")))),
         "weights": _digest_of(sorted(bundled("").glob("*.safetensors"))),
     }

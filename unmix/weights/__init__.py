@@ -12,12 +12,11 @@ import copy
 import hashlib
 from functools import cache
 from importlib import resources
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unmix import effects
-from unmix.audio.signals import PROBE_VERSION
+from unmix.data import fingerprint
 from unmix.effects import EffectSet
 from unmix.errors import UnmixError
 from unmix.networks import checkpoint
@@ -50,7 +49,7 @@ def head_file(name: str) -> str:
 def _header(about: dict) -> dict:
     """``about`` with what every file of weights says: its format, and the versions of the program
     and of the probe that it was written with."""
-    return {**about, "format": FORMAT, "unmix": version("unmix"), "probe": PROBE_VERSION}
+    return {**about, "format": FORMAT, **fingerprint.versions()}
 
 
 def load_into(module, path, device: str = "cpu"):
