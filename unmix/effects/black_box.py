@@ -14,7 +14,7 @@ from unmix.nn.tcn import TCN
 
 DILATIONS = tuple(2**i for i in range(10))
 MEMORY = 2 * sum(DILATIONS)  # samples before the present one that reach the output
-LEAST = 4_000  # parameters of the baseline of a proxy that has none
+SIZE = 4_000  # parameters of the baseline of a proxy that has none
 CROP = 8_192  # samples of each pair that a training step looks at
 
 
@@ -70,6 +70,7 @@ def crop(batch: dict, rng: np.random.Generator) -> tuple[dict, int]:
 
 
 def black_box(effect) -> BlackBox:
-    """An untrained baseline of the size of the effect's proxy, of LEAST parameters at least."""
+    """An untrained baseline of the size of the effect's proxy; of SIZE parameters where that has
+    none."""
     proxy = effect.build_proxy()
-    return BlackBox(effect.panel, max(LEAST, sum(p.numel() for p in proxy.parameters())))
+    return BlackBox(effect.panel, sum(p.numel() for p in proxy.parameters()) or SIZE)
