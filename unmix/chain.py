@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FORMAT = "unmix-chain"
 FORMAT_VERSION = 1
+MAX_LENGTH = 5  # effects in a chain that is sampled or inferred
 
 
 class Chain:
@@ -183,6 +184,3 @@ def proxy_render(
                 wet = proxies[name](audio[rows], knobs[name][rows], switches[name][rows])
                 audio = audio.index_copy(0, rows, wet.to(audio.dtype))
     return audio
-
-
-MAX_LENGTH = 5

@@ -11,7 +11,7 @@ from unmix.audio.io import SAMPLE_RATE
 from unmix.dsp.losses import hann
 
 FLOOR_DB = -120.0
-_POWER_FLOOR = 10 ** (FLOOR_DB / 10)
+POWER_FLOOR = 10 ** (FLOOR_DB / 10)
 
 
 @cache
@@ -44,12 +44,14 @@ def power_of(spectra: torch.Tensor) -> torch.Tensor:
 
 def level_db(audio: torch.Tensor) -> torch.Tensor:
     """RMS level over the last dimension in dB re full scale, not below FLOOR_DB."""
-    return _decibels(audio.square().mean(-1))
+    return power_db(audio.square().mean(-1))
 
 
-def _decibels(power: torch.Tensor) -> torch.Tensor:
-    return 10 * torch.log10(power + _POWER_FLOOR)
+def power_db(power: torch.Tensor) -> torch.Tensor:
+    """Power in dB, not below FLOOR_DB; same shape."""
+    return 10 * torch.log10(power + POWER_FLOOR)
 
 
-def _decibels_of(power: np.ndarray) -> np.ndarray:
-    return 10 * np.log10(power + np.float32(_POWER_FLOOR))
+def power_db_of(power: np.ndarray) -> np.ndarray:
+    """As ``power_db``, of an array."""
+    return 10 * np.log10(power + np.float32(POWER_FLOOR))

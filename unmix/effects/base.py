@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from unmix.audio.io import SAMPLE_RATE, as_channels, resample
-from unmix.effects.batch import _filled
+from unmix.effects.batch import filled
 from unmix.effects.controls import Knob, Panel, Switch
 from unmix.effects.plotdata import Curve
 from unmix.errors import UnmixError
@@ -139,12 +139,12 @@ class Effect:
     ) -> np.ndarray:
         """``render_frozen`` at up to LANES positions: float32 (samples, LANES), of which the first
         ones count; as ``render_batch``."""
-        return np.stack(_filled([self.render_frozen(audio, settings, p) for p in positions]), 1)
+        return np.stack(filled([self.render_frozen(audio, settings, p) for p in positions]), 1)
 
     @staticmethod
     def lanes(settings: Sequence[dict], name: str, default: object = None) -> np.ndarray:
         """One knob, in units, or switch of the sounds of ``render_batch``: (LANES,)."""
-        return np.array(_filled([own.get(name, default) for own in settings]))
+        return np.array(filled([own.get(name, default) for own in settings]))
 
     def build_proxy(self) -> torch.nn.Module:
         """A fresh, untrained proxy: a torch module called as ``proxy(audio, knobs, switches)``."""
@@ -196,7 +196,7 @@ class Effect:
             float32 (samples, LANES).
         """
         wet = [self.render(audio[:, n], SAMPLE_RATE, own) for n, own in enumerate(settings)]
-        return np.stack(_filled(wet), 1)
+        return np.stack(filled(wet), 1)
 
     def run(self, channels: np.ndarray, sample_rate: int, settings: dict) -> np.ndarray:
         """``process`` on each channel, float32 (channels, samples), with complete settings; at

@@ -9,7 +9,7 @@ import numpy as np
 LANES = 16  # sounds that ``Effect.render_batch`` takes: as many as a processor adds up at once
 
 
-def _filled(items: list) -> list:
+def filled(items: list) -> list:
     """One for every lane: after the last the first again."""
     return [*items, *items[:1] * (LANES - len(items))]
 

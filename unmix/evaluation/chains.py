@@ -8,7 +8,7 @@ answered wrongly, by the empty chain.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +101,7 @@ class _Naming:
     reranker: torch.nn.Module | None
     hidden_source: bool
     beams: int
-    baselines: bool = field(default=False)
+    baselines: bool
 
     def item(self, i: int) -> dict:
         """Scores of the answer to one question; "alone", of the network's own where it was

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from unmix.dsp.band_sums import band_cross, band_powers, frame_moments, totals
-from unmix.dsp.stft import _POWER_FLOOR, _decibels, _decibels_of, band_bank, short_spectra
+from unmix.dsp.stft import POWER_FLOOR, band_bank, power_db, power_db_of, short_spectra
 from unmix.features import nonlinear_coherence as nonlinear
 from unmix.features.spectra import (
     BAND_RANGE_HZ,
@@ -36,7 +36,7 @@ LINK_FRAMES = 1 + (FRAMES - 1) // 2
 def log_mel(audio: torch.Tensor) -> torch.Tensor:
     """(B, WINDOW) -> (B, MELS, FRAMES) in dB re full scale, not below FLOOR_DB."""
     spectra = short_spectra(audio, N_FFT, HOP).mT.numpy()
-    return _decibels(torch.from_numpy(np.stack([band_powers(y, _mel_runs()) for y in spectra])))
+    return power_db(torch.from_numpy(np.stack([band_powers(y, _mel_runs()) for y in spectra])))
 
 
 def mel_coherence(recording: Spectra, source: Spectra) -> np.ndarray:
@@ -56,7 +56,7 @@ def mel_coherence(recording: Spectra, source: Spectra) -> np.ndarray:
         ).numpy()
 
     cross = smooth(band_cross(recording.mel, source.mel, _mel_runs()))
-    strength = np.sqrt(smooth(recording.mel_powers) * smooth(source.mel_powers)) + _POWER_FLOOR
+    strength = np.sqrt(smooth(recording.mel_powers) * smooth(source.mel_powers)) + POWER_FLOOR
     return (cross / strength).reshape(LINK * MELS, LINK_FRAMES)
 
 
@@ -71,12 +71,10 @@ def frame_stats(audio: torch.Tensor) -> torch.Tensor:
     padded = torch.nn.functional.pad(audio, (size // 2, size // 2)).numpy()
     moments = [frame_moments(x, size, HOP, FRAMES, NEAR_PEAK) for x in padded]
     power, fourth, peak, near_peak = torch.from_numpy(np.stack(moments, 1))
-    near_peak = near_peak * (power > _POWER_FLOOR)
+    near_peak = near_peak * (power > POWER_FLOOR)
     kurtosis = fourth / (power.square() + 1e-20)
     crest_db = 20 * torch.log10((peak + 1e-9) / (power.sqrt() + 1e-9))
-    return torch.stack(
-        [_decibels(power), crest_db, 10 * torch.log(1 + kurtosis), 40 * near_peak], 1
-    )
+    return torch.stack([power_db(power), crest_db, 10 * torch.log(1 + kurtosis), 40 * near_peak], 1)
 
 
 def relative_frame_stats(signal: Spectra) -> np.ndarray:
@@ -131,17 +129,17 @@ def log_spectrogram(signal: Spectra) -> np.ndarray:
     It has fewer frames than the mel spectrogram, finer bands at the bottom and equal musical
     intervals, so that a harmonic is everywhere as far from its fundamental.
     """
-    return (_decibels_of(signal.score_powers) - np.float32(signal.level)).T
+    return (power_db_of(signal.score_powers) - np.float32(signal.level)).T
 
 
 def log_spectrogram_coherence(recording: Spectra, source: Spectra) -> np.ndarray:
     """Complex coherence as ``mel_coherence``, of the single bands and frames of the log-frequency
     spectrogram: (LINK, SCORE_FRAMES, BANDS)."""
     cross = band_cross(recording.score, source.score, _score_runs())
-    strength = np.sqrt(recording.score_powers * source.score_powers) + _POWER_FLOOR
+    strength = np.sqrt(recording.score_powers * source.score_powers) + POWER_FLOOR
     return (cross / strength).transpose(0, 2, 1)
 
 
 def mel_spectrogram(signal: Spectra) -> np.ndarray:
     """(MELS, FRAMES) in dB relative to the signal's level."""
-    return _decibels_of(signal.mel_powers) - np.float32(signal.level)
+    return power_db_of(signal.mel_powers) - np.float32(signal.level)

@@ -16,6 +16,8 @@ from unmix.chain import MAX_LENGTH, canonical_order
 from unmix.effects import EffectSet
 from unmix.nn.poincare import Ball, HyperplaneLogits, MobiusGRUCell
 
+# of chains of one to five effects in what a network learns (training.datasets.ChainData.draw)
+LENGTH_SHARES = (0.1, 0.2, 0.2, 0.2, 0.3)
 TANGENT_RADIUS = 2.0  # encoder outputs enter the ball no farther out than this
 
 
@@ -170,7 +172,3 @@ def evened(chains: list[tuple[tuple[int, ...], float]]) -> list[tuple[tuple[int,
     gained = [(chain, p + gains[len(chain)]) for chain, p in chains]
     total = 1 + sum(math.exp(p) for _, p in gained) - sum(math.exp(p) for _, p in chains)
     return [(chain, p - math.log(total)) for chain, p in gained]
-
-
-# of chains of one to five effects in what a network learns (training.datasets.ChainData.draw)
-LENGTH_SHARES = (0.1, 0.2, 0.2, 0.2, 0.3)

@@ -12,7 +12,7 @@ from unmix.errors import UnmixError
 from unmix.features import maps, spectra
 from unmix.features.spectra import WINDOW
 from unmix.recording.checks import MIN_SAMPLES, SILENCE_DB
-from unmix.recording.windows import _window_notes, fit_length, loudest, windows
+from unmix.recording.windows import fit_length, loudest, window_notes, windows
 
 LEAD = WINDOW
 
@@ -231,7 +231,7 @@ def align(recording: np.ndarray, source: np.ndarray | None, slack: int = 1) -> P
     if source is None:
         start = loudest(recording, WINDOW)
         window = recording[start : start + WINDOW]
-        notes = _window_notes(start, recording.size)
+        notes = window_notes(start, recording.size)
         return Pair(
             fit_length(window, WINDOW), None, window.size, start, 0, notes, whole=recording.size
         )
@@ -258,7 +258,7 @@ def align(recording: np.ndarray, source: np.ndarray | None, slack: int = 1) -> P
     if np.abs(chosen.source).max() < 10 ** (SILENCE_DB / 20):
         raise UnmixError("goes with a part of the source that is silent; check the source")
     chosen.latency, chosen.others, chosen.whole = lag, others, valid
-    chosen.notes = notes + _window_notes(chosen.start, valid)
+    chosen.notes = notes + window_notes(chosen.start, valid)
     if inverted(chosen.recording, chosen.source):
         for part in (chosen, *others):
             part.recording = -part.recording

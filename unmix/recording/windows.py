@@ -59,7 +59,7 @@ def windows(recording: np.ndarray, source: np.ndarray) -> list[int]:
     return found or [0]
 
 
-def _window_notes(start: int, samples: int) -> list[str]:
+def window_notes(start: int, samples: int) -> list[str]:
     if samples <= WINDOW:
         return []
     first, last, whole = (n / SAMPLE_RATE for n in (start, start + WINDOW, samples))
